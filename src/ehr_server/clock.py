@@ -1,0 +1,30 @@
+"""The one place that reads the clock and makes ids."""
+
+import os
+import time
+from datetime import UTC, datetime
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: no i, l, o, u
+
+
+def now() -> datetime:
+    """This instant, UTC, in whole milliseconds: the precision of `meta.lastUpdated`."""
+    moment = datetime.now(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def instant(moment: datetime) -> str:
+    """`moment` as a FHIR instant, such as `2026-11-22T08:15:30.123Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id() -> str:
+    """A new logical id of 26 characters: 48 bits of time, then 80 random bits.
+
+    Ids that grow with time keep the id index compact, and 80 random bits cannot be guessed.
+    """
+    return _base32((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
+def _base32(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))

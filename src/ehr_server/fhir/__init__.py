@@ -1,0 +1,1 @@
+"""The FHIR R4 standard's own notions, pure: JSON, dates, references, bundles, outcomes."""

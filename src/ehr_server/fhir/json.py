@@ -1,0 +1,99 @@
+"""The one door for JSON: bytes to values and back, every decimal kept as it was sent.
+
+https://hl7.org/fhir/R4/json.html. Decimals are `decimal.Decimal`, since their precision is part
+of their value (https://hl7.org/fhir/R4/datatypes.html#decimal): `107.50` stays `107.50`.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, cast
+
+import jiter
+import orjson
+
+from ehr_server.errors import Invalid
+
+DEPTH_MAX = 100
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def read(data: bytes) -> Any:
+    """The value of a JSON text in UTF-8.
+
+    Raises `Invalid` for what is not JSON, and for what JSON lets pass but a record cannot keep:
+    a key twice in one object, NUL and lone surrogates, NaN, nesting over `DEPTH_MAX`.
+    """
+    try:
+        value = jiter.from_json(
+            data, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal"
+        )
+    except ValueError as error:
+        raise Invalid(
+            f"The body is not valid JSON: {error}", vi=f"Nội dung không phải JSON hợp lệ: {error}"
+        ) from None
+    if b"\\u0000" in data and _NUL.search(data):
+        raise Invalid(
+            "A string holds the character NUL (\\u0000), which FHIR does not allow.",
+            vi="Chuỗi ký tự chứa NUL (\\u0000), FHIR không cho phép.",
+        )
+    if data.count(b"{") + data.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+        raise Invalid(
+            f"The body is nested more than {DEPTH_MAX} levels deep.",
+            vi=f"Nội dung lồng nhau quá {DEPTH_MAX} tầng.",
+        )
+    return value
+
+
+def write(value: Any) -> bytes:
+    """The value as compact JSON in UTF-8.
+
+    Raises `Invalid` for a whole number beyond 64 bits.
+    """
+    try:
+        return orjson.dumps(value, default=_number)
+    except TypeError as error:
+        if "64-bit" in str(error):
+            raise Invalid(
+                "A whole number is too large: at most 18 digits.",
+                vi="Số nguyên quá lớn: tối đa 18 chữ số.",
+            ) from None
+        raise
+
+
+def write_pretty(value: Any) -> bytes:
+    """The value as JSON for people: two spaces of indent."""
+    return orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2)
+
+
+# What orjson's own reader is for: texts that we wrote ourselves and hold no decimals.
+read_own: Callable[[bytes | str], Any] = orjson.loads
+
+
+def _number(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(_decimal(value).encode())
+    raise TypeError(f"cannot be written as JSON: {type(value).__name__}")
+
+
+def _decimal(value: Decimal) -> str:
+    """The number with the precision it has; Python alone would write 0.00000012 as 1.2E-7."""
+    text = str(value)
+    if "E-" in text and value.adjusted() > -20:
+        return format(value, "f")
+    return text
+
+
+def _depth(value: Any) -> int:
+    depth = 0
+    level: list[Any] = [value]
+    while level:
+        depth += 1
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else cast(list[Any], node))
+            if type(child) is dict or type(child) is list
+        ]
+    return depth

@@ -1,0 +1,28 @@
+"""Stable 64-bit hashes: what index rows and compartment keys are made of.
+
+The values stand in the database, so the function may never change. Collisions are possible
+(about 3e-4 for one pair among 1e8 patients); a hit on an identifier or a compartment is therefore
+checked against the content before it is served.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+
+_SEPARATOR = "\x1f"
+
+
+def hash64(*parts: str) -> int:
+    """The signed 64-bit hash of the parts, told apart by a character that no FHIR string holds."""
+    digest = blake2b(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+@lru_cache(maxsize=65_536)
+def person_comp(patient_id: str) -> int:
+    """The compartment key of `Patient/<patient_id>`: odd, so that a row tells it is a person's."""
+    return hash64("Patient", patient_id) | 1
+
+
+def own_comp(type_name: str, id_: str) -> int:
+    """The compartment key of a resource that is in no patient's compartment: even."""
+    return hash64(type_name, id_) & ~1
