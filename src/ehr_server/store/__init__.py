@@ -1,1 +1,1 @@
-"""TODO"""
+"""PostgreSQL: the only room that speaks SQL to a database (psycopg, SQLAlchemy, Alembic)."""

@@ -1,0 +1,41 @@
+"""The schema, brought up to date by Alembic from the migrations that travel with the package."""
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import NullPool, create_engine, text
+
+import ehr_server
+from ehr_server.store.contents import starter_dictionary
+
+_ALONE = 7_304_411  # any number: servers that start together migrate one after another
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` (a libpq URL or conninfo) to the newest schema.
+
+    Safe to run at any time and from several processes at once.
+    """
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("select pg_advisory_lock(:alone)"), {"alone": _ALONE})
+        connection.commit()
+        config = Config()
+        config.set_main_option("script_location", str(_folder()))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.execute(
+            text("insert into zdict (id, dict) values (1, :dict) on conflict do nothing"),
+            {"dict": starter_dictionary()},
+        )
+        connection.commit()
+
+
+
+def _folder() -> Path:
+    """Inside the wheel the migrations lie in the package, in a checkout beside `src`."""
+    package = Path(ehr_server.__file__).parent
+    inside = package / "migrations"
+    return inside if inside.is_dir() else package.parents[1] / "migrations"

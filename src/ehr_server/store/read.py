@@ -1,0 +1,103 @@
+"""Reading single resources and their versions: the directory first, then the bytes.
+
+Two hops instead of a join, because `rid` is distributed by id and the record by compartment.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ehr_server.definitions import definitions
+from ehr_server.layout import leaf
+from ehr_server.store.connect import Connection, Store
+
+CREATE, UPDATE, DELETE = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource lies; not `live` once it is deleted."""
+
+    comp: int
+    key: int
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a resource: `content` as served, `deed` one of CREATE, UPDATE, DELETE."""
+
+    comp: int
+    key: int
+    ver: int
+    at: datetime
+    deed: int
+    content: bytes
+
+
+def places(connection: Connection, ids: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Place]:
+    """Where the resources `(type, id)` lie, those that were ever there."""
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    numbers, names = definitions().type_number, definitions().type_name
+    rows = connection.execute(
+        "select type, id, comp, key, live from rid where type = any(%s) and id = any(%s)",
+        (sorted({numbers[type_name] for type_name, _ in wanted}), [id_ for _, id_ in wanted]),
+    ).fetchall()
+    found = {(names[row[0]], row[1]): Place(row[2], row[3], row[4]) for row in rows}
+    return {identity: place for identity, place in found.items() if identity in wanted}
+
+
+def place(connection: Connection, type_name: str, id_: str) -> Place | None:
+    """Where the resource lies, or None if there never was one."""
+    row = connection.execute(
+        "select comp, key, live from rid where type = %s and id = %s",
+        (definitions().type_number[type_name], id_),
+    ).fetchone()
+    return None if row is None else Place(row[0], row[1], row[2])
+
+
+def current(store: Store, connection: Connection, type_name: str, at: Place) -> Version | None:
+    """The live version at a place; None if it was deleted meanwhile."""
+    suffix = leaf(type_name)
+    row = connection.execute(
+        f"select {COLUMNS} from resource_{suffix} r join version_{suffix} v"
+        " on v.comp = r.comp and v.key = r.key and v.ver = r.ver"
+        " where r.comp = %s and r.key = %s and v.comp = %s and v.key = %s",
+        (at.comp, at.key, at.comp, at.key),
+    ).fetchone()
+    return None if row is None else version_of(store, row)
+
+
+def newest(
+    store: Store, connection: Connection, type_name: str, at: Sequence[Place]
+) -> dict[int, Version]:
+    """The newest version at each place, by key; deleted resources give their deletion."""
+    rows = connection.execute(
+        f"select distinct on (v.comp, v.key) {COLUMNS} from version_{leaf(type_name)} v"
+        " where v.comp = any(%s) and v.key = any(%s) order by v.comp, v.key, v.ver desc",
+        ([place.comp for place in at], [place.key for place in at]),
+    ).fetchall()
+    return {row[1]: version_of(store, row) for row in rows}
+
+
+def vread(
+    store: Store, connection: Connection, type_name: str, at: Place, ver: int
+) -> Version | None:
+    """One version at a place, or None."""
+    row = connection.execute(
+        f"select {COLUMNS} from version_{leaf(type_name)} v"
+        " where v.comp = %s and v.key = %s and v.ver = %s",
+        (at.comp, at.key, ver),
+    ).fetchone()
+    return None if row is None else version_of(store, row)
+
+
+def version_of(store: Store, row: Sequence[Any]) -> Version:
+    """A row of the columns comp, key, ver, at, deed, enc, content."""
+    return Version(*row[:5], store.contents.unpack(row[5], row[6]))
+
+
+COLUMNS = "v.comp, v.key, v.ver, v.at, v.deed, v.enc, v.content"

@@ -1,0 +1,187 @@
+"""The tables, as the migrations leave them: what each holds and why it is shaped so.
+
+`comp` is the compartment key (`ehr_server.hashing`): it leads the primary keys, so that one
+person's record lies together, and it is what the tables are distributed by on Citus. Hence no
+triggers, no foreign keys, a primary key on every table, and `tx` written by the application.
+A test compares this description with the migrated database.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+metadata = MetaData()
+
+_text = Text(collation="C")
+_instant = DateTime(timezone=True)
+
+
+def _key(name: str, kind: type[BigInteger] | type[Integer] | type[SmallInteger]) -> Column[int]:
+    return Column(name, kind, primary_key=True, autoincrement=False)
+
+
+# One narrow row per live resource: what searches read. A delete removes it.
+resource = Table(
+    "resource",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    Column("tx", BigInteger, nullable=False),
+    Column("at", _instant, nullable=False),  # meta.lastUpdated
+    Column("d1", _instant),  # the main date, [d1, d1e)
+    Column("d1e", _instant),
+    Column("c1", BigInteger),  # the main code
+    Column("q1", Double),  # the main quantity
+    Column("ver", Integer, nullable=False),
+    _key("type", SmallInteger),
+    Column("fmt", SmallInteger, nullable=False),  # search.index.FORMAT of this row
+    Column("toks", ARRAY(BigInteger), nullable=False),
+    Column("refs", ARRAY(BigInteger), nullable=False),
+    postgresql_partition_by="LIST (type)",
+)
+Index("resource_date", resource.c.comp, resource.c.c1, resource.c.d1, resource.c.key)
+Index("resource_code", resource.c.c1, resource.c.d1, resource.c.key)
+Index("resource_d1", resource.c.d1, resource.c.key)
+Index("resource_at", resource.c.at, resource.c.key)
+Index("resource_toks", resource.c.toks, postgresql_using="gin")
+Index("resource_refs", resource.c.refs, postgresql_using="gin")
+
+# Every version of every resource, for ever: bytes as served. Append only.
+version = Table(
+    "version",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    Column("tx", BigInteger, nullable=False),
+    Column("at", _instant, nullable=False),
+    _key("ver", Integer),
+    Column("sender", Integer, nullable=False),
+    _key("type", SmallInteger),
+    Column("enc", SmallInteger, nullable=False),  # 0 plain, n = zstd with dictionary n
+    Column("deed", SmallInteger, nullable=False),  # 1 create, 2 update, 3 delete
+    Column("content", LargeBinary, nullable=False),
+    postgresql_partition_by="LIST (type)",
+)
+Index("version_tx", version.c.tx, version.c.key)
+
+# Every id ever used, and where its resource lies: the one uniqueness of ids.
+rid = Table(
+    "rid",
+    metadata,
+    Column("comp", BigInteger, nullable=False),
+    Column("key", BigInteger, nullable=False),
+    _key("type", SmallInteger),
+    Column("live", Boolean, nullable=False),
+    Column("id", _text, primary_key=True),
+)
+
+# Which patients carry an identifier, by the hash of its forms.
+ident = Table(
+    "ident",
+    metadata,
+    _key("h", BigInteger),
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+)
+Index("ident_comp", ident.c.comp)
+
+# Further compartments of a resource that lies at home in another.
+member = Table(
+    "member",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    _key("type", SmallInteger),
+    Column("home", BigInteger, nullable=False),
+)
+Index("member_key", member.c.key)
+
+# What does not fit on the narrow row: found by value, removed by (comp, key).
+string = Table(
+    "string",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    _key("param", SmallInteger),
+    Column("value", _text, primary_key=True),
+)
+Index("string_value", string.c.param, string.c.value, string.c.comp, string.c.key)
+date = Table(
+    "date",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    _key("param", SmallInteger),
+    Column("lo", _instant, primary_key=True),
+    Column("hi", _instant, primary_key=True),
+)
+Index("date_lo", date.c.param, date.c.lo, date.c.hi, date.c.comp, date.c.key)
+quantity = Table(
+    "quantity",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    _key("param", SmallInteger),
+    Column("value", Double, primary_key=True),
+    _key("unit", BigInteger),
+)
+Index(
+    "quantity_value",
+    quantity.c.param,
+    quantity.c.value,
+    quantity.c.unit,
+    quantity.c.comp,
+    quantity.c.key,
+)
+
+# Instants tied to the transaction numbers below which everything is complete.
+mark = Table("mark", metadata, Column("at", _instant, primary_key=True), _key("tx", BigInteger))
+
+zdict = Table("zdict", metadata, _key("id", SmallInteger), Column("dict", LargeBinary))
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", _text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+sender = Table(
+    "sender",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", _text, nullable=False, unique=True),
+)
+
+# Work in the background, and its parts: a part that is done is never done again.
+job = Table(
+    "job",
+    metadata,
+    Column("id", _text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
+    Column("request", JSONB, nullable=False),
+    Column("progress", JSONB, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("made", _instant, nullable=False),
+    Column("lease", _instant),  # a running job whose lease is over may be claimed again
+)
+job_part = Table(
+    "job_part",
+    metadata,
+    Column("job", _text, primary_key=True),
+    _key("number", Integer),
+    Column("request", JSONB, nullable=False),
+    Column("done", JSONB),
+)
