@@ -1,0 +1,244 @@
+"""Every setting of the server, declared once: its name, type, default and meaning.
+
+A setting `statement_timeout_ms` is the option `--statement-timeout-ms` on the command line, the
+variable `EHR_STATEMENT_TIMEOUT_MS` in the environment or in `.env`, and a field of `Settings`.
+The command line wins over the environment, the environment over `.env`, `.env` over the default.
+`--help` and docs/reference/settings are made from `TABLE`. Nothing else reads the environment.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "EHR_"
+_TESTS = "EHR_TEST_"  # variables of the test suite, none of ours
+
+log = logging.getLogger(__name__)
+
+
+class SettingError(ValueError):
+    """A setting has a value that it cannot have; the text names the setting and what it takes."""
+
+
+def _setting(
+    default: Any,
+    help_: str,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    is_secret: bool = False,
+) -> Any:
+    facts = {"help": help_, "least": least, "most": most, "is_secret": is_secret}
+    return field(default=default, metadata=facts, repr=not is_secret)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings in force. Read by `read_settings`; the defaults alone are `Settings()`."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on.")
+    port: int = _setting(8080, "TCP port to listen on; 0 takes a free one.", least=0, most=65_535)
+    base_url: str | None = _setting(
+        None, "Address of the FHIR base as clients see it, such as https://ehr.example.vn/fhir."
+    )
+    data_dir: Path = _setting(  # noqa: RUF009
+        Path("data"), "Folder of the embedded PostgreSQL and of the exported files."
+    )
+    database_url: str | None = _setting(
+        None,
+        "PostgreSQL 15 or newer to use instead of the embedded one, such as "
+        "postgresql://user:password@host/database.",
+        is_secret=True,
+    )
+    pool_size: int = _setting(
+        8, "Most connections to PostgreSQL of one server process.", least=1, most=1_000
+    )
+    statement_timeout_ms: int = _setting(
+        30_000, "Longest time one statement of a request may take, in milliseconds.", least=1
+    )
+    workers: int = _setting(
+        0, "Number of server processes; 0 starts one per processor.", least=0, most=256
+    )
+    no_worker: bool = _setting(
+        False, "Leave background jobs to `ehr-server worker` instead of running them here."
+    )
+    lease_s: int = _setting(
+        60, "Seconds without a sign of life after which a job is taken over.", least=1
+    )
+    export_dir: Path | None = _setting(  # noqa: RUF009
+        None, "Folder of the files that $export writes; by default `export` in the data folder."
+    )
+    references: Literal["check", "accept"] = _setting(
+        "check", "Whether a reference to this server must point to a resource that exists."
+    )
+    time_zone: str = _setting("Asia/Ho_Chi_Minh", "Time zone of dates and times without one.")
+    language: Literal["en", "vi"] = _setting(
+        "en", "Language of messages when the client asks for neither English nor Vietnamese."
+    )
+    body_bytes_max: int = _setting(64 * 1024 * 1024, "Largest request body, in bytes.", least=1024)
+    bundle_entries_max: int = _setting(10_000, "Most entries of one Bundle.", least=1)
+    nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
+    count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
+    count_max: int = _setting(1_000, "Most results on a page.", least=1)
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "Least important messages to log."
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone of dates without one."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def export_path(self) -> Path:
+        """The folder that exports are written to."""
+        return self.export_dir or self.data_dir / "export"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One row of the table: what `--help` and the documentation say about a setting."""
+
+    name: str
+    kind: type[str] | type[int] | type[bool] | type[Path]
+    choices: tuple[str, ...]  # empty: any
+    is_optional: bool
+    default: str | int | bool | Path | None
+    help: str
+    least: int | None
+    most: int | None
+    is_secret: bool
+
+    @property
+    def option(self) -> str:
+        """Its name on the command line, such as `--data-dir`."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment, such as `EHR_DATA_DIR`."""
+        return PREFIX + self.name.upper()
+
+    def read(self, text: object) -> Any:
+        """The value that a text (or a value already of the type) stands for; else SettingError."""
+        if self.is_optional and text in ("", None):
+            return None
+        kind: Any = _yes_or_no if self.kind is bool else self.kind
+        try:
+            value = kind(text)
+        except (TypeError, ValueError):
+            raise self._wrong(text) from None
+        if (
+            (self.choices and value not in self.choices)
+            or (self.least is not None and value < self.least)
+            or (self.most is not None and value > self.most)
+        ):
+            raise self._wrong(text)
+        return value
+
+    def _wrong(self, text: object) -> SettingError:
+        if self.choices:
+            expected = "one of " + ", ".join(self.choices)
+        elif self.kind is int:
+            expected = "a whole number"
+            expected += f", at least {self.least}" if self.least is not None else ""
+            expected += f", at most {self.most}" if self.most is not None else ""
+        else:
+            expected = {bool: "yes or no", Path: "a path"}.get(self.kind, "a text")
+        shown = "a value" if self.is_secret else repr(text)
+        return SettingError(f"{self.option} ({self.variable}) takes {expected}, not {shown}")
+
+
+def _row(name: str, hint: Any, default: Any, facts: Mapping[str, Any]) -> Setting:
+    kinds = [kind for kind in get_args(hint) if kind is not type(None)] or [hint]
+    is_choice = get_origin(hint) is Literal
+    return Setting(
+        name=name,
+        kind=str if is_choice else kinds[0],
+        choices=get_args(hint) if is_choice else (),
+        is_optional=type(None) in get_args(hint),
+        default=default,
+        **facts,
+    )
+
+
+_HINTS = get_type_hints(Settings)
+TABLE = tuple(_row(f.name, _HINTS[f.name], f.default, f.metadata) for f in fields(Settings))
+
+
+def read_settings(
+    options: Mapping[str, object] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    env_file: Path = Path(".env"),
+) -> Settings:
+    """The settings in force: `options` by name (None = not given), environment, file, defaults.
+
+    Raises SettingError when a value does not fit. A variable `EHR_...` that is no setting is
+    logged, because it is most likely misspelt.
+    """
+    environment = os.environ if environment is None else environment
+    variables = {**dotenv_values(env_file), **environment}
+    _report_unknown(variables)
+    values: dict[str, Any] = {}
+    for row in TABLE:
+        given = (options or {}).get(row.name)
+        if given is None:
+            given = variables.get(row.variable)
+        if given is not None:
+            values[row.name] = row.read(given)
+    values["workers"] = values.get("workers") or _processors()
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def hand_down(settings: Settings) -> None:
+    """Put the settings into the environment, for the server processes that this one starts."""
+    for row in TABLE:
+        value = getattr(settings, row.name)
+        os.environ[row.variable] = "" if value is None else str(value)
+
+
+def _check(settings: Settings) -> None:
+    try:
+        _ = settings.zone
+    except (ValueError, OSError):
+        raise SettingError(
+            f"--time-zone (EHR_TIME_ZONE) takes a name such as Asia/Ho_Chi_Minh, "
+            f"not {settings.time_zone!r}"
+        ) from None
+    if settings.count_default > settings.count_max:
+        raise SettingError("--count-default is larger than --count-max")
+
+
+def _report_unknown(variables: Mapping[str, object]) -> None:
+    known = {row.variable for row in TABLE}
+    for name in sorted(variables):
+        if name.startswith(PREFIX) and not name.startswith(_TESTS) and name not in known:
+            log.warning("%s is not a setting of this server", name)
+
+
+def _yes_or_no(text: object) -> bool:
+    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    answers |= {"on": True, "off": False, "": False}
+    try:
+        return answers[str(text).strip().lower()]
+    except KeyError:
+        raise ValueError(text) from None
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
