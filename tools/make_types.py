@@ -97,7 +97,7 @@ def _add(
                 rows[path][4] = _constraints(element, repeated=name[:3].lower())
     for element in definition["snapshot"]["element"][1:]:
         holder, _, step = element["path"].rpartition(".")
-        if kind == "primitive" and step == "value" or element["max"] == "0":
+        if (kind == "primitive" and step == "value") or element["max"] == "0":
             continue  # the value of a primitive is the JSON value itself
         row = _element(element, element["path"] in holders)
         own = _own(element, constraints, profiles)

@@ -158,7 +158,7 @@ class Definitions:
 
     @cached_property
     def codes(self) -> Mapping[str, frozenset[str]]:
-        """Url of a required value set -> its codes; open ones (languages, MIME types) are absent."""
+        """Url of a required value set -> its codes; open ones (MIME types, units) are absent."""
         codes = self._code_table["codes"]
         return MappingProxyType({url: frozenset(several) for url, several in codes.items()})
 
