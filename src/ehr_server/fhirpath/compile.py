@@ -1,0 +1,151 @@
+"""The tree to a flow of closures, typed by the definitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.fhirpath.errors import FHIRPathError
+from ehr_server.fhirpath.flow import ALWAYS, Branch, Flow, start
+from ehr_server.fhirpath.functions import FUNCTIONS, item
+from ehr_server.fhirpath.kinds import conforms, only, tested
+from ehr_server.fhirpath.operators import OPERATORS
+from ehr_server.fhirpath.parse import (
+    Indexer,
+    Invocation,
+    Literal,
+    Member,
+    Negation,
+    Node,
+    Operation,
+    Variable,
+    parse,
+    type_name,
+)
+from ehr_server.fhirpath.referred import REFERRED
+from ehr_server.fhirpath.site import Site
+from ehr_server.fhirpath.steps import step
+
+if TYPE_CHECKING:
+    from ehr_server.definitions import Definitions
+
+
+def compile_flow(expression: str, type_: str, definitions: Definitions) -> Flow:
+    """The flow of the expression on a focus of the type.
+
+    Raises `FHIRPathError`, with the place, for what the grammar, the types or this subset do not
+    hold.
+    """
+    if type_ not in definitions.types:
+        raise FHIRPathError(f"there is no type {type_!r}", 0, expression)
+    try:
+        return _Compiler(type_, definitions).flow(parse(expression), start(type_))
+    except FHIRPathError as error:
+        raise FHIRPathError(error.text, error.at, expression) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiler:
+    type: str
+    definitions: Definitions
+
+    def flow(self, node: Node, focus: Branch) -> Flow:
+        match node:
+            case Literal():
+                return _constant(node)
+            case Variable():
+                return self._variable(node, focus)
+            case Member():
+                return self._member(node, focus)
+            case Invocation():
+                return self._invocation(node, focus)
+            case Indexer():
+                return self._indexed(node, focus)
+            case Operation():
+                return self._operation(node, focus)
+            case Negation():
+                return _constant(_negated(node))
+
+    def _variable(self, node: Variable, focus: Branch) -> Flow:
+        if node.name == "$this":
+            return Flow((focus,))
+        if node.name in ("%resource", "%rootResource"):
+            is_resource = conforms(self.definitions, self.type, "Resource")
+            type_ = self.type if is_resource else "Resource"
+            return Flow((Branch(type_, _resource),))
+        raise FHIRPathError(f"{node.name} is not supported", node.at)
+
+    def _member(self, node: Member, focus: Branch) -> Flow:
+        if node.source is None:
+            if _names_type(node, focus, self.definitions):
+                is_kind = conforms(self.definitions, focus.type, node.name)
+                return Flow((focus,) if is_kind else ())
+            source = Flow((focus,))
+        else:
+            source = self.flow(node.source, focus)
+        steps = [step(self.definitions, branch, node.name) for branch in source.branches]
+        if steps and all(found is None for found in steps):
+            raise FHIRPathError(_no_element(node.name, source), node.at)
+        return Flow(tuple(branch for found in steps if found for branch in found))
+
+    def _invocation(self, node: Invocation, focus: Branch) -> Flow:
+        function = FUNCTIONS.get(node.name)
+        if function is None:
+            raise FHIRPathError(f"the function {node.name}() is not supported", node.at)
+        if not function.arguments_min <= len(node.arguments) <= function.arguments_max:
+            raise FHIRPathError(f"wrong number of arguments of {node.name}()", node.at)
+        source = Flow((focus,)) if node.source is None else self.flow(node.source, focus)
+        return function.compile(
+            Site(node.name, source, node.arguments, node.at, self.definitions, focus, self.flow)
+        )
+
+    def _indexed(self, node: Indexer, focus: Branch) -> Flow:
+        if not isinstance(node.index, Literal) or type(node.index.value) is not int:
+            raise FHIRPathError("an index is a whole number here", node.index.at)
+        return item(self.flow(node.source, focus), node.index.value)
+
+    def _operation(self, node: Operation, focus: Branch) -> Flow:
+        if node.operator in ("is", "as"):
+            wanted = type_name(node.right)
+            if wanted is None or wanted not in self.definitions.types:
+                raise FHIRPathError(f"{node.operator} wants the name of a type", node.right.at)
+            narrow = tested if node.operator == "is" else only
+            return narrow(self.definitions, self.flow(node.left, focus), wanted)
+        operator = OPERATORS.get(node.operator)
+        if operator is None:
+            raise FHIRPathError(f"the operator {node.operator} is not supported", node.at)
+        return operator(self.flow(node.left, focus), self.flow(node.right, focus))
+
+
+def _names_type(node: Member, focus: Branch, definitions: Definitions) -> bool:
+    """Whether the name at the beginning is a type's: `Patient.name`, on any resource."""
+    definition = definitions.types.get(node.name)
+    if definition is None or not node.name[0].isupper():
+        return False
+    here = definitions.types.get(focus.type)
+    return here is None or node.name not in here.elements
+
+
+def _no_element(name: str, source: Flow) -> str:
+    types = sorted({branch.type for branch in source.branches})
+    if types == [REFERRED]:
+        return "what resolve() leads to can only be asked for its type"
+    return f"there is no element {name!r} in {', '.join(types)}"
+
+
+def _constant(node: Literal) -> Flow:
+    value = node.value
+    if value is None:
+        return Flow(())
+    return Flow((Branch(node.type, lambda focus, resource: value, keys=ALWAYS),))  # noqa: ARG005
+
+
+def _negated(node: Negation) -> Literal:
+    operand = node.operand
+    if not isinstance(operand, Literal) or operand.type not in ("integer", "decimal"):
+        raise FHIRPathError("only a number can be negated here", node.at)
+    return Literal(-operand.value, operand.type, node.at)  # type: ignore[operator]
+
+
+def _resource(focus: Any, resource: Any) -> Any:  # noqa: ARG001
+    return resource

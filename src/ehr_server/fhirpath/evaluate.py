@@ -1,0 +1,88 @@
+"""The door: an expression, ready to run on resources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from ehr_server.definitions import definitions
+from ehr_server.fhirpath.compile import compile_flow
+from ehr_server.fhirpath.flow import Branch, Flow, many
+
+# A resource to the (FHIR type name, JSON value) pairs of an expression.
+Evaluate: TypeAlias = Callable[[dict[str, Any]], list[tuple[str, Any]]]
+
+
+def compile_path(expression: str, type_name: str) -> Evaluate:
+    """A function from a resource (or another value) of the type to what the expression yields.
+
+    It never raises for a resource that keeps to the definitions. What `as`, `is` and choices
+    decide is settled here, once. Primitives whose value is absent are left out, and of what is
+    contained or in a Bundle entry the pair names the type it really is. Raises `FHIRPathError`.
+    """
+    flow = compile_flow(expression, type_name, definitions())
+    if all(branch.step for branch in flow.branches):
+        return _of_steps(flow)
+    parts = tuple((branch.type, many(branch)) for branch in flow.branches)
+    if any(type_ in ("Resource", "DomainResource") for type_, _ in parts):
+        return _of_resources(flow)
+    if len(parts) == 1:
+        return _of_one(flow.branches[0])
+
+    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+        return [(type_, value) for type_, run in parts for value in run(resource, resource)]
+
+    return evaluate
+
+
+def first_steps(expression: str, type_name: str) -> frozenset[str]:
+    """The keys of the resource, at least one of which it must have for the expression to yield.
+
+    `{"resourceType"}`, which every resource has, if it may yield something of any resource. Raises
+    `FHIRPathError`.
+    """
+    flow = compile_flow(expression, type_name, definitions())
+    return frozenset(key for branch in flow.branches for key in branch.keys)
+
+
+def _of_steps(flow: Flow) -> Evaluate:
+    """Each branch is one key of the resource: most search parameters are of this kind."""
+    steps = tuple((branch.step or "", branch.type) for branch in flow.branches)
+    if len(steps) == 1:
+        ((key, type_name),) = steps
+
+        def evaluate_one(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+            value = resource.get(key)
+            return [] if value is None else [(type_name, value)]
+
+        return evaluate_one
+
+    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+        return [(type_, resource[key]) for key, type_ in steps if key in resource]
+
+    return evaluate
+
+
+def _of_one(branch: Branch) -> Evaluate:
+    type_name, run = branch.type, branch.run
+    if branch.is_list:
+        return lambda resource: [(type_name, value) for value in run(resource, resource)]
+
+    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+        value = run(resource, resource)
+        return [] if value is None else [(type_name, value)]
+
+    return evaluate
+
+
+def _of_resources(flow: Flow) -> Evaluate:
+    parts = tuple((branch.type, many(branch)) for branch in flow.branches)
+
+    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+        return [
+            (value.get("resourceType", type_) if isinstance(value, dict) else type_, value)
+            for type_, run in parts
+            for value in run(resource, resource)
+        ]
+
+    return evaluate
