@@ -3,6 +3,7 @@
 import os
 import time
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: no i, l, o, u
 
@@ -16,6 +17,11 @@ def now() -> datetime:
 def instant(moment: datetime) -> str:
     """`moment` as a FHIR instant, such as `2026-11-22T08:15:30.123Z`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def http_date(moment: datetime) -> str:
+    """`moment` as HTTP writes it, such as `Sun, 22 Nov 2026 08:15:30 GMT`."""
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 def new_id() -> str:

@@ -1,1 +1,4 @@
-"""TODO"""
+"""The one write path. A single create is a transaction of one.
+
+    changes -> resolve conditionals -> rewrite references -> gather -> check -> commit
+"""

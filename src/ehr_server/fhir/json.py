@@ -67,6 +67,9 @@ def write_pretty(value: Any) -> bytes:
     return orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2)
 
 
+# A JSON text that stands for itself inside a value to be written.
+raw: Callable[[bytes], object] = orjson.Fragment
+
 # What orjson's own reader is for: texts that we wrote ourselves and hold no decimals.
 read_own: Callable[[bytes | str], Any] = orjson.loads
 

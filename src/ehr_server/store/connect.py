@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Lock, local
 from typing import Any
 
 import psycopg
@@ -47,6 +47,7 @@ class Store:
             open=True,
         )
         self._lock = Lock()
+        self._pinned = local()
         self._keys: Iterator[int] = iter(())
         self._senders: dict[str, int] = {}
         with self.connection() as connection:
@@ -61,11 +62,15 @@ class Store:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection of the pool, in autocommit.
+        """A connection of the pool, in autocommit; inside `transaction` that of the transaction.
 
         Raises `Unavailable` (503) when none is free in time, the database is away or a statement
         takes too long, and `Collision` when another transaction was first.
         """
+        pinned: Connection | None = getattr(self._pinned, "connection", None)
+        if pinned is not None:
+            yield pinned
+            return
         try:
             with self._pool.connection() as connection:
                 yield connection
@@ -83,6 +88,16 @@ class Store:
                 vi="Cơ sở dữ liệu tạm thời không sẵn sàng; xin thử lại.",
                 headers=_RETRY_AFTER,
             ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction that commits at the end; what this thread reads meanwhile is read in it."""
+        with self.connection() as connection, connection.transaction():
+            self._pinned.connection = connection
+            try:
+                yield connection
+            finally:
+                self._pinned.connection = None
 
     def transaction_number(self, connection: Connection) -> int:
         """`tx` of the transaction now open: grows with time, and survives dump and restore."""

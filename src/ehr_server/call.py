@@ -1,0 +1,124 @@
+"""What a deed is given and gives: requests without a socket, answers without a connection.
+
+The same routes and deeds serve the socket and the entries of a Bundle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ehr_server import clock
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from ehr_server.access.caller import Caller
+    from ehr_server.changes.change import Change, Done, Means
+    from ehr_server.settings import Settings
+    from ehr_server.store.connect import Store
+
+FHIR_JSON = "application/fhir+json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request below the base: `path` in decoded segments, `headers` with names in lower case.
+
+    A Bundle entry brings its `resource` parsed, the socket brings a `body`.
+    """
+
+    method: str
+    path: tuple[str, ...]
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    resource: dict[str, Any] | None = None
+    where: str = ""
+    full_url: str | None = None
+
+    def parsed(self) -> dict[str, Any]:
+        """The resource in the body. Raises `Invalid` when there is none."""
+        if self.resource is not None:
+            return self.resource
+        value = json.read(self.body) if self.body else None
+        if not isinstance(value, dict):
+            raise Invalid(
+                "The body must be one FHIR resource, a JSON object.",
+                vi="Nội dung phải là một tài nguyên FHIR, tức một đối tượng JSON.",
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to send back. `body` is bytes in `content_type`, or a file to stream; `done` is the
+    write behind it, for the entry of a Bundle.
+    """
+
+    status: int
+    body: bytes | Path | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = FHIR_JSON
+    done: Done | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row of the route table: `pattern` such as `{type}/{id}/_history`.
+
+    `change` tells the intended write without doing it, so that a transaction can gather several;
+    routes without it only read, or cannot stand in a transaction. `interaction` is the code of
+    http://hl7.org/fhir/restful-interaction, or the name of an operation.
+    """
+
+    interaction: str
+    method: str
+    pattern: str
+    deed: Callable[[Call], Answer]
+    change: Callable[[Call], Change] | None = None
+
+
+class Routes(Protocol):
+    """The route table as the deeds see it, for the entries of a Bundle."""
+
+    def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        """The row for a request and the parts of its path. Raises NotFound or NotAllowed."""
+
+    def answer(self, call: Call, request: Request) -> Answer:
+        """What the request is answered, refusals included."""
+
+    def rows(self) -> Sequence[Route]:
+        """All there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a deed: `parts` are what the pattern names, such as `type` and `id`."""
+
+    request: Request
+    parts: Mapping[str, str]
+    caller: Caller
+    store: Store
+    means: Means
+    settings: Settings
+    routes: Routes
+
+    @property
+    def base_url(self) -> str:
+        """The address of the FHIR base, without a slash at the end."""
+        return self.means.base_url
+
+
+def etag(ver: int) -> str:
+    """The weak entity tag of a version: https://hl7.org/fhir/R4/http.html#versioning."""
+    return f'W/"{ver}"'
+
+
+def version_headers(ver: int, at: datetime) -> dict[str, str]:
+    """ETag and Last-Modified of a version."""
+    return {"ETag": etag(ver), "Last-Modified": clock.http_date(at)}

@@ -1,0 +1,60 @@
+"""The write path, top to bottom.
+
+    well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+
+What can be refused without the database is refused before a connection is held; everything after
+happens in one database transaction, so a refusal anywhere leaves nothing behind.
+"""
+
+from collections.abc import Callable, Sequence
+
+from ehr_server import clock
+from ehr_server.changes import check, gather, resolve, rows
+from ehr_server.changes.change import Change, Done, Means
+from ehr_server.errors import Conflict
+from ehr_server.store.connect import Collision
+from ehr_server.store.write import transaction, write
+
+
+def apply(
+    means: Means, changes: Sequence[Change], then: Callable[[], None] | None = None
+) -> list[Done]:
+    """Make the changes, all or none, and tell what became of each, in the order given.
+
+    `then` runs before the commit and sees what was written: the reads of a transaction.
+
+    Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
+    place of each finding; `Unavailable` when the database is away.
+    """
+    check.well_formed(changes)
+    for change in changes:
+        if change.id is None:
+            change.id = clock.new_id()
+    sender = means.store.sender_number(_sender(means, changes))
+    try:
+        with transaction(means.store, resolve.locks(changes)) as (connection, tx):
+            resolve.matches(means, connection, changes)
+            resolve.links(means, connection, changes)
+            gather.facts(means, connection, changes)
+            check.may_happen(changes)
+            batch, done = rows.rows(means, changes, rows.Stamp(tx, clock.now(), sender))
+            write(connection, batch)
+            if then is not None:
+                then()
+    except Collision as error:
+        raise Conflict(
+            "Another request changed the same resources at the same moment; send it again.",
+            vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
+        ) from error
+    return done
+
+
+def _sender(means: Means, changes: Sequence[Change]) -> str:
+    """The caller's name, else what the resources say of their source (meta.source)."""
+    if means.caller.name:
+        return means.caller.name
+    for change in changes:
+        meta = (change.resource or {}).get("meta")
+        if isinstance(meta, dict) and isinstance(meta.get("source"), str):
+            return str(meta["source"])
+    return ""

@@ -1,0 +1,68 @@
+"""An intended write, and what became of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from typing import Any, Literal
+
+from ehr_server.access.caller import Caller
+from ehr_server.store.connect import Store
+from ehr_server.store.read import Place, Version
+
+Deed = Literal["create", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What the write path works with. `base_url` is the server's own, without a slash at the end;
+    `check_references` refuses references to nothing; `zone` is that of dates without one.
+    """
+
+    store: Store
+    caller: Caller
+    base_url: str
+    check_references: bool
+    zone: tzinfo
+
+
+@dataclass(slots=True)
+class Change:
+    """One intended write: as asked for, then as the steps of the write path learn more of it.
+
+    `where` is the place of the resource in what was sent: `Patient`, or
+    `Bundle.entry[3].resource`.
+    """
+
+    deed: Deed
+    type: str
+    id: str | None = None
+    resource: dict[str, Any] | None = None
+    where: str = ""
+    full_url: str | None = None
+    if_match: int | None = None
+    if_none_match: bool = False  # If-None-Match: *, only if it is not there yet
+    if_none_exist: str | None = None
+
+    place: Place | None = None
+    now: Version | None = None  # the newest version there is
+    matched: Version | None = None  # what a conditional create found instead
+    references: Sequence[dict[str, Any]] = ()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """`(type, id)`; the id is known once conditionals are resolved."""
+        if self.id is None:
+            raise ValueError("the id is not known yet")
+        return self.type, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of a change. `status` 200, 201 or 204; no `content` after a delete."""
+
+    status: int
+    type: str
+    id: str
+    ver: int
+    at: datetime
+    content: bytes | None

@@ -1,0 +1,68 @@
+"""The decisions of the write path: pure, from what was sent and from the facts gathered."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ehr_server.changes.change import Change
+from ehr_server.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from ehr_server.fhir.outcome import Issue
+from ehr_server.validation import check as findings
+
+
+def well_formed(changes: Sequence[Change]) -> None:
+    """Refuse resources that break the base standard, and two changes of one resource.
+
+    A transaction's resources SHALL NOT overlap: https://hl7.org/fhir/R4/http.html#trules.
+    """
+    errors = [
+        issue
+        for change in changes
+        if change.resource is not None
+        for issue in _located(change)
+        if issue.severity in ("error", "fatal")
+    ]
+    if errors:
+        raise Invalid(issues=errors)
+    twice = Counter(change.identity for change in changes if change.id is not None)
+    for (type_name, id_), count in twice.items():
+        if count > 1:
+            raise Invalid(
+                f"{type_name}/{id_} stands {count} times in one transaction.",
+                vi=f"{type_name}/{id_} xuất hiện {count} lần trong một giao dịch.",
+            )
+
+
+def may_happen(changes: Sequence[Change]) -> None:
+    """Refuse what the present state does not allow: If-Match, If-None-Match, deleting nothing."""
+    for change in changes:
+        live = change.now if change.place is not None and change.place.live else None
+        if change.if_match is not None and (live is None or live.ver != change.if_match):
+            raise PreconditionFailed(
+                f"If-Match names version {change.if_match}, but the current version is "
+                f"{live.ver if live else 'gone'}; read it again and repeat the change.",
+                vi=f"If-Match nêu phiên bản {change.if_match}, nhưng phiên bản hiện tại là "
+                f"{live.ver if live else 'không còn'}; xin đọc lại rồi sửa.",
+                expression=(change.where,),
+            )
+        if change.if_none_match and live is not None:
+            raise PreconditionFailed(
+                f"{change.type}/{change.id} is there already, and If-None-Match is *.",
+                vi=f"{change.type}/{change.id} đã có sẵn, trong khi If-None-Match là *.",
+                expression=(change.where,),
+            )
+        if change.deed == "delete" and change.place is None:
+            raise NotFound(
+                f"There is no {change.type}/{change.id} to delete.",
+                vi=f"Không có {change.type}/{change.id} để xóa.",
+                expression=(change.where,),
+            )
+        if change.deed == "create" and change.place is not None:
+            raise Conflict(f"{change.type}/{change.id} is there already.")
+
+
+def _located(change: Change) -> Iterator[Issue]:
+    for issue in findings(change.resource or {}, change.type):
+        if change.where.endswith(".resource"):
+            yield issue.under(change.where.removesuffix(".resource"))
+        else:
+            yield issue

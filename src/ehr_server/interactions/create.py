@@ -1,0 +1,25 @@
+"""create: a new resource under an id of the server. https://hl7.org/fhir/R4/http.html#create"""
+
+from ehr_server.call import Answer, Call
+from ehr_server.changes.apply import apply
+from ehr_server.changes.change import Change
+from ehr_server.interactions.written import written
+
+
+def create(call: Call) -> Answer:
+    """201 with Location, or 200 with what `If-None-Exist` found instead."""
+    (done,) = apply(call.means, [change(call)])
+    return written(call, done)
+
+
+def change(call: Call) -> Change:
+    """The intended create; an id in the body is ignored, as the standard asks."""
+    request = call.request
+    return Change(
+        "create",
+        call.parts["type"],
+        resource=request.parsed(),
+        where=request.where or call.parts["type"],
+        full_url=request.full_url,
+        if_none_exist=request.headers.get("if-none-exist"),
+    )

@@ -1,0 +1,114 @@
+"""history of a resource, a type or all. https://hl7.org/fhir/R4/http.html#history"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import urlencode
+
+from ehr_server.call import Answer, Call
+from ehr_server.errors import Invalid
+from ehr_server.fhir import bundle
+from ehr_server.fhir.dates import period
+from ehr_server.interactions.read import known
+from ehr_server.store import history
+from ehr_server.store.history import Span
+from ehr_server.store.read import CREATE, DELETE, Version, place
+
+_ELSEWHERE = {"_format", "_pretty"}  # decided by the web
+_METHOD = {CREATE: "POST", DELETE: "DELETE"}
+_NAMES = {"_since", "_count", "_page", *_ELSEWHERE}
+
+
+def history_instance(call: Call) -> Answer:
+    """All versions of one resource, newest first; its deletions too."""
+    span = _span(call)
+    with call.store.connection() as connection:
+        at = known(call, place(connection, call.parts["type"], call.parts["id"]))
+        versions, after = history.of_instance(
+            call.store, connection, call.parts["type"], at, span
+        )
+        total = history.count_of_instance(connection, call.parts["type"], at)
+    return _answer(call, versions, after, None if span.since else total)
+
+
+def history_type(call: Call) -> Answer:
+    """The versions of one type, newest first, as far as nothing in flight can still appear."""
+    with call.store.connection() as connection:
+        return _answer(
+            call, *history.of_type(call.store, connection, call.parts.get("type"), _span(call))
+        )
+
+
+def _span(call: Call) -> Span:
+    given = dict(call.request.query)
+    unknown = sorted(set(given) - _NAMES)
+    if unknown:
+        raise Invalid(
+            f"A history does not know the parameter {', '.join(unknown)}; it knows _since and "
+            "_count.",
+            vi=f"Lịch sử không có tham số {', '.join(unknown)}; chỉ có _since và _count.",
+        )
+    return Span(_count(call, given.get("_count")), _since(call, given), _before(given))
+
+
+def _count(call: Call, text: str | None) -> int:
+    if text is None:
+        return call.settings.count_default
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise Invalid("_count must be a whole number.", vi="_count phải là số nguyên.")
+    return min(int(text), call.settings.count_max)
+
+
+def _since(call: Call, given: dict[str, str]) -> datetime | None:
+    if "_since" not in given:
+        return None
+    # In a URL the plus of a time zone is a space unless the sender escaped it.
+    return period(given["_since"].replace(" ", "+"), call.means.zone)[0]
+
+
+def _before(given: dict[str, str]) -> tuple[int, int] | None:
+    if "_page" not in given:
+        return None
+    tx, _, key = given["_page"].partition(".")
+    try:
+        return int(tx, 36), int(key, 36)
+    except ValueError:
+        raise Invalid("_page is not a page of this history; begin again.") from None
+
+
+def _answer(
+    call: Call,
+    versions: Sequence[Version],
+    after: tuple[int, int] | None,
+    total: int | None = None,
+) -> Answer:
+    entries = (
+        bundle.history_entry(
+            call.base_url, version.content, version.ver, version.at, _method(version)
+        )
+        for version in versions
+    )
+    here = "/".join((call.base_url, *call.request.path))
+    kept = [(name, value) for name, value in call.request.query if name != "_page"]
+    links = [("self", _url(here, list(call.request.query)))]
+    if after is not None:
+        page = f"{_base36(after[0])}.{_base36(after[1])}"
+        links.append(("next", _url(here, [*kept, ("_page", page)])))
+    return Answer(200, bundle.bundle("history", entries, links, total))
+
+
+def _method(version: Version) -> str:
+    return _METHOD.get(version.deed, "PUT")
+
+
+def _url(here: str, query: list[tuple[str, str]]) -> str:
+    return f"{here}?{urlencode(query)}" if query else here
+
+
+def _base36(number: int) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+    text = ""
+    left = abs(number)
+    while left:
+        left, digit = divmod(left, 36)
+        text = digits[digit] + text
+    return ("-" if number < 0 else "") + (text or "0")

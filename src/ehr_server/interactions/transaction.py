@@ -1,0 +1,64 @@
+"""transaction: all of a Bundle's entries, or none. https://hl7.org/fhir/R4/http.html#transaction"""
+
+from typing import Any
+
+from ehr_server.call import Answer, Call, Request
+from ehr_server.changes.apply import apply
+from ehr_server.changes.change import Change
+from ehr_server.errors import Invalid, Refusal
+from ehr_server.fhir import json
+from ehr_server.fhir.outcome import issues_of
+from ehr_server.interactions.entries import answered_entry, requests, written_entry
+from ehr_server.interactions.written import preferred
+
+
+def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
+    """200 with an entry for each, in the order sent; otherwise the refusal of the first that
+    cannot be, and nothing is stored. Reads are answered last and see what was written.
+    """
+    entries = requests(call, bundle)
+    changes: dict[int, Change] = {}
+    reads: dict[int, tuple[Call, Request]] = {}
+    for index, request in enumerate(entries):
+        route, parts = call.routes.match(request)
+        inner = Call(
+            request, parts, call.caller, call.store, call.means, call.settings, call.routes
+        )
+        if route.change is not None:
+            changes[index] = route.change(inner)
+        elif request.method in ("GET", "HEAD"):
+            reads[index] = (inner, request)
+        else:
+            raise Invalid(
+                f"{request.method} {'/'.join(request.path)} cannot stand in a transaction.",
+                expression=(f"Bundle.entry[{index}].request",),
+            )
+    answers: dict[int, dict[str, Any]] = {}
+
+    def read() -> None:
+        for index, (inner, request) in reads.items():
+            answers[index] = answered_entry(call, _read(inner, request, index), with_resource=True)
+
+    done = apply(call.means, list(changes.values()), read if reads else None)
+    with_resource = preferred(call) == "representation"
+    for index, one in zip(changes, done, strict=True):
+        answers[index] = written_entry(call, one, with_resource=with_resource)
+    answered = [answers[index] for index in range(len(entries))]
+    return Answer(200, json.write(_response("transaction-response", answered)))
+
+
+def _read(call: Call, request: Request, index: int) -> Answer:
+    try:
+        return call.routes.match(request)[0].deed(call)
+    except Refusal as refusal:
+        refusal.issues = tuple(
+            issue.under(f"Bundle.entry[{index}]") for issue in issues_of(refusal)
+        )
+        raise
+
+
+def _response(kind: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
+    if entries:
+        bundle["entry"] = entries
+    return bundle

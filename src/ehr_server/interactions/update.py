@@ -1,0 +1,46 @@
+"""update: a new version at a given id, or its first. https://hl7.org/fhir/R4/http.html#update"""
+
+import re
+
+from ehr_server.call import Answer, Call
+from ehr_server.changes.apply import apply
+from ehr_server.changes.change import Change
+from ehr_server.errors import Invalid
+from ehr_server.interactions.written import version_in, written
+
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+
+
+def update(call: Call) -> Answer:
+    """200 with the new version, or 201 when the id is new (or was deleted)."""
+    (done,) = apply(call.means, [change(call)])
+    return written(call, done)
+
+
+def change(call: Call) -> Change:
+    """The intended update. Raises `Invalid` when the id of the body is not that of the address."""
+    request, type_name, id_ = call.request, call.parts["type"], call.parts["id"]
+    resource = request.parsed()
+    where = request.where or type_name
+    if resource.get("id") != id_:
+        raise Invalid(
+            f"The id in the body must be the id of the address, {id_}.",
+            vi=f"id trong nội dung phải trùng với id trong địa chỉ, {id_}.",
+            expression=(f"{where}.id",),
+        )
+    if not _ID.fullmatch(id_):
+        raise Invalid(
+            "An id holds 1 to 64 letters, digits, hyphens and dots.",
+            vi="id gồm 1 đến 64 chữ cái, chữ số, gạch nối và dấu chấm.",
+            expression=(f"{where}.id",),
+        )
+    return Change(
+        "update",
+        type_name,
+        id_,
+        resource,
+        where,
+        full_url=request.full_url,
+        if_match=version_in(request.headers.get("if-match"), "If-Match"),
+        if_none_match=request.headers.get("if-none-match", "").strip() == "*",
+    )

@@ -1,0 +1,23 @@
+"""vread: one version of a resource. https://hl7.org/fhir/R4/http.html#vread"""
+
+from ehr_server.call import Answer, Call
+from ehr_server.errors import Gone, NotFound
+from ehr_server.interactions.read import found, known
+from ehr_server.store import read as store_read
+
+
+def vread(call: Call) -> Answer:
+    """200 with that version, 404, or 410 when that version is the deletion."""
+    type_name, id_, vid = (call.parts[name] for name in ("type", "id", "vid"))
+    ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
+    with call.store.connection() as connection:
+        at = known(call, store_read.place(connection, type_name, id_))
+        version = store_read.vread(call.store, connection, type_name, at, ver)
+    if version is None:
+        raise NotFound(
+            f"{type_name}/{id_} has no version {vid}.",
+            vi=f"{type_name}/{id_} không có phiên bản {vid}.",
+        )
+    if version.deed == store_read.DELETE:
+        raise Gone(f"Version {vid} is the deletion of {type_name}/{id_}.")
+    return found(call, version)

@@ -1,0 +1,50 @@
+"""What every write answers. https://hl7.org/fhir/R4/http.html#ops (Prefer)"""
+
+import re
+
+from ehr_server.call import Answer, Call, version_headers
+from ehr_server.changes.change import Done
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+from ehr_server.fhir.outcome import Issue, operation_outcome
+
+_RETURN = re.compile(r"return\s*=\s*\"?(minimal|representation|OperationOutcome)\b")
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
+
+
+def written(call: Call, done: Done) -> Answer:
+    """The answer to a single write, with the body that `Prefer: return=` asks for."""
+    headers = version_headers(done.ver, done.at)
+    if done.content is None:
+        return Answer(done.status, None, headers, done=done)
+    headers["Location"] = location(call, done)
+    wish = preferred(call)
+    if wish == "minimal":
+        return Answer(done.status, None, headers, done=done)
+    if wish == "OperationOutcome":
+        deed = "created" if done.status == 201 else "stored"
+        text = f"{done.type}/{done.id} version {done.ver} is {deed}."
+        outcome = operation_outcome([Issue("information", "informational", text)])
+        return Answer(done.status, json.write(outcome), headers, done=done)
+    return Answer(done.status, done.content, headers, done=done)
+
+
+def location(call: Call, done: Done) -> str:
+    """The address of the version that was written."""
+    return f"{call.base_url}/{done.type}/{done.id}/_history/{done.ver}"
+
+
+def preferred(call: Call) -> str | None:
+    """`minimal`, `representation` or `OperationOutcome`, if the sender prefers one."""
+    wish = _RETURN.search(call.request.headers.get("prefer", ""))
+    return wish.group(1) if wish else None
+
+
+def version_in(tag: str | None, name: str) -> int | None:
+    """The version number in an entity tag such as `W/"3"`. Raises `Invalid`."""
+    if tag is None:
+        return None
+    found = _ETAG.fullmatch(tag.strip())
+    if found is None:
+        raise Invalid(f'{name} must be a version such as W/"3".', vi=f'{name} phải có dạng W/"3".')
+    return int(found.group(1))

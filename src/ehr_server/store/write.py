@@ -1,0 +1,152 @@
+"""Writing: everything one transaction changes, one statement per table.
+
+Many rows go by binary COPY (18 µs a row, client and server, against 40 for executemany); a few by
+INSERTs in one pipeline, which saves the round trips that each COPY needs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from ehr_server.layout import leaf
+from ehr_server.store.connect import Connection, Store
+
+Row = tuple[Any, ...]
+
+_COPY_FROM = 12  # rows; below, a pipeline of INSERTs is quicker
+
+_LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
+_EVERYTHING = 0
+
+_TYPES: dict[str, dict[str, str]] = {
+    "resource": {
+        "comp": "int8", "key": "int8", "tx": "int8", "at": "timestamptz", "d1": "timestamptz",
+        "d1e": "timestamptz", "c1": "int8", "q1": "float8", "ver": "int4", "type": "int2",
+        "fmt": "int2", "toks": "int8[]", "refs": "int8[]",
+    },
+    "version": {
+        "comp": "int8", "key": "int8", "tx": "int8", "at": "timestamptz", "ver": "int4",
+        "sender": "int4", "type": "int2", "enc": "int2", "deed": "int2", "content": "bytea",
+    },
+    "rid": {"comp": "int8", "key": "int8", "type": "int2", "live": "bool", "id": "text"},
+    "ident": {"h": "int8", "comp": "int8", "key": "int8"},
+    "member": {"comp": "int8", "key": "int8", "type": "int2", "home": "int8"},
+    "string": {"comp": "int8", "key": "int8", "param": "int2", "value": "text"},
+    "date": {
+        "comp": "int8", "key": "int8", "param": "int2", "lo": "timestamptz", "hi": "timestamptz",
+    },
+    "quantity": {
+        "comp": "int8", "key": "int8", "param": "int2", "value": "float8", "unit": "int8",
+    },
+}  # fmt: skip
+
+_INSERT = {
+    table: f"insert into {table} ({', '.join(columns)}) values ("
+    + ", ".join(f"%s::{kind}" for kind in columns.values())
+    + ")"
+    for table, columns in _TYPES.items()
+}
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a transaction writes: new rows by table, in the order of the columns above."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: {table: [] for table in _TYPES})
+    replaced: list[tuple[str, int, int]] = field(default_factory=list)  # (type, comp, key)
+    lives: list[tuple[int, str, int, bool]] = field(default_factory=list)  # type, id, comp, live
+    moved: list[tuple[str, int, int, int]] = field(default_factory=list)  # type, key, from, to
+
+
+@contextmanager
+def transaction(store: Store, locks: Iterable[int]) -> Iterator[tuple[Connection, int]]:
+    """A database transaction that holds the locks: `(connection, tx)`; commits at the end.
+
+    The locks are taken before anything is read, so what is read afterwards is seen as those left
+    it who held them before. Raises `Collision` when another transaction was first.
+    """
+    with store.transaction() as connection:
+        tx = store.transaction_number(connection)
+        _lock(connection, sorted(set(locks)))
+        yield connection, tx
+
+
+def write(connection: Connection, batch: Batch) -> None:
+    """Write the batch; part of the transaction that is open on the connection."""
+    _remove(connection, batch.replaced)
+    _move(connection, batch)
+    count = sum(map(len, batch.rows.values()))
+    if count < _COPY_FROM:
+        with connection.pipeline(), connection.cursor() as cursor:
+            for table, rows in batch.rows.items():
+                for row in rows:
+                    cursor.execute(_INSERT[table], row)
+    else:
+        for table, rows in batch.rows.items():
+            if rows:
+                _copy(connection, table, rows)
+
+
+def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
+    columns = _TYPES[table]
+    statement = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)
+
+
+def _lock(connection: Connection, locks: Sequence[int]) -> None:
+    """Sorted, or two transactions could wait for each other. Held until the transaction ends."""
+    if not locks:
+        return
+    if len(locks) > _LOCKS_MAX:
+        connection.execute("select pg_advisory_xact_lock(%s)", (_EVERYTHING,))
+        return
+    connection.execute(
+        "select pg_advisory_xact_lock_shared(%s), count(pg_advisory_xact_lock(h))"
+        " from (select h from unnest(%s::bigint[]) h order by h) sorted",
+        (_EVERYTHING, list(locks)),
+    )
+
+
+def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) -> None:
+    by_leaf: dict[str, list[tuple[int, int]]] = {}
+    for type_name, comp, key in replaced:
+        by_leaf.setdefault(f"resource_{leaf(type_name)}", []).append((comp, key))
+    if not by_leaf:
+        return
+    everything = [pair for pairs in by_leaf.values() for pair in pairs]
+    with connection.pipeline():
+        for table in ("string", "date", "quantity", "ident"):
+            by_leaf[table] = everything
+        for table, pairs in by_leaf.items():
+            connection.execute(
+                f"delete from {table} where comp = any(%s) and key = any(%s)",
+                ([comp for comp, _ in pairs], [key for _, key in pairs]),
+            )
+        keys = [key for _, key in everything]
+        connection.execute("delete from member where key = any(%s)", (keys,))
+
+
+def _move(connection: Connection, batch: Batch) -> None:
+    """Tell the directory what became of the ids; take the versions along to a new compartment."""
+    if batch.lives:
+        numbers, ids, comps, lives = zip(*batch.lives, strict=True)
+        connection.execute(
+            "update rid set comp = new.comp, live = new.live"
+            " from unnest(%s::smallint[], %s::text[], %s::bigint[], %s::boolean[])"
+            " as new (type, id, comp, live)"
+            " where rid.type = new.type and rid.id = new.id",
+            (list(numbers), list(ids), list(comps), list(lives)),
+        )
+    for type_name, key, old, new in batch.moved:
+        table = f"version_{leaf(type_name)}"
+        columns = ", ".join(name for name in _TYPES["version"] if name != "comp")
+        connection.execute(
+            f"insert into {table} (comp, {columns})"
+            f" select %s, {columns} from {table} where comp = %s and key = %s",
+            (new, old, key),
+        )
+        connection.execute(f"delete from {table} where comp = %s and key = %s", (old, key))
