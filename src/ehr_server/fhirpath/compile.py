@@ -70,8 +70,9 @@ class _Compiler:
         if node.name == "$this":
             return Flow((focus,))
         if node.name in ("%resource", "%rootResource"):
-            is_resource = conforms(self.definitions, self.type, "Resource")
-            type_ = self.type if is_resource else "Resource"
+            type_ = self.type.partition(".")[0]  # a backbone lies in the resource it is named by
+            if not conforms(self.definitions, type_, "Resource"):
+                type_ = "Resource"
             return Flow((Branch(type_, _resource),))
         raise FHIRPathError(f"{node.name} is not supported", node.at)
 

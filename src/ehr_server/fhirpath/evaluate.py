@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 from ehr_server.definitions import definitions
 from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.flow import Branch, Flow, many
 
-# A resource to the (FHIR type name, JSON value) pairs of an expression.
-Evaluate: TypeAlias = Callable[[dict[str, Any]], list[tuple[str, Any]]]
+
+class Evaluate(Protocol):
+    """A value to the (FHIR type name, JSON value) pairs of an expression.
+
+    `resource` is what `%resource` stands for, by default the value itself: it matters only for a
+    value inside a resource, such as the part of a composite search parameter.
+    """
+
+    def __call__(
+        self, focus: dict[str, Any], resource: dict[str, Any] | None = None, /
+    ) -> list[tuple[str, Any]]: ...
 
 
 def compile_path(expression: str, type_name: str) -> Evaluate:
@@ -18,19 +26,23 @@ def compile_path(expression: str, type_name: str) -> Evaluate:
 
     It never raises for a resource that keeps to the definitions. What `as`, `is` and choices
     decide is settled here, once. Primitives whose value is absent are left out, and of what is
-    contained or in a Bundle entry the pair names the type it really is. Raises `FHIRPathError`.
+    contained or in a Bundle entry the pair names the type it really is. Values of one type keep
+    their order; those of several types come type by type. Raises `FHIRPathError`.
     """
     flow = compile_flow(expression, type_name, definitions())
     if all(branch.step for branch in flow.branches):
         return _of_steps(flow)
-    parts = tuple((branch.type, many(branch)) for branch in flow.branches)
-    if any(type_ in ("Resource", "DomainResource") for type_, _ in parts):
+    if any(branch.type in ("Resource", "DomainResource") for branch in flow.branches):
         return _of_resources(flow)
-    if len(parts) == 1:
+    if len(flow.branches) == 1:
         return _of_one(flow.branches[0])
+    parts = tuple((branch.type, many(branch)) for branch in flow.branches)
 
-    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
-        return [(type_, value) for type_, run in parts for value in run(resource, resource)]
+    def evaluate(
+        focus: dict[str, Any], resource: dict[str, Any] | None = None
+    ) -> list[tuple[str, Any]]:
+        resource = resource or focus
+        return [(type_, value) for type_, run in parts for value in run(focus, resource)]
 
     return evaluate
 
@@ -46,43 +58,56 @@ def first_steps(expression: str, type_name: str) -> frozenset[str]:
 
 
 def _of_steps(flow: Flow) -> Evaluate:
-    """Each branch is one key of the resource: most search parameters are of this kind."""
+    """Each branch is one key of the focus: most search parameters are of this kind."""
     steps = tuple((branch.step or "", branch.type) for branch in flow.branches)
     if len(steps) == 1:
         ((key, type_name),) = steps
 
-        def evaluate_one(resource: dict[str, Any]) -> list[tuple[str, Any]]:
-            value = resource.get(key)
+        def evaluate_one(
+            focus: dict[str, Any],
+            resource: dict[str, Any] | None = None,  # noqa: ARG001
+        ) -> list[tuple[str, Any]]:
+            value = focus.get(key)
             return [] if value is None else [(type_name, value)]
 
         return evaluate_one
 
-    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
-        return [(type_, resource[key]) for key, type_ in steps if key in resource]
+    def evaluate(
+        focus: dict[str, Any],
+        resource: dict[str, Any] | None = None,  # noqa: ARG001
+    ) -> list[tuple[str, Any]]:
+        return [(type_, focus[key]) for key, type_ in steps if key in focus]
 
     return evaluate
 
 
 def _of_one(branch: Branch) -> Evaluate:
     type_name, run = branch.type, branch.run
-    if branch.is_list:
-        return lambda resource: [(type_name, value) for value in run(resource, resource)]
 
-    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
-        value = run(resource, resource)
+    def evaluate_list(
+        focus: dict[str, Any], resource: dict[str, Any] | None = None
+    ) -> list[tuple[str, Any]]:
+        return [(type_name, value) for value in run(focus, resource or focus)]
+
+    def evaluate(
+        focus: dict[str, Any], resource: dict[str, Any] | None = None
+    ) -> list[tuple[str, Any]]:
+        value = run(focus, resource or focus)
         return [] if value is None else [(type_name, value)]
 
-    return evaluate
+    return evaluate_list if branch.is_list else evaluate
 
 
 def _of_resources(flow: Flow) -> Evaluate:
     parts = tuple((branch.type, many(branch)) for branch in flow.branches)
 
-    def evaluate(resource: dict[str, Any]) -> list[tuple[str, Any]]:
+    def evaluate(
+        focus: dict[str, Any], resource: dict[str, Any] | None = None
+    ) -> list[tuple[str, Any]]:
         return [
             (value.get("resourceType", type_) if isinstance(value, dict) else type_, value)
             for type_, run in parts
-            for value in run(resource, resource)
+            for value in run(focus, resource or focus)
         ]
 
     return evaluate

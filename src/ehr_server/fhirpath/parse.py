@@ -94,6 +94,10 @@ _PRECEDENCE = {
     )
     for operator in operators
 }
+_SYSTEM_TYPES = {
+    name[0].upper() + name[1:]: name
+    for name in ("boolean", "date", "dateTime", "decimal", "integer", "string", "time")
+}
 _UNARY = len(_PRECEDENCE)
 # `as`, `contains`, `in` and `is` are names too: `value.as(Quantity)`, `expansion.contains`.
 _RESERVED = KEYWORD_OPERATORS - {"as", "contains", "in", "is"}
@@ -109,12 +113,15 @@ def parse(expression: str) -> Node:
 
 
 def type_name(node: Node) -> str | None:
-    """The type that a node names, `Patient` or `FHIR.Patient`; None if it is no such name."""
+    """The type that a node names, `Patient` or `FHIR.Patient`; None if it is no such name.
+
+    FHIRPath's own primitives are read as FHIR's: the standard itself asks for `as(DateTime)`.
+    """
     match node:
         case Member(source=None, name=name):
-            return name
+            return _SYSTEM_TYPES.get(name, name)
         case Member(source=Member(source=None, name="FHIR" | "System"), name=name):
-            return name
+            return _SYSTEM_TYPES.get(name, name)
     return None
 
 

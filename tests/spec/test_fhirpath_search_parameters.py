@@ -1,0 +1,45 @@
+"""Every search expression of R4 compiles. https://hl7.org/fhir/R4/searchparameter-registry.html"""
+
+from ehr_server.definitions import definitions
+from ehr_server.fhirpath import compile_path, first_steps
+from ehr_server.fhirpath.compile import compile_flow
+
+PARAMETERS = [
+    parameter
+    for by_code in definitions().search_parameters.values()
+    for parameter in by_code.values()
+    if parameter.expression is not None
+]
+
+
+def test_there_are_as_many_as_the_standard_has() -> None:
+    of_types = [one for one in PARAMETERS if not one.code.startswith("_")]
+    assert len(of_types) > 1_600
+    assert len({one.base for one in PARAMETERS}) == 146
+
+
+def test_each_compiles_and_yields_nothing_of_an_empty_resource() -> None:
+    for parameter in PARAMETERS:
+        resource = {"resourceType": parameter.base}
+        found = compile_path(parameter.expression or "", parameter.base)(resource)
+        can_yield = "resourceType" in first_steps(parameter.expression or "", parameter.base)
+        assert can_yield or found == [], parameter
+        assert all(value is not None for _, value in found), parameter
+
+
+def test_only_these_may_yield_something_of_any_resource() -> None:
+    always = {
+        (one.base, one.code)
+        for one in PARAMETERS
+        if "resourceType" in first_steps(one.expression or "", one.base) and one.type != "composite"
+    }
+    assert always == {("Patient", "deceased")}
+
+
+def test_components_compile_on_what_the_composite_yields() -> None:
+    composites = [one for one in PARAMETERS if one.components]
+    assert len(composites) > 50
+    for one in composites:
+        flow = compile_flow(one.expression or "", one.base, definitions())
+        for _, expression in one.components:
+            assert [compile_path(expression, branch.type) for branch in flow.branches], one
