@@ -42,7 +42,11 @@ def compile_path(expression: str, type_name: str) -> Evaluate:
         focus: dict[str, Any], resource: dict[str, Any] | None = None
     ) -> list[tuple[str, Any]]:
         resource = resource or focus
-        return [(type_, value) for type_, run in parts for value in run(focus, resource)]
+        found: list[tuple[str, Any]] = []
+        for type_, run in parts:
+            if values := run(focus, resource):
+                found += [(type_, value) for value in values]
+        return found
 
     return evaluate
 
@@ -87,7 +91,8 @@ def _of_one(branch: Branch) -> Evaluate:
     def evaluate_list(
         focus: dict[str, Any], resource: dict[str, Any] | None = None
     ) -> list[tuple[str, Any]]:
-        return [(type_name, value) for value in run(focus, resource or focus)]
+        values = run(focus, resource or focus)
+        return [(type_name, value) for value in values] if values else []
 
     def evaluate(
         focus: dict[str, Any], resource: dict[str, Any] | None = None

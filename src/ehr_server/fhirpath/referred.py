@@ -23,7 +23,7 @@ def referred_type(reference: Any, resource: Any) -> str | None:
     if isinstance(link, str):
         if link.startswith("#"):
             return _contained_type(link[1:], resource)
-        if match := _LITERAL.search(link):
+        if not link.startswith("urn:") and (match := _LITERAL.search(link)):
             return match.group(1)
     return reference.get("type") if is_reference else None
 

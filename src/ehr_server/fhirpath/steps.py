@@ -44,7 +44,8 @@ def keep(branch: Branch, test: Run, type_name: str | None = None) -> Branch:
         return value if value is not None and test(value, resource) is True else None
 
     def kept_of_list(focus: Any, resource: Any) -> Any:
-        return [value for value in run(focus, resource) if test(value, resource) is True]
+        values = run(focus, resource)
+        return values and [value for value in values if test(value, resource) is True]
 
     kept_run = kept_of_list if branch.is_list else kept
     return Branch(type_name or branch.type, kept_run, branch.is_list, branch.keys)
@@ -104,14 +105,20 @@ def _list_of_value(before: Run, key: str) -> Run:
 
 def _values_of_list(before: Run, key: str) -> Run:
     def run(focus: Any, resource: Any) -> Sequence[Any]:
-        return [found for value in before(focus, resource) if (found := value.get(key)) is not None]
+        values = before(focus, resource)
+        if not values:  # the usual case, and it saves the comprehension's own frame
+            return _NOTHING
+        return [found for value in values if (found := value.get(key)) is not None]
 
     return run
 
 
 def _lists_of_list(before: Run, key: str) -> Run:
     def run(focus: Any, resource: Any) -> Sequence[Any]:
-        return [found for value in before(focus, resource) for found in value.get(key, _NOTHING)]
+        values = before(focus, resource)
+        if not values:
+            return _NOTHING
+        return [found for value in values for found in value.get(key, _NOTHING)]
 
     return run
 
