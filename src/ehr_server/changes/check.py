@@ -23,12 +23,16 @@ def well_formed(changes: Sequence[Change]) -> None:
     ]
     if errors:
         raise Invalid(issues=errors)
-    twice = Counter(change.identity for change in changes if change.id is not None)
-    for (type_name, id_), count in twice.items():
+    ids = Counter(change.identity for change in changes if change.id is not None)
+    criteria = Counter(
+        (change.type, change.if_none_exist) for change in changes if change.if_none_exist
+    )
+    for (type_name, which), count in (ids + criteria).items():
         if count > 1:
             raise Invalid(
-                f"{type_name}/{id_} stands {count} times in one transaction.",
-                vi=f"{type_name}/{id_} xuất hiện {count} lần trong một giao dịch.",
+                f"{type_name} {which} stands {count} times in one transaction; send it once.",
+                vi=f"{type_name} {which} xuất hiện {count} lần trong một giao dịch; "
+                "xin gửi một lần.",
             )
 
 

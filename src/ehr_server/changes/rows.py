@@ -25,7 +25,9 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Spot:
+class Spot:
+    """Where the rows of one resource lie, and which version they are of."""
+
     comp: int
     key: int
     type_number: int
@@ -43,10 +45,28 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             done.append(_matched(change))
         elif change.deed == "delete":
             done.append(_deleted(means, change, batch, stamp))
+        elif _is_unchanged(change):
+            done.append(_unchanged(change))
         else:
             key = next(keys) if change.place is None else change.place.key
             done.append(_stored(means, change, batch, stamp, key))
     return batch, done
+
+
+def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
+    """Add to the batch what a resource adds to the search index."""
+    comp, key = spot.comp, spot.key
+    main = (found.d1, found.d1e, found.c1, found.q1)
+    batch.rows["resource"].append(
+        (comp, key, stamp.tx, stamp.at, *main, spot.ver, spot.type_number, FORMAT)
+        + (found.toks, found.refs)
+    )
+    batch.rows["string"].extend((comp, key, *row) for row in found.strings)
+    batch.rows["date"].extend((comp, key, *row) for row in found.dates)
+    batch.rows["quantity"].extend((comp, key, *row) for row in found.quantities)
+    batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
+    others = {person_comp(patient) for patient in found.patients} - {comp}
+    batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
 
 
 def _matched(change: Change) -> Done:
@@ -55,13 +75,27 @@ def _matched(change: Change) -> Done:
     return Done(200, change.type, change.id, found.ver, found.at, found.content)
 
 
+def _is_unchanged(change: Change) -> bool:
+    """Whether the very same content is stored already: sent again, it makes no new version."""
+    now, is_live = change.now, change.place is not None and change.place.live
+    if now is None or not is_live or change.resource is None or change.id is None:
+        return False
+    return _render(change.resource, change.id, now.ver, now.at) == now.content
+
+
+def _unchanged(change: Change) -> Done:
+    assert change.now is not None and change.id is not None
+    now = change.now
+    return Done(200, change.type, change.id, now.ver, now.at, now.content)
+
+
 def _deleted(means: Means, change: Change, batch: Batch, stamp: Stamp) -> Done:
     """A deletion is a version of its own; deleting what is deleted changes nothing."""
     assert change.place is not None and change.now is not None and change.id is not None
     if not change.place.live:
         return Done(204, change.type, change.id, change.now.ver, change.now.at, None)
     number = definitions().type_number[change.type]
-    spot = _Spot(change.place.comp, change.place.key, number, change.now.ver + 1)
+    spot = Spot(change.place.comp, change.place.key, number, change.now.ver + 1)
     content = _render({"resourceType": change.type}, change.id, spot.ver, stamp.at)
     _version(means, batch, stamp, spot, (DELETE, content))
     batch.replaced.append((change.type, spot.comp, spot.key))
@@ -75,9 +109,9 @@ def _stored(means: Means, change: Change, batch: Batch, stamp: Stamp, key: int) 
     content = _render(change.resource, change.id, ver, stamp.at)
     found = index({**change.resource, "id": change.id}, means.zone)
     comp = _home(change, found)
-    spot = _Spot(comp, key, definitions().type_number[change.type], ver)
+    spot = Spot(comp, key, definitions().type_number[change.type], ver)
     _version(means, batch, stamp, spot, (CREATE if ver == 1 else UPDATE, content))
-    _index(batch, stamp, spot, found)
+    index_rows(batch, stamp, spot, found)
     if change.place is None:
         batch.rows["rid"].append((comp, key, spot.type_number, True, change.id))
     else:
@@ -98,7 +132,7 @@ def _home(change: Change, found: Rows) -> int:
 
 
 def _version(
-    means: Means, batch: Batch, stamp: Stamp, spot: _Spot, written: tuple[int, bytes]
+    means: Means, batch: Batch, stamp: Stamp, spot: Spot, written: tuple[int, bytes]
 ) -> None:
     deed, content = written
     batch.rows["version"].append(
@@ -110,21 +144,6 @@ def _version(
 def _packed(means: Means, deed: int, content: bytes) -> tuple[int, int, bytes]:
     enc, stored = means.store.contents.pack(content)
     return enc, deed, stored
-
-
-def _index(batch: Batch, stamp: Stamp, spot: _Spot, found: Rows) -> None:
-    comp, key = spot.comp, spot.key
-    main = (found.d1, found.d1e, found.c1, found.q1)
-    batch.rows["resource"].append(
-        (comp, key, stamp.tx, stamp.at, *main, spot.ver, spot.type_number, FORMAT)
-        + (found.toks, found.refs)
-    )
-    batch.rows["string"].extend((comp, key, *row) for row in found.strings)
-    batch.rows["date"].extend((comp, key, *row) for row in found.dates)
-    batch.rows["quantity"].extend((comp, key, *row) for row in found.quantities)
-    batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
-    others = {person_comp(patient) for patient in found.patients} - {comp}
-    batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
 
 
 def _render(resource: dict[str, Any], id_: str, ver: int, at: datetime) -> bytes:

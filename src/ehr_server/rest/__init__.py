@@ -1,1 +1,1 @@
-"""TODO"""
+"""The RESTful API without a socket: which deed answers which request."""

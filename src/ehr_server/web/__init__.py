@@ -1,1 +1,1 @@
-"""TODO"""
+"""The only room that knows HTTP: FastAPI, Starlette, uvicorn."""

@@ -1,0 +1,83 @@
+"""The command line: `ehr-server COMMAND`. Every option stands in the table of settings."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ehr_server import commands
+from ehr_server.errors import Refusal
+from ehr_server.settings import TABLE, Setting, SettingError, read_settings
+from ehr_server.store.embedded import EmbeddedError
+from ehr_server.telemetry import configure
+
+_DATABASE = ("data_dir", "database_url", "log_level")
+_WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exits 0 when it did what was asked, 1 when not, 2 for wrong options."""
+    options = _parser().parse_args(arguments)
+    try:
+        settings = read_settings(vars(options))
+        configure(settings.log_level)
+        status = options.command(settings, options)
+    except (SettingError, EmbeddedError, Refusal, commands.CommandError) as error:
+        sys.exit(f"ehr-server: {error}")
+    sys.exit(status)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ehr-server", description="A FHIR R4 server for lifelong personal health records."
+    )
+    below = parser.add_subparsers(required=True, metavar="COMMAND")
+    everything = tuple(row.name for row in TABLE)
+    with _command(below, "serve", "migrate, then serve", everything) as one:
+        one.set_defaults(command=commands.serve)
+    with _command(below, "worker", "run background jobs", everything) as one:
+        one.set_defaults(command=commands.work)
+    with _command(below, "migrate", "bring the schema up to date", _DATABASE) as one:
+        one.set_defaults(command=commands.migrate)
+    with _command(below, "reindex", "build the search index anew", _WRITING) as one:
+        one.add_argument("--type", action="append", metavar="TYPE", help="only this type")
+        one.set_defaults(command=commands.reindex)
+    with _command(below, "import", "load NDJSON files and Bundles", _WRITING) as one:
+        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        one.set_defaults(command=commands.import_)
+    with _command(below, "export", "write NDJSON files and a manifest", _DATABASE) as one:
+        one.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
+        one.add_argument("--type", action="append", metavar="TYPE", help="only this type")
+        one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
+        one.set_defaults(command=commands.export)
+    with _command(below, "validate", "check files, print findings", ("log_level",)) as one:
+        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        one.set_defaults(command=commands.validate)
+    return parser
+
+
+@contextmanager
+def _command(
+    below: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    help_: str,
+    settings: Sequence[str],
+) -> Iterator[argparse.ArgumentParser]:
+    parser = below.add_parser(name, help=help_, description=help_[:1].upper() + help_[1:] + ".")
+    for row in TABLE:
+        if row.name in settings:
+            _option(parser, row)
+    yield parser
+
+
+def _option(parser: argparse.ArgumentParser, row: Setting) -> None:
+    help_ = f"{row.help} [{row.variable}]".replace("%", "%%")
+    if row.kind is bool:
+        parser.add_argument(row.option, action="store_true", default=None, help=help_)
+    else:
+        parser.add_argument(row.option, metavar="|".join(row.choices) or "VALUE", help=help_)
+
+
+if __name__ == "__main__":
+    main()

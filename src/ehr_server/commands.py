@@ -1,0 +1,163 @@
+"""What the commands of the command line do; `__main__` reads the options."""
+
+import argparse
+import ipaddress
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from ehr_server import app
+from ehr_server.access.caller import LOOPBACK
+from ehr_server.changes.change import Means
+from ehr_server.changes.reindex import reindex as reindex_type
+from ehr_server.definitions import definitions
+from ehr_server.errors import Refusal
+from ehr_server.fhir import json
+from ehr_server.fhir.outcome import Issue, issues_of
+from ehr_server.operations.import_ import load, sources
+from ehr_server.settings import Settings
+from ehr_server.store.connect import Store
+from ehr_server.store.embedded import embedded, running
+from ehr_server.store.migrate import migrate as migrate_to_newest
+from ehr_server.validation import check
+from ehr_server.web import serve as web_serve
+
+log = logging.getLogger(__name__)
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked; the text says why and what to do."""
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The URL of the given database, or of the embedded one: a server's that runs, or our own."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    url = running(settings.data_dir)
+    if url is not None:
+        yield url
+        return
+    with embedded(settings.data_dir) as url:
+        yield url
+
+
+def serve(settings: Settings, _options: argparse.Namespace) -> int:
+    """Migrate, then serve until told to stop."""
+    _refuse_open_address(settings.host)
+    with nullcontext(settings.database_url) if settings.database_url else embedded(
+        settings.data_dir
+    ) as url:
+        migrate_to_newest(url)
+        web_serve.serve(
+            settings.host, settings.port, settings.workers, app.Opening(settings, url)
+        )
+    return 0
+
+
+def migrate(settings: Settings, _options: argparse.Namespace) -> int:
+    """Bring the schema up to date."""
+    with database(settings) as url:
+        migrate_to_newest(url)
+    return 0
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Store]:
+    """The store of a command that works beside a server or without one."""
+    with database(settings) as url:
+        migrate_to_newest(url)
+        store = app.open_store(settings, url)
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def import_(settings: Settings, options: argparse.Namespace) -> int:
+    """Load files; print what was refused, by line; 1 when anything was."""
+    files = sources.files(options.paths)
+    with opened(settings) as store, _progress("stored") as told:
+        means = _means(store, settings)
+        report = load.load(means, _items(files), told)
+    for one in report.refused:
+        print(f"{one.item.file}:{one.item.line}: {one.expression}: {one.text}")
+    print(f"{report.stored} resources stored, {len(report.refused)} findings")
+    return 1 if report.refused else 0
+
+
+def reindex(settings: Settings, options: argparse.Namespace) -> int:
+    """Build the search index anew, of the types given or of all."""
+    types = options.type or definitions().resource_types
+    with opened(settings) as store, _progress("indexed") as told:
+        means = _means(store, settings)
+        count = sum(reindex_type(means, _known(type_name), told) for type_name in types)
+    print(f"{count} resources indexed")
+    return 0
+
+
+def validate(_settings: Settings, options: argparse.Namespace) -> int:
+    """Check files against the standard; print the findings; 1 when any is an error."""
+    status = 0
+    for item in _items(sources.files(options.paths)):
+        try:
+            value = json.read(item.data)
+            found = check(value) if isinstance(value, dict) else [_NO_RESOURCE]
+        except Refusal as refusal:
+            found = list(issues_of(refusal))
+        for issue in found:
+            place = issue.expression[0] if issue.expression else ""
+            print(f"{item.file}:{item.line}: {issue.severity}: {place}: {issue.text}")
+            status = 1 if issue.severity in ("error", "fatal") else status
+    return status
+
+
+_NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
+
+
+def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
+    for file in files:
+        yield from sources.items(file)
+
+
+def _means(store: Store, settings: Settings) -> Means:
+    base_url = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+    return Means(
+        store, LOOPBACK, base_url, settings.references == "check", settings.zone
+    )
+
+
+def _known(type_name: str) -> str:
+    if type_name not in definitions().type_number:
+        raise CommandError(f"{type_name} is not a resource type of FHIR R4.")
+    return type_name
+
+
+@contextmanager
+def _progress(deed: str) -> Iterator[Callable[[int], None]]:
+    """A line with count and rate on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.completed} " + deed), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(deed, total=None)
+        yield lambda count: bar.update(task, advance=count)
+
+
+def _refuse_open_address(host: str) -> None:
+    """Without authentication only a loopback address may be served."""
+    is_loopback = host == "localhost"
+    if not is_loopback:
+        try:
+            is_loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            is_loopback = False
+    if not is_loopback:
+        raise CommandError(
+            f"--host {host} would open the records to the network, and no authentication is "
+            "configured; serve on 127.0.0.1 and put an authenticating proxy in front."
+        )
+    log.warning("no authentication: everyone on this machine may read and write every record")

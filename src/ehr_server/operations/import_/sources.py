@@ -1,0 +1,49 @@
+"""Where resources to import come from: files and folders, line by line."""
+
+import gzip
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+ENDINGS = (".ndjson", ".jsonl", ".json", ".ndjson.gz", ".jsonl.gz", ".json.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One JSON text: a line of an NDJSON file, or a whole JSON file (line 1)."""
+
+    file: Path
+    line: int
+    data: bytes
+
+
+def files(paths: Iterable[Path]) -> list[Path]:
+    """The files to read, those of folders sorted by name. Raises FileNotFoundError."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found += sorted(one for one in path.rglob("*") if one.name.endswith(ENDINGS))
+        elif path.is_file():
+            found.append(path)
+        else:
+            raise FileNotFoundError(f"there is no {path}")
+    return found
+
+
+def items(path: Path) -> Iterator[Item]:
+    """The JSON texts of one file; blank lines and a byte order mark are passed over."""
+    with _open(path) as file:
+        if ".json" in path.suffixes:
+            yield Item(path, 1, file.read().removeprefix(b"\xef\xbb\xbf"))
+            return
+        for number, line in enumerate(file, 1):
+            text = line.strip().removeprefix(b"\xef\xbb\xbf")
+            if text:
+                yield Item(path, number, text)
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")

@@ -1,0 +1,109 @@
+"""/metadata: what the server can do, read off the route table and the definitions.
+
+https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabilitystatement.html
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import ehr_server
+from ehr_server.call import Answer, Call, Route
+from ehr_server.definitions import definitions
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+from ehr_server.search.parse import SEARCHABLE
+
+_PUBLISHED = "2026-11-22"  # of this form of the statement
+_SYSTEM = {
+    "transaction": ("transaction", "batch"),
+    "history-system": ("history-system",),
+    "search-system": ("search-system",),
+}
+
+
+def capabilities(call: Call) -> Answer:
+    """The CapabilityStatement; other modes than `full` are refused."""
+    mode = dict(call.request.query).get("mode", "full")
+    if mode != "full":
+        raise Invalid(f"mode={mode} is not there; the only mode is full.")
+    return Answer(200, _written(call.base_url, tuple(call.routes.rows())))
+
+
+@cache
+def _written(base_url: str, routes: tuple[Route, ...]) -> bytes:
+    return json.write(statement(base_url, routes))
+
+
+def statement(base_url: str, routes: Sequence[Route]) -> dict[str, Any]:
+    """The CapabilityStatement of a server at `base_url` with these routes."""
+    operations = _operations(routes)
+    rest: dict[str, Any] = {
+        "mode": "server",
+        "security": {"cors": False},
+        "resource": [
+            _resource(type_name, routes, operations[type_name])
+            for type_name in definitions().resource_types
+        ],
+        "interaction": [
+            {"code": code}
+            for route in routes
+            for code in _SYSTEM.get(route.interaction, ())
+        ],
+    }
+    if operations[""]:
+        rest["operation"] = operations[""]
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": _PUBLISHED,
+        "kind": "instance",
+        "software": {"name": "ehr-server", "version": ehr_server.__version__},
+        "implementation": {"description": "ehr-server", "url": base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["json", "application/fhir+json"],
+        "rest": [rest],
+    }
+
+
+def _resource(
+    type_name: str, routes: Sequence[Route], operations: list[dict[str, str]]
+) -> dict[str, Any]:
+    codes = dict.fromkeys(
+        route.interaction for route in routes if route.pattern.startswith("{type}")
+    )
+    resource: dict[str, Any] = {
+        "type": type_name,
+        "interaction": [{"code": code} for code in codes],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": False,
+        "conditionalDelete": "not-supported",
+        "referencePolicy": ["literal", "logical", "local", "enforced"],
+        "searchParam": [
+            {"name": code, "definition": parameter.url, "type": parameter.type}
+            for code, parameter in sorted(definitions().search_parameters[type_name].items())
+            if parameter.type in SEARCHABLE and parameter.expression
+        ],
+    }
+    if operations:
+        resource["operation"] = operations
+    return resource
+
+
+def _operations(routes: Sequence[Route]) -> defaultdict[str, list[dict[str, str]]]:
+    """By type ("" for the system) the operations that start there."""
+    found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
+    for route in routes:
+        *before, last = route.pattern.split("/")
+        if not last.startswith("$") or route.method != "GET":
+            continue
+        level = before[0] if before else ""
+        row = {"name": last[1:], "definition": route.interaction}
+        for type_name in definitions().resource_types if level == "{type}" else (level,):
+            found[type_name].append(row)
+    return found

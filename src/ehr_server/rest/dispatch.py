@@ -1,0 +1,105 @@
+"""From a request to an answer: the deed, or the outcome that says why not."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ehr_server.access.caller import Caller
+from ehr_server.call import Answer, Call, Request, Route
+from ehr_server.changes.change import Means
+from ehr_server.errors import Refusal
+from ehr_server.fhir import json
+from ehr_server.fhir.outcome import Issue, Language, issues_of, operation_outcome
+from ehr_server.rest.routes import RouteTable
+from ehr_server.settings import Settings
+from ehr_server.store.connect import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What one process answers with; made once, used by every request."""
+
+    store: Store
+    settings: Settings
+    table: RouteTable
+
+    def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
+        """The answer to a request from the socket, refusals and failures included."""
+        means = Means(
+            self.store,
+            caller,
+            base_url,
+            self.settings.references == "check",
+            self.settings.zone,
+        )
+        return _Session(self, means).run(request)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """The routes as one caller's deeds see them."""
+
+    dispatch: Dispatch
+    means: Means
+
+    def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        return self.dispatch.table.match(request)
+
+    def rows(self) -> tuple[Route, ...]:
+        return tuple(self.dispatch.table.rows())
+
+    def answer(self, call: Call, request: Request) -> Answer:  # noqa: ARG002
+        return self.run(request)
+
+    def run(self, request: Request) -> Answer:
+        try:
+            route, parts = self.match(request)
+            return route.deed(
+                Call(
+                    request,
+                    parts,
+                    self.means.caller,
+                    self.means.store,
+                    self.means,
+                    self.dispatch.settings,
+                    self,
+                )
+            )
+        except Refusal as refusal:
+            return refused(refusal, language(request, self.dispatch.settings))
+        except Exception:
+            log.exception("%s %s failed", request.method, "/".join(request.path[:1]))
+            issue = Issue(
+                "fatal",
+                "exception",
+                "The server failed; nothing was stored. The failure is in its log.",
+                vi="Máy chủ gặp lỗi; không có gì được lưu. Lỗi đã được ghi lại.",
+            )
+            return _outcome(500, (issue,), language(request, self.dispatch.settings))
+
+
+def refused(refusal: Refusal, spoken: Language) -> Answer:
+    """A refusal as the sender gets it: the one place where errors become OperationOutcomes."""
+    return _outcome(refusal.status, issues_of(refusal), spoken, refusal.headers)
+
+
+def language(request: Request, settings: Settings) -> Language:
+    """Vietnamese or English, by Accept-Language: the first of the two that is named."""
+    for part in request.headers.get("accept-language", "").split(","):
+        tag = part.strip()[:2].lower()
+        if tag == "vi":
+            return "vi"
+        if tag == "en":
+            return "en"
+    return settings.language
+
+
+def _outcome(
+    status: int,
+    issues: tuple[Issue, ...],
+    spoken: Language,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    return Answer(status, json.write(operation_outcome(issues, spoken)), headers or {})

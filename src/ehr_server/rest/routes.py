@@ -1,0 +1,125 @@
+"""The route table: method and path -> deed, as data. One table for the socket and for Bundles."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pkgutil import iter_modules
+
+from ehr_server import operations
+from ehr_server.call import Request, Route
+from ehr_server.definitions import definitions
+from ehr_server.errors import NotAllowed, NotFound
+from ehr_server.interactions import create, delete, update
+from ehr_server.interactions.batch import bundle
+from ehr_server.interactions.history import history_instance, history_type
+from ehr_server.interactions.read import read
+from ehr_server.interactions.search import search
+from ehr_server.interactions.vread import vread
+from ehr_server.rest.capabilities import capabilities
+
+INTERACTIONS = (
+    Route("capabilities", "GET", "metadata", capabilities),
+    Route("transaction", "POST", "", bundle),
+    Route("history-system", "GET", "_history", history_type),
+    Route("search-type", "GET", "{type}", search),
+    Route("search-type", "POST", "{type}/_search", search),
+    Route("create", "POST", "{type}", create.create, create.change),
+    Route("history-type", "GET", "{type}/_history", history_type),
+    Route("read", "GET", "{type}/{id}", read),
+    Route("update", "PUT", "{type}/{id}", update.update, update.change),
+    Route("delete", "DELETE", "{type}/{id}", delete.delete, delete.change),
+    Route("history-instance", "GET", "{type}/{id}/_history", history_instance),
+    Route("vread", "GET", "{type}/{id}/_history/{vid}", vread),
+)
+
+
+def found_operations() -> Iterator[Route]:
+    """The routes that the modules of `operations/` declare."""
+    for module in iter_modules(operations.__path__, f"{operations.__name__}."):
+        yield from getattr(import_module(module.name), "ROUTES", ())
+
+
+class RouteTable:
+    """Finds the row for a request by walking a tree of path segments, whatever their number."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._rows = tuple(routes)
+        self._tree: _Node = _Node()
+        for route in self._rows:
+            node = self._tree
+            for segment in route.pattern.split("/") if route.pattern else ():
+                node = node.below(segment)
+            node.routes[route.method] = route
+
+    def rows(self) -> Sequence[Route]:
+        """All rows, in the order declared."""
+        return self._rows
+
+    def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
+        """The row for a request, and the parts of its path.
+
+        Raises `NotFound` for a type or path that is not there, `NotAllowed` with the methods that
+        are.
+        """
+        parts: dict[str, str] = {}
+        node: _Node | None = self._tree
+        for segment in request.path:
+            node = node.step(segment, parts) if node is not None else None
+        if node is None or not node.routes:
+            raise _not_found(request)
+        method = "GET" if request.method == "HEAD" else request.method
+        route = node.routes.get(method)
+        if route is None:
+            allowed = ", ".join(sorted(node.routes))
+            raise NotAllowed(
+                f"{request.method} is not possible here; possible: {allowed}.",
+                vi=f"Không thể {request.method} ở đây; có thể: {allowed}.",
+                headers={"Allow": allowed},
+            )
+        return route, parts
+
+
+class _Node:
+    def __init__(self) -> None:
+        self.literal: dict[str, _Node] = {}
+        self.named: dict[str, _Node] = {}
+        self.routes: dict[str, Route] = {}
+
+    def below(self, segment: str) -> "_Node":
+        if segment.startswith("{"):
+            return self.named.setdefault(segment[1:-1], _Node())
+        return self.literal.setdefault(segment, _Node())
+
+    def step(self, segment: str, parts: dict[str, str]) -> "_Node | None":
+        literal = self.literal.get(segment)
+        if literal is not None:
+            return self._both(literal, segment, parts)
+        for name, node in self.named.items():
+            if name == "type" and segment not in definitions().type_number:
+                continue
+            if segment.startswith(("_", "$")):
+                continue
+            parts[name] = segment
+            return node
+        return None
+
+    def _both(self, literal: "_Node", segment: str, parts: dict[str, str]) -> "_Node":
+        """`Patient/$export` beside `{type}`: the literal row must not hide the general ones."""
+        general = self.named.get("type")
+        if general is None or segment not in definitions().type_number:
+            return literal
+        parts["type"] = segment
+        merged = _Node()
+        merged.literal = {**general.literal, **literal.literal}
+        merged.named = {**general.named, **literal.named}
+        merged.routes = {**general.routes, **literal.routes}
+        return merged
+
+
+def _not_found(request: Request) -> NotFound:
+    first = request.path[0] if request.path else ""
+    if first and first not in definitions().type_number and first[:1].isupper():
+        return NotFound(
+            f"{first} is not a resource type of FHIR R4.",
+            vi=f"{first} không phải loại tài nguyên của FHIR R4.",
+        )
+    return NotFound("There is nothing at this address.", vi="Không có gì ở địa chỉ này.")

@@ -1,0 +1,59 @@
+"""Which format, said by the sender and agreed by us. https://hl7.org/fhir/R4/http.html#mime-type"""
+
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from ehr_server.call import FHIR_JSON, Answer, Request
+from ehr_server.errors import Invalid, NotAcceptable, UnsupportedMediaType
+from ehr_server.fhir import json
+
+_JSON = {"application/fhir+json", "application/json", "text/json", "json"}
+_ANY = {"", "*/*", "application/*"}
+_FORM = "application/x-www-form-urlencoded"
+# Files are asked for in their own type; whether they are there, the deed knows.
+_FILES = {"application/fhir+ndjson", "application/ndjson", "application/x-ndjson"}
+
+
+def acceptable(request: Request) -> None:
+    """Raises `NotAcceptable` when the sender wants only what we cannot write: JSON alone is
+    served so far.
+    """
+    wished = dict(request.query).get("_format")
+    names = [wished] if wished else request.headers.get("accept", "").split(",")
+    kinds = [name.partition(";")[0].strip().lower().replace(" ", "+") for name in names]
+    if not any(kind in _JSON or kind in _ANY or kind in _FILES for kind in kinds):
+        raise NotAcceptable(
+            "Only JSON is served: application/fhir+json.",
+            vi="Chỉ phục vụ JSON: application/fhir+json.",
+        )
+
+
+def form(request: Request) -> Request:
+    """The request with the parameters of a posted form moved to its query.
+
+    Raises `UnsupportedMediaType` for a body in another format than JSON (or a form, for a
+    search), `Invalid` for a form that is not UTF-8.
+    """
+    if not request.body or request.method not in ("POST", "PUT"):
+        return request
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.path[-1:] == ("_search",) and kind in (_FORM, ""):
+        try:
+            fields = parse_qsl(request.body.decode("utf-8"), keep_blank_values=True)
+        except UnicodeDecodeError:
+            raise Invalid("The form is not UTF-8.", vi="Biểu mẫu không phải UTF-8.") from None
+        return replace(request, query=(*request.query, *fields), body=b"")
+    if kind and kind not in _JSON:
+        raise UnsupportedMediaType(
+            f"A body in {kind} is not understood; send application/fhir+json.",
+            vi=f"Không hiểu nội dung dạng {kind}; xin gửi application/fhir+json.",
+        )
+    return request
+
+
+def styled(request: Request, answer: Answer) -> Answer:
+    """The answer with line breaks where `_pretty=true` asks for them."""
+    is_json = isinstance(answer.body, bytes) and answer.content_type == FHIR_JSON
+    if is_json and dict(request.query).get("_pretty") == "true":
+        return replace(answer, body=json.write_pretty(json.read(bytes(answer.body or b""))))
+    return answer
