@@ -1,0 +1,39 @@
+"""https://hl7.org/fhir/R4/references.html#literal"""
+
+import pytest
+
+from ehr_server.fhir.references import Reference, parse
+
+HERE = "http://here/fhir"
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("Patient/1", Reference("local", "Patient/1", "Patient", "1")),
+        ("Patient/1/_history/2", Reference("local", "Patient/1", "Patient", "1", "2")),
+        (f"{HERE}/Patient/1", Reference("local", "Patient/1", "Patient", "1")),
+        (f"{HERE}2/Patient/1", Reference("absolute", f"{HERE}2/Patient/1", "Patient", "1")),
+        (
+            "https://there/x/Patient/1/_history/2",
+            Reference("absolute", "https://there/x/Patient/1", "Patient", "1", "2"),
+        ),
+        ("#med", Reference("contained", "med")),
+        ("urn:uuid:0c3151bd", Reference("urn", "urn:uuid:0c3151bd")),
+        ("urn:oid:1.2.3", Reference("urn", "urn:oid:1.2.3")),
+        (
+            "Practitioner?identifier=a|b",
+            Reference(
+                "conditional", "Practitioner?identifier=a|b", "Practitioner", query="identifier=a|b"
+            ),
+        ),
+        ("http://x.org/q|2.0", Reference("canonical", "http://x.org/q", version="2.0")),
+        ("http://x.org/q", Reference("canonical", "http://x.org/q")),
+        ("Dr. Lan", Reference("other", "Dr. Lan")),
+        ("", Reference("other", "")),
+        ("Patient/", Reference("other", "Patient/")),
+        ("Patient/a b", Reference("other", "Patient/a b")),
+    ],
+)
+def test_a_reference_is_taken_apart(text: str, reference: Reference) -> None:
+    assert parse(text, HERE) == reference
