@@ -9,9 +9,10 @@ from typing import Any
 
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
+from ehr_server.definitions import definitions
 from ehr_server.errors import Unprocessable
 from ehr_server.fhir.outcome import Issue
-from ehr_server.fhir.references import local_target
+from ehr_server.fhir.references import parse
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place, newest, places
 
@@ -40,11 +41,12 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
 def _targets(
     means: Means, changes: Sequence[Change]
 ) -> Iterator[tuple[Identity, tuple[Change, Mapping[str, Any]]]]:
+    types = definitions().type_number
     for change in changes:
         for reference in change.references:
-            target = local_target(reference["reference"], means.base_url)
-            if target is not None:
-                yield target, (change, reference)
+            target = parse(reference["reference"], means.base_url)
+            if target.kind == "local" and target.type in types and target.id is not None:
+                yield (target.type, target.id), (change, reference)
 
 
 def _refuse_dangling(

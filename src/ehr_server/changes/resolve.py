@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl
 from ehr_server.access.find import matches as find_matches
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import follow, place_of, references
+from ehr_server.definitions import definitions
 from ehr_server.errors import PreconditionFailed, Unprocessable
+from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
 from ehr_server.search.parse import parse_criteria
 from ehr_server.store.connect import Connection
@@ -70,7 +72,7 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
             target = reference["reference"]
             if target in known:
                 reference["reference"] = known[target]
-            elif "?" in target and not target.startswith(("http:", "https:", "urn:", "#")):
+            elif parse(target, means.base_url).kind == "conditional":
                 if target not in sought:
                     sought[target] = _sought(means, connection, change, reference)
                 reference["reference"] = sought[target]
@@ -97,8 +99,12 @@ def _full_urls(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
 def _sought(
     means: Means, connection: Connection, change: Change, reference: Mapping[str, Any]
 ) -> str:
-    target = str(reference["reference"])
-    type_name, _, criteria = target.partition("?")
+    target = parse(str(reference["reference"]), means.base_url)
+    type_name, criteria = target.type or "", target.query or ""
+    if type_name not in definitions().type_number:
+        raise Unprocessable(
+            f"{type_name} is not a resource type.", expression=(place_of(change, reference),)
+        )
     found = _found(means, connection, type_name, criteria)
     if len(found) != 1:
         count = "more than one resource" if found else "nothing"

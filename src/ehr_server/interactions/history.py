@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from ehr_server.call import Answer, Call
 from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle
-from ehr_server.fhir.dates import period
+from ehr_server.fhir.dates import span
 from ehr_server.interactions.read import known
 from ehr_server.store import history
 from ehr_server.store.history import Span
@@ -62,7 +62,10 @@ def _since(call: Call, given: dict[str, str]) -> datetime | None:
     if "_since" not in given:
         return None
     # In a URL the plus of a time zone is a space unless the sender escaped it.
-    return period(given["_since"].replace(" ", "+"), call.means.zone)[0]
+    try:
+        return span(given["_since"].replace(" ", "+"), call.means.zone)[0]
+    except ValueError as error:
+        raise Invalid(f"_since {error}.", vi="_since không phải thời điểm hợp lệ.") from None
 
 
 def _before(given: dict[str, str]) -> tuple[int, int] | None:

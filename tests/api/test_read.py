@@ -1,0 +1,72 @@
+"""read and vread: https://hl7.org/fhir/R4/http.html#read"""
+
+import httpx
+import pytest
+from api.patients import resident
+
+pytestmark = pytest.mark.smoke
+
+
+def test_read_gives_the_resource_with_etag_and_last_modified(client: httpx.Client) -> None:
+    created = client.post("/Patient", json=resident())
+    answer = client.get(f"/Patient/{created.json()['id']}")
+    assert answer.status_code == 200
+    assert answer.json() == created.json()
+    assert answer.headers["ETag"] == 'W/"1"'
+    assert answer.headers["Content-Type"] == "application/fhir+json; charset=utf-8"
+
+
+def test_head_gives_the_headers_alone(client: httpx.Client) -> None:
+    id_ = client.post("/Patient", json=resident()).json()["id"]
+    answer = client.head(f"/Patient/{id_}")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["Content-Length"]) > 100
+
+
+def test_304_when_the_sender_has_this_version(client: httpx.Client) -> None:
+    """Conditional read (http.html#cread)."""
+    id_ = client.post("/Patient", json=resident()).json()["id"]
+    answer = client.get(f"/Patient/{id_}", headers={"If-None-Match": 'W/"1"'})
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/Patient/nobody", 404),
+        ("/Patient/nobody/_history/1", 404),
+        ("/Nonsense/1", 404),
+        ("/nonsense", 404),
+        ("/Patient/a/b/c/d", 404),
+    ],
+)
+def test_what_is_not_there_is_404_with_an_outcome(
+    client: httpx.Client, path: str, status: int
+) -> None:
+    answer = client.get(path)
+    assert answer.status_code == status
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_vread_gives_each_version(client: httpx.Client) -> None:
+    first = client.post("/Patient", json=resident()).json()
+    client.put(f"/Patient/{first['id']}", json={**first, "active": True})
+    one = client.get(f"/Patient/{first['id']}/_history/1").json()
+    two = client.get(f"/Patient/{first['id']}/_history/2").json()
+    assert one == first
+    assert (two["active"], two["meta"]["versionId"]) == (True, "2")
+    assert client.get(f"/Patient/{first['id']}/_history/3").status_code == 404
+    assert client.get(f"/Patient/{first['id']}/_history/x").status_code == 404
+
+
+def test_pretty_json_for_people(client: httpx.Client) -> None:
+    id_ = client.post("/Patient", json=resident()).json()["id"]
+    assert '\n  "id"' in client.get(f"/Patient/{id_}?_pretty=true").text
+
+
+def test_only_json_is_acceptable(client: httpx.Client) -> None:
+    assert client.get("/Patient/x?_format=xml").status_code == 406
+    wants_xml = {"Accept": "application/fhir+xml"}
+    assert client.get("/Patient/x", headers=wants_xml).status_code == 406
+    wants_any = {"Accept": "application/fhir+xml, */*;q=0.1"}
+    assert client.get("/Patient/x", headers=wants_any).status_code == 404
