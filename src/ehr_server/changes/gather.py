@@ -45,7 +45,7 @@ def _targets(
     for change in changes:
         for reference in change.references:
             target = parse(reference["reference"], means.base_url)
-            if target.kind == "local" and target.type in types and target.id is not None:
+            if target.kind == "local" and target.type and target.id and target.type in types:
                 yield (target.type, target.id), (change, reference)
 
 

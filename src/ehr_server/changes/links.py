@@ -91,9 +91,7 @@ def _types_of(type_name: str, name: str) -> tuple[str, ...]:
     for choice in definition.elements.values():
         if choice.is_choice and name.startswith(choice.name):
             kind = name[len(choice.name) :]
-            return tuple(
-                found for found in choice.types if found[:1].upper() + found[1:] == kind
-            )
+            return tuple(found for found in choice.types if found[:1].upper() + found[1:] == kind)
     return ()
 
 

@@ -41,9 +41,7 @@ def reindex(means: Means, type_name: str, told: Callable[[int], None]) -> int:
         after = rows[-1][:2]
 
 
-def _some(
-    connection: Connection, type_name: str, after: tuple[int, int]
-) -> list[tuple[Any, ...]]:
+def _some(connection: Connection, type_name: str, after: tuple[int, int]) -> list[tuple[Any, ...]]:
     return connection.execute(
         _select(type_name) + " and (r.comp, r.key) > (%s, %s) order by r.comp, r.key limit %s",
         (definitions().type_number[type_name], *after, _TOGETHER),

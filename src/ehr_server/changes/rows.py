@@ -11,8 +11,10 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
-from ehr_server.store.read import CREATE, DELETE, UPDATE
+from ehr_server.store.read import CREATE, DELETE, UPDATE, Place, Version
 from ehr_server.store.write import Batch
+
+Before = tuple[Place, Version]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +39,26 @@ class Spot:
 def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, list[Done]]:
     """The batch to write and, in the order of the changes, what to answer."""
     batch = Batch()
-    news = sum(change.place is None for change in changes)
-    keys = iter(means.store.new_keys(news))
+    keys = iter(means.store.new_keys(sum(change.place is None for change in changes)))
     done = []
     for change in changes:
+        before = (change.place, change.now) if change.place and change.now else None
         if change.matched is not None:
-            done.append(_matched(change))
-        elif change.deed == "delete":
-            done.append(_deleted(means, change, batch, stamp))
-        elif _is_unchanged(change):
-            done.append(_unchanged(change))
+            done.append(_as_it_is(change, change.matched))
+        elif change.resource is None:
+            done.append(_deleted(means, change, before, batch, stamp))
+        elif before is not None and _is_unchanged(change, change.resource, before):
+            done.append(_as_it_is(change, before[1]))
         else:
-            key = next(keys) if change.place is None else change.place.key
-            done.append(_stored(means, change, batch, stamp, key))
+            ver = before[1].ver + 1 if before else 1
+            content = _render(change.resource, change.identity[1], ver, stamp.at)
+            found = index({**change.resource, "id": change.id}, means.zone)
+            key = before[0].key if before else next(keys)
+            number = definitions().type_number[change.type]
+            spot = Spot(_home(change, found), key, number, ver)
+            _version(means, batch, stamp, spot, (UPDATE if before else CREATE, content))
+            index_rows(batch, stamp, spot, found)
+            done.append(_stored(change, before, batch, spot, (stamp.at, content)))
     return batch, done
 
 
@@ -57,9 +66,9 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     """Add to the batch what a resource adds to the search index."""
     comp, key = spot.comp, spot.key
     main = (found.d1, found.d1e, found.c1, found.q1)
+    numbers = (spot.ver, spot.type_number, FORMAT)
     batch.rows["resource"].append(
-        (comp, key, stamp.tx, stamp.at, *main, spot.ver, spot.type_number, FORMAT)
-        + (found.toks, found.refs)
+        (comp, key, stamp.tx, stamp.at, *main, *numbers, found.toks, found.refs)
     )
     batch.rows["string"].extend((comp, key, *row) for row in found.strings)
     batch.rows["date"].extend((comp, key, *row) for row in found.dates)
@@ -69,97 +78,74 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
 
 
-def _matched(change: Change) -> Done:
-    assert change.matched is not None and change.id is not None
-    found = change.matched
-    return Done(200, change.type, change.id, found.ver, found.at, found.content)
-
-
-def _is_unchanged(change: Change) -> bool:
-    """Whether the very same content is stored already: sent again, it makes no new version."""
-    now, is_live = change.now, change.place is not None and change.place.live
-    if now is None or not is_live or change.resource is None or change.id is None:
-        return False
-    return _render(change.resource, change.id, now.ver, now.at) == now.content
-
-
-def _unchanged(change: Change) -> Done:
-    assert change.now is not None and change.id is not None
-    now = change.now
-    return Done(200, change.type, change.id, now.ver, now.at, now.content)
-
-
-def _deleted(means: Means, change: Change, batch: Batch, stamp: Stamp) -> Done:
-    """A deletion is a version of its own; deleting what is deleted changes nothing."""
-    assert change.place is not None and change.now is not None and change.id is not None
-    if not change.place.live:
-        return Done(204, change.type, change.id, change.now.ver, change.now.at, None)
-    number = definitions().type_number[change.type]
-    spot = Spot(change.place.comp, change.place.key, number, change.now.ver + 1)
-    content = _render({"resourceType": change.type}, change.id, spot.ver, stamp.at)
-    _version(means, batch, stamp, spot, (DELETE, content))
-    batch.replaced.append((change.type, spot.comp, spot.key))
-    batch.lives.append((number, change.id, spot.comp, False))
-    return Done(204, change.type, change.id, spot.ver, stamp.at, None)
-
-
-def _stored(means: Means, change: Change, batch: Batch, stamp: Stamp, key: int) -> Done:
-    assert change.resource is not None and change.id is not None
-    ver = change.now.ver + 1 if change.now is not None else 1
-    content = _render(change.resource, change.id, ver, stamp.at)
-    found = index({**change.resource, "id": change.id}, means.zone)
-    comp = _home(change, found)
-    spot = Spot(comp, key, definitions().type_number[change.type], ver)
-    _version(means, batch, stamp, spot, (CREATE if ver == 1 else UPDATE, content))
-    index_rows(batch, stamp, spot, found)
-    if change.place is None:
-        batch.rows["rid"].append((comp, key, spot.type_number, True, change.id))
+def _stored(
+    change: Change, before: Before | None, batch: Batch, spot: Spot, new: tuple[datetime, bytes]
+) -> Done:
+    """Tell the directory: a new id, or one that lives again or lies elsewhere from now on."""
+    type_name, id_ = change.identity
+    is_new = before is None or not before[0].live
+    if before is None:
+        batch.rows["rid"].append((spot.comp, spot.key, spot.type_number, True, id_))
     else:
-        batch.replaced.append((change.type, change.place.comp, key))
-        if comp != change.place.comp:
-            batch.moved.append((change.type, key, change.place.comp, comp))
-        if comp != change.place.comp or not change.place.live:
-            batch.lives.append((spot.type_number, change.id, comp, True))
-    is_new = change.place is None or not change.place.live
-    return Done(201 if is_new else 200, change.type, change.id, ver, stamp.at, content)
+        old = before[0].comp
+        batch.replaced.append((type_name, old, spot.key))
+        if spot.comp != old:
+            batch.moved.append((type_name, spot.key, old, spot.comp))
+        if spot.comp != old or is_new:
+            batch.lives.append((spot.type_number, id_, spot.comp, True))
+    return Done(201 if is_new else 200, type_name, id_, spot.ver, *new)
+
+
+def _deleted(
+    means: Means, change: Change, before: Before | None, batch: Batch, stamp: Stamp
+) -> Done:
+    """A deletion is a version of its own; deleting what is deleted changes nothing."""
+    if before is None:
+        raise LookupError("only what is there can be deleted")  # changes/check has seen to it
+    (type_name, id_), (place, now) = change.identity, before
+    if not place.live:
+        return Done(204, type_name, id_, now.ver, now.at, None)
+    number = definitions().type_number[type_name]
+    spot = Spot(place.comp, place.key, number, now.ver + 1)
+    content = _render({"resourceType": type_name}, id_, spot.ver, stamp.at)
+    _version(means, batch, stamp, spot, (DELETE, content))
+    batch.replaced.append((type_name, spot.comp, spot.key))
+    batch.lives.append((number, id_, spot.comp, False))
+    return Done(204, type_name, id_, spot.ver, stamp.at, None)
+
+
+def _as_it_is(change: Change, version: Version) -> Done:
+    return Done(200, *change.identity, version.ver, version.at, version.content)
+
+
+def _is_unchanged(change: Change, resource: dict[str, Any], before: Before) -> bool:
+    """Whether the very same content is stored already: sent again, it makes no new version."""
+    place, now = before
+    return place.live and _render(resource, change.identity[1], now.ver, now.at) == now.content
 
 
 def _home(change: Change, found: Rows) -> int:
-    assert change.id is not None
-    if change.type == "Patient":
-        return person_comp(change.id)
-    return person_comp(found.patients[0]) if found.patients else own_comp(change.type, change.id)
+    type_name, id_ = change.identity
+    if type_name == "Patient":
+        return person_comp(id_)
+    return person_comp(found.patients[0]) if found.patients else own_comp(type_name, id_)
 
 
 def _version(
     means: Means, batch: Batch, stamp: Stamp, spot: Spot, written: tuple[int, bytes]
 ) -> None:
     deed, content = written
-    batch.rows["version"].append(
-        (spot.comp, spot.key, stamp.tx, stamp.at, spot.ver, stamp.sender, spot.type_number)
-        + _packed(means, deed, content)
-    )
-
-
-def _packed(means: Means, deed: int, content: bytes) -> tuple[int, int, bytes]:
     enc, stored = means.store.contents.pack(content)
-    return enc, deed, stored
+    when = (stamp.tx, stamp.at, spot.ver, stamp.sender)
+    batch.rows["version"].append((spot.comp, spot.key, *when, spot.type_number, enc, deed, stored))
 
 
 def _render(resource: dict[str, Any], id_: str, ver: int, at: datetime) -> bytes:
     """The content as stored and served. Type, id and version come first, so that they can be cut
     from the bytes without parsing."""
     meta = {"versionId": str(ver), "lastUpdated": clock.instant(at)}
-    meta.update((name, value) for name, value in resource.get("meta", {}).items() if name not in meta)
-    return json.write(
-        {
-            "resourceType": resource["resourceType"],
-            "id": id_,
-            "meta": meta,
-            **{
-                name: value
-                for name, value in resource.items()
-                if name not in ("resourceType", "id", "meta")
-            },
-        }
-    )
+    given = resource.get("meta", {})
+    meta.update((name, value) for name, value in given.items() if name not in meta)
+    head = {"resourceType": resource["resourceType"], "id": id_, "meta": meta}
+    rest = {name: value for name, value in resource.items() if name not in head}
+    return json.write(head | rest)

@@ -97,7 +97,8 @@ def vread(
 
 def version_of(store: Store, row: Sequence[Any]) -> Version:
     """A row of the columns comp, key, ver, at, deed, enc, content."""
-    return Version(*row[:5], store.contents.unpack(row[5], row[6]))
+    comp, key, ver, at, deed, enc, stored = row[:7]
+    return Version(comp, key, ver, at, deed, store.contents.unpack(enc, stored))
 
 
 COLUMNS = "v.comp, v.key, v.ver, v.at, v.deed, v.enc, v.content"
