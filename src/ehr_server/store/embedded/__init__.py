@@ -5,7 +5,8 @@
 
 Durable (fsync, checksums), closed to other users of the machine (a socket in a folder with 0700,
 `peer`; no TCP), stopped with the server however that ends, started again when it dies. What the
-parts do: `place` (where, as whom), `cluster` (initdb, configuration), `supervisor` (a process
+parts do: `owner` (as whom), `place` and `programs`
+(where), `cluster` (initdb, configuration), `supervisor` (a process
 that watches). docs/decisions/0002 has the reasons.
 """
 
@@ -22,7 +23,8 @@ from urllib.parse import quote
 
 from ehr_server.store.embedded import supervisor
 from ehr_server.store.embedded.cluster import make_cluster, write_configuration
-from ehr_server.store.embedded.place import EmbeddedError, Place, find_place
+from ehr_server.store.embedded.owner import EmbeddedError
+from ehr_server.store.embedded.place import Place, find_place
 
 __all__ = ["EmbeddedError", "embedded", "running"]
 
@@ -103,6 +105,7 @@ class _Supervision:
             if self._is_stopping.is_set():
                 return
             log.warning("the supervisor of PostgreSQL is gone, starting another")
+            self._close()
             try:
                 self._process = self._started()
                 if self._is_stopping.is_set():

@@ -7,7 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ehr_server.store.embedded.place import MAJOR, EmbeddedError, Place, make_folder
+from ehr_server.store.embedded.owner import EmbeddedError, make_folder
+from ehr_server.store.embedded.place import Place
+from ehr_server.store.embedded.programs import MAJOR
 
 _MIB = 1024 * 1024
 _ROLE = "ehr"  # the role and the database of the server; superuser is `postgres`

@@ -1,0 +1,89 @@
+"""Real server processes for tests: started as a user would, stopped, or killed."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_START_S = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that takes requests: its address without a path, its process, its database."""
+
+    url: str
+    process: subprocess.Popen[str]
+    database_url: str | None
+
+    @property
+    def fhir(self) -> str:
+        """The FHIR base."""
+        return f"{self.url}/fhir"
+
+
+@contextmanager
+def serving(database_url: str | None, *options: str, **settings: str) -> Iterator[Server]:
+    """`ehr-server serve` on a free port for as long as the block.
+
+    `settings` are environment variables without their prefix: `references="accept"`. Without a
+    database URL the options should name a `--data-dir`.
+    """
+    command = [sys.executable, "-m", "ehr_server", "serve", "--port=0", *options]
+    if database_url:
+        command.append(f"--database-url={database_url}")
+    variables = {"EHR_WORKERS": "1"} | {f"EHR_{k.upper()}": v for k, v in settings.items()}
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | variables
+        )
+        try:
+            url = _ready(process)
+            if url is None:
+                log.seek(0)
+                raise AssertionError(f"the server did not start:\n{log.read()[-4000:]}")
+            yield Server(url, process, database_url)
+        finally:
+            _stop(process)
+
+
+def processes_of(folder: Path) -> list[int]:
+    """The processes whose command line names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if os.fsencode(folder) in path.read_bytes():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def _ready(process: subprocess.Popen[str]) -> str | None:
+    alarm = threading.Timer(_START_S, process.kill)
+    alarm.start()
+    try:
+        for line in process.stdout or ():
+            if line.startswith("ready "):
+                return line.split()[1].rstrip("/")
+    finally:
+        alarm.cancel()
+    return None
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        if process.stdout:
+            process.stdout.close()
