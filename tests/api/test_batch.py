@@ -2,8 +2,8 @@
 
 import httpx
 import pytest
-from api.patients import resident, weight
 
+from api.patients import resident, weight
 from ehr_server.fhir import json
 
 pytestmark = pytest.mark.smoke

@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+
 from api.patients import resident
 
 pytestmark = pytest.mark.smoke

@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from api.patients import CCCD, resident, weight
 
+from api.patients import CCCD, resident, weight
 from ehr_server.fhir import json
 
 pytestmark = pytest.mark.smoke
@@ -110,9 +110,7 @@ def test_conditional_references_are_resolved(client: httpx.Client) -> None:
 def test_if_none_exist_and_links_to_what_it_found(client: httpx.Client) -> None:
     criteria = {"ifNoneExist": f"identifier={CCCD}|001174000777"}
     id_ = client.post("/Patient", json=resident("001174000777")).json()["id"]
-    answer = transaction(
-        client, post(resident("001174000777"), URN, **criteria), post(weight(URN))
-    )
+    answer = transaction(client, post(resident("001174000777"), URN, **criteria), post(weight(URN)))
     found, stored = (entry["response"] for entry in answer.json()["entry"])
     assert found["status"] == "200 OK"
     assert client.get(stored["location"]).json()["subject"]["reference"] == f"Patient/{id_}"
@@ -150,9 +148,7 @@ def test_one_wrong_entry_and_nothing_is_stored(client: httpx.Client) -> None:
         ),
     ],
 )
-def test_any_refusal_refuses_all(
-    client: httpx.Client, entry: dict[str, Any], status: int
-) -> None:
+def test_any_refusal_refuses_all(client: httpx.Client, entry: dict[str, Any], status: int) -> None:
     answer = transaction(client, post(resident("001174000666")), entry)
     assert answer.status_code == status, answer.text
     assert answer.json()["resourceType"] == "OperationOutcome"

@@ -1,0 +1,107 @@
+"""What comes over the wire broken: each gets the right 4xx, an outcome that says what and where,
+quickly, and the server lives on."""
+
+import time
+
+import httpx
+import pytest
+from api.patients import resident
+
+pytestmark = pytest.mark.smoke
+
+_JSON = {"Content-Type": "application/fhir+json"}
+
+BODIES = [
+    # what is sent, status, what the answer must say
+    (b"{", 400, "not valid JSON"),
+    (b"", 400, "must be one FHIR resource"),
+    (b"null", 400, "must be one FHIR resource"),
+    (b"[]", 400, "must be one FHIR resource"),
+    (b"\xff\xfe{}", 400, "not valid JSON"),
+    (b'{"resourceType":"Patient","gender":"male","gender":"male"}', 400, "gender"),
+    (b'{"resourceType":"Patient","active":NaN}', 400, "not valid JSON"),
+    (b'{"resourceType":"Patient","name":[{"text":"a\\u0000b"}]}', 400, "NUL"),
+    (b'{"resourceType":"Patient","name":[{"text":"\\ud800"}]}', 400, "not valid JSON"),
+    (b'{"a":' * 10_000 + b"1" + b"}" * 10_000, 400, "not valid JSON"),
+    (b'{"resourceType":"Patient","extension":[' + b'{"extension":[' * 60, 400, "not valid"),
+    (b'{"gender":"male"}', 400, "resourceType"),
+    (b'{"resourceType":"Observation"}', 400, "resourceType"),
+    (b'{"resourceType":7}', 400, "resourceType"),
+    (b'{"resourceType":"Patient","familie":"A"}', 400, "Patient.familie"),
+    (b'{"resourceType":"Patient","gender":"man"}', 400, "Patient.gender"),
+    (b'{"resourceType":"Patient","birthDate":"2023-02-30"}', 400, "Patient.birthDate"),
+    (b'{"resourceType":"Patient","name":[]}', 400, "Patient.name"),
+    (b'{"resourceType":"Patient","name":{}}', 400, "Patient.name"),
+    (b'{"resourceType":"Patient","name":[null]}', 400, "Patient.name"),
+    (b'{"resourceType":"Patient","active":"true"}', 400, "Patient.active"),
+    (b'{"resourceType":"Patient","multipleBirthInteger":' + b"9" * 400 + b"}", 400, "Patient"),
+    (
+        b'{"resourceType":"Patient","multipleBirthInteger":1,"multipleBirthBoolean":true}',
+        400,
+        "Patient.multipleBirth",
+    ),
+    (b'{"resourceType":"Patient","managingOrganization":{"reference":"#x"}}', 400, "Patient"),
+]
+
+
+@pytest.mark.parametrize(("body", "status", "says"), BODIES)
+def test_broken_bodies(client: httpx.Client, body: bytes, status: int, says: str) -> None:
+    begun = time.perf_counter()
+    answer = client.post("/Patient", content=body, headers=_JSON)
+    taken_s = time.perf_counter() - begun
+    assert answer.status_code == status, answer.text
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert says in answer.text
+    assert taken_s < 2
+    assert client.get("/metadata?_format=json").status_code == 200
+
+
+def test_a_decimal_of_400_digits_is_refused_with_its_place(client: httpx.Client) -> None:
+    body = (
+        b'{"resourceType":"Observation","status":"final","code":{"text":"x"},'
+        b'"valueQuantity":{"value":' + b"9" * 400 + b"}}"
+    )
+    answer = client.post("/Observation", content=body, headers=_JSON)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Observation.value.value"] or (
+        "valueQuantity" in answer.text or "whole number" in answer.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PATCH", "/Patient/1", 405),
+        ("DELETE", "/metadata", 405),
+        ("PUT", "/Patient", 405),
+        ("POST", "/Nonsense", 404),
+        ("GET", "/Patient/%2e%2e%2fx/y", 404),
+        ("PUT", "/Patient/a%20b", 400),
+        ("GET", "/_nonsense", 404),
+        ("GET", "/$nonsense", 404),
+    ],
+)
+def test_addresses_that_lead_nowhere(
+    client: httpx.Client, method: str, path: str, status: int
+) -> None:
+    body = resident(id="a b") if method in ("PUT", "POST") else None
+    answer = client.request(method, path, json=body)
+    assert answer.status_code == status
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_405_names_the_methods_that_are_possible(client: httpx.Client) -> None:
+    assert client.request("PUT", "/Patient", json={}).headers["Allow"] == "GET, POST"
+
+
+def test_other_formats_are_415(client: httpx.Client) -> None:
+    xml = {"Content-Type": "application/fhir+xml"}
+    assert client.post("/Patient", content=b"<Patient/>", headers=xml).status_code == 415
+
+
+def test_vietnamese_on_request(client: httpx.Client) -> None:
+    answer = client.get("/Patient/nobody", headers={"Accept-Language": "vi-VN,vi;q=0.9"})
+    assert answer.json()["issue"][0]["details"]["text"] == "Không có Patient/nobody."
+    answer = client.get("/Patient/nobody", headers={"Accept-Language": "en"})
+    assert answer.json()["issue"][0]["details"]["text"] == "There is no Patient/nobody."
