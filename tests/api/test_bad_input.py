@@ -5,6 +5,7 @@ import time
 
 import httpx
 import pytest
+
 from api.patients import resident
 
 pytestmark = pytest.mark.smoke

@@ -13,7 +13,7 @@ from ehr_server.changes import check, gather, resolve, rows
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
 from ehr_server.store.connect import Collision
-from ehr_server.store.write import transaction, write
+from ehr_server.store.write import write
 
 
 def apply(
@@ -32,7 +32,7 @@ def apply(
             change.id = clock.new_id()
     sender = means.store.sender_number(_sender(means, changes))
     try:
-        with transaction(means.store, resolve.locks(changes)) as (connection, tx):
+        with means.store.transaction(list(resolve.locks(changes))) as (connection, tx):
             resolve.matches(means, connection, changes)
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)

@@ -12,7 +12,7 @@ from ehr_server.hashing import hash64
 from ehr_server.layout import leaf
 from ehr_server.search.index import index
 from ehr_server.store.connect import Connection
-from ehr_server.store.write import Batch, transaction, write
+from ehr_server.store.write import Batch, write
 
 _TOGETHER = 200
 
@@ -32,7 +32,8 @@ def reindex(means: Means, type_name: str, told: Callable[[int], None]) -> int:
             return count
         unpack = means.store.contents.unpack
         names = [identity(unpack(enc, stored)) for *_, enc, stored in rows]
-        with transaction(means.store, (hash64("id", *name) for name in names)) as (connection, _):
+        locks = [hash64("id", *name) for name in names]
+        with means.store.transaction(locks) as (connection, _):
             keys = [row[1] for row in rows]
             again = _these(connection, type_name, [row[0] for row in rows], keys)
             write(connection, _batch(means, type_name, again))

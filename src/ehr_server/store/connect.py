@@ -1,6 +1,6 @@
 """The door to the database: a pool of connections, and what every process keeps of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock, local
 from typing import Any
@@ -20,6 +20,8 @@ _COLLISIONS = (
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _KEYS = 1024  # the increment of the sequence record_key: keys are handed out in blocks
+_LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
+_EVERYTHING = 0
 _RETRY_AFTER = {"Retry-After": "1"}
 
 
@@ -30,9 +32,7 @@ class Collision(Exception):
 class Store:
     """One process's hold on the database. Open it once, close it at the end."""
 
-    def __init__(
-        self, url: str, *, pool_size: int = 8, statement_timeout_ms: int = 30_000
-    ) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout_ms: int = 30_000) -> None:
         self.url = url
         self._pool = ConnectionPool(
             url,
@@ -90,19 +90,28 @@ class Store:
             ) from error
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """A transaction that commits at the end; what this thread reads meanwhile is read in it."""
-        with self.connection() as connection, connection.transaction():
+    def transaction(self, locks: Sequence[int] = ()) -> Iterator[tuple[Connection, int]]:
+        """A transaction that commits at the end: `(connection, tx)`.
+
+        `tx`, the number that its rows carry, grows with time and survives dump and restore. The
+        advisory `locks` are taken first, so whatever is read afterwards is seen as those left it
+        who held them before. What this thread reads meanwhile is read in the transaction.
+        """
+        with self.connection() as connection:
+            with connection.pipeline():  # one round trip for the three
+                connection.execute("begin")
+                number = connection.execute("select pg_current_xact_id()::text::bigint")
+                _lock(connection, sorted(set(locks)))
+            tx = int(_one(number)[0]) + self._tx_offset
             self._pinned.connection = connection
             try:
-                yield connection
+                yield connection, tx
+            except BaseException:
+                connection.rollback()
+                raise
             finally:
                 self._pinned.connection = None
-
-    def transaction_number(self, connection: Connection) -> int:
-        """`tx` of the transaction now open: grows with time, and survives dump and restore."""
-        row = _one(connection.execute("select pg_current_xact_id()::text::bigint"))
-        return int(row[0]) + self._tx_offset
+            connection.commit()
 
     def horizon(self, connection: Connection) -> int:
         """Rows with `tx` below this number are complete: no transaction in flight adds another.
@@ -134,6 +143,20 @@ class Store:
                 found = connection.execute("select id from sender where name = %s", (name,))
                 number = self._senders[name] = int(_one(found)[0])
         return number
+
+
+def _lock(connection: Connection, locks: Sequence[int]) -> None:
+    """Sorted, or two transactions could wait for each other. Held until the transaction ends."""
+    if not locks:
+        return
+    if len(locks) > _LOCKS_MAX:
+        connection.execute("select pg_advisory_xact_lock(%s)", (_EVERYTHING,))
+        return
+    connection.execute(
+        "select pg_advisory_xact_lock_shared(%s), count(pg_advisory_xact_lock(h))"
+        " from (select h from unnest(%s::bigint[]) h order by h) sorted",
+        (_EVERYTHING, list(locks)),
+    )
 
 
 def _one(cursor: psycopg.Cursor[tuple[Any, ...]]) -> tuple[Any, ...]:

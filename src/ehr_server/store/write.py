@@ -4,20 +4,16 @@ Many rows go by binary COPY (18 µs a row, client and server, against 40 for exe
 INSERTs in one pipeline, which saves the round trips that each COPY needs.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ehr_server.layout import leaf
-from ehr_server.store.connect import Connection, Store
+from ehr_server.store.connect import Connection
 
 Row = tuple[Any, ...]
 
 _COPY_FROM = 12  # rows; below, a pipeline of INSERTs is quicker
-
-_LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
-_EVERYTHING = 0
 
 _TYPES: dict[str, dict[str, str]] = {
     "resource": {
@@ -59,19 +55,6 @@ class Batch:
     moved: list[tuple[str, int, int, int]] = field(default_factory=list)  # type, key, from, to
 
 
-@contextmanager
-def transaction(store: Store, locks: Iterable[int]) -> Iterator[tuple[Connection, int]]:
-    """A database transaction that holds the locks: `(connection, tx)`; commits at the end.
-
-    The locks are taken before anything is read, so what is read afterwards is seen as those left
-    it who held them before. Raises `Collision` when another transaction was first.
-    """
-    with store.transaction() as connection:
-        tx = store.transaction_number(connection)
-        _lock(connection, sorted(set(locks)))
-        yield connection, tx
-
-
 def write(connection: Connection, batch: Batch) -> None:
     """Write the batch; part of the transaction that is open on the connection."""
     _remove(connection, batch.replaced)
@@ -95,20 +78,6 @@ def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
         copy.set_types(list(columns.values()))
         for row in rows:
             copy.write_row(row)
-
-
-def _lock(connection: Connection, locks: Sequence[int]) -> None:
-    """Sorted, or two transactions could wait for each other. Held until the transaction ends."""
-    if not locks:
-        return
-    if len(locks) > _LOCKS_MAX:
-        connection.execute("select pg_advisory_xact_lock(%s)", (_EVERYTHING,))
-        return
-    connection.execute(
-        "select pg_advisory_xact_lock_shared(%s), count(pg_advisory_xact_lock(h))"
-        " from (select h from unnest(%s::bigint[]) h order by h) sorted",
-        (_EVERYTHING, list(locks)),
-    )
 
 
 def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) -> None:
