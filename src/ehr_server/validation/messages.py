@@ -1,0 +1,252 @@
+"""What is said about each kind of finding: what is wrong, and how to mend it.
+
+In English and in Vietnamese. No text holds a value of the resource, other than a code where a code
+is expected: a finding may go to a log, and a person's data may not.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from ehr_server.fhir.outcome import Issue
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_+-]{0,31}")
+_CODES_SHOWN = 12
+
+
+def not_a_resource(place: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        "A resource is a JSON object with a resourceType.",
+        "Tài nguyên phải là một đối tượng JSON có resourceType.",
+    )
+
+
+def no_resource_type(place: str) -> Issue:
+    return _issue(
+        "required",
+        place,
+        'resourceType is missing: it says which type the resource has, such as "Patient".',
+        'Thiếu resourceType: phần tử này cho biết loại tài nguyên, ví dụ "Patient".',
+    )
+
+
+def unknown_resource_type(place: str, name: object, types: Iterable[str]) -> Issue:
+    shown = _shown(name, _NAME)
+    return _issue(
+        "structure",
+        place,
+        f"{shown or 'The value of resourceType'} is no resource type of FHIR R4."
+        + _meant(name, types),
+        f"{shown or 'Giá trị của resourceType'} không phải loại tài nguyên của FHIR R4."
+        + _meant_vi(name, types),
+    )
+
+
+def other_resource_type(place: str, name: str, expected: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        f"The resource is of type {name}, but {expected} is expected here.",
+        f"Tài nguyên thuộc loại {name}, trong khi ở đây cần {expected}.",
+    )
+
+
+def unknown_element(place: str, name: str, of: str, names: Iterable[str]) -> Issue:
+    shown = _shown(name, _NAME) or "This"
+    return _issue(
+        "structure",
+        f"{place}.{name}" if _NAME.fullmatch(name) else place,
+        f"{shown} is no element of {of}: leave it out, or use an extension." + _meant(name, names),
+        f"{_shown(name, _NAME) or 'Tên này'} không phải phần tử của {of}: hãy bỏ đi, hoặc dùng "
+        "extension." + _meant_vi(name, names),
+    )
+
+
+def missing(place: str, name: str, shown: str, of: str) -> Issue:
+    return _issue(
+        "required",
+        f"{place}.{name}",
+        f"{shown} is missing: {of} must have it.",
+        f"Thiếu {shown}: {of} bắt buộc phải có.",
+    )
+
+
+def several_choices(place: str, names: Iterable[str]) -> Issue:
+    listed = ", ".join(names)
+    return _issue(
+        "structure",
+        place,
+        f"Only one of these may be present: {listed}.",
+        f"Chỉ được có một trong các phần tử: {listed}.",
+    )
+
+
+def not_a_list(place: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        "This element can repeat, so it is a JSON array: put the value in [ ].",
+        "Phần tử này có thể lặp lại nên phải là mảng JSON: hãy đặt giá trị trong [ ].",
+    )
+
+
+def not_single(place: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        "This element does not repeat, so it is no JSON array: take off the [ ].",
+        "Phần tử này không lặp lại nên không phải mảng JSON: hãy bỏ [ ].",
+    )
+
+
+def too_many(place: str, most: int) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        f"At most {most} of this element are allowed.",
+        f"Phần tử này chỉ được có tối đa {most} giá trị.",
+    )
+
+
+def not_an_object(place: str, of: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        f"A JSON object is expected here, with the elements of {of}.",
+        f"Ở đây cần một đối tượng JSON với các phần tử của {of}.",
+    )
+
+
+def nothing_in_it(place: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        "This is empty: null, [], {}, an empty string and an id alone are not allowed; leave the "
+        "element out.",
+        "Phần tử rỗng: không được dùng null, [], {}, chuỗi rỗng hay chỉ có id; hãy bỏ phần tử này.",
+    )
+
+
+def uneven_lists(place: str, name: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        f"{name} and _{name} must have the same length, and at each place one that is not null.",
+        f"{name} và _{name} phải dài bằng nhau, và mỗi vị trí phải có ít nhất một bên khác null.",
+    )
+
+
+def wrong_value(place: str, what: str, vi: str) -> Issue:
+    return _issue("value", place, what, vi)
+
+
+def unknown_code(place: str, code: object, value_set: str, codes: Collection[str]) -> Issue:
+    shown = _shown(code, _CODE)
+    few = sorted(codes) if len(codes) <= _CODES_SHOWN else []
+    english = f" Allowed: {', '.join(few)}." if few else _meant(code, codes)
+    vietnamese = f" Được phép: {', '.join(few)}." if few else _meant_vi(code, codes)
+    return _issue(
+        "code-invalid",
+        place,
+        f"{shown or 'The code'} is not in the value set {value_set}, which is required here."
+        + english,
+        f"{shown or 'Mã này'} không thuộc tập giá trị bắt buộc {value_set}." + vietnamese,
+    )
+
+
+def no_code_of(place: str, value_set: str, system: str, codes: Collection[str]) -> Issue:
+    few = sorted(codes) if len(codes) <= _CODES_SHOWN else []
+    listed = f": {', '.join(few)}" if few else ""
+    return _issue(
+        "code-invalid",
+        place,
+        f"A coding of {system} from the value set {value_set} is required here{listed}.",
+        f"Cần một coding thuộc {system} trong tập giá trị {value_set}{listed}.",
+    )
+
+
+def wrong_reference(place: str, targets: tuple[str, ...]) -> Issue:
+    of = targets[0] if targets else "Patient"
+    allowed = f" of one of the types {', '.join(targets)}" if targets else ""
+    allowed_vi = f" thuộc loại {', '.join(targets)}" if targets else ""
+    return _issue(
+        "value",
+        place,
+        f"A reference is a resource's address{allowed}, such as {of}/123, an absolute URL, a "
+        f"urn:uuid: of the same Bundle, {of}?identifier=... in a transaction, or #id of a "
+        "contained resource.",
+        f"Tham chiếu là địa chỉ của một tài nguyên{allowed_vi}, ví dụ {of}/123, URL tuyệt đối, "
+        f"urn:uuid: trong cùng Bundle, {of}?identifier=... trong transaction, hoặc #id của tài "
+        "nguyên contained.",
+    )
+
+
+def dangling_link(place: str) -> Issue:
+    return _issue(
+        "invariant",
+        place,
+        "This reference begins with #, but no contained resource has that id (ref-1).",
+        "Tham chiếu bắt đầu bằng # nhưng không có tài nguyên contained nào mang id đó (ref-1).",
+    )
+
+
+def orphan(place: str) -> Issue:
+    return _issue(
+        "invariant",
+        place,
+        "A contained resource is referred to as #id from the resource around it, or refers to it "
+        "with #; this one does neither (dom-3).",
+        "Tài nguyên contained phải được tham chiếu bằng #id từ tài nguyên bao quanh, hoặc tham "
+        "chiếu tới nó bằng #; tài nguyên này không có cả hai (dom-3).",
+    )
+
+
+def id_used_twice(place: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        "Another contained resource has the same id.",
+        "Một tài nguyên contained khác có cùng id.",
+    )
+
+
+def value_or_extensions(place: str) -> Issue:
+    return _issue(
+        "invariant",
+        place,
+        "An extension has either a value[x] or extensions within it: never both, never none "
+        "(ext-1).",
+        "Extension phải có value[x] hoặc các extension bên trong, không được có cả hai hay thiếu "
+        "cả hai (ext-1).",
+    )
+
+
+def broken_rule(place: str, key: str, text: str, vi: str) -> Issue:
+    return _issue("invariant", place, f"{text} ({key})", f"{vi} ({key})")
+
+
+def _issue(code: str, place: str, text: str, vi: str) -> Issue:
+    return Issue("error", code, text, (place,), vi)
+
+
+def _shown(value: object, pattern: re.Pattern[str]) -> str:
+    """The value in quotes if it can only be a name or a code, else nothing."""
+    return f'"{value}"' if isinstance(value, str) and pattern.fullmatch(value) else ""
+
+
+def _meant(value: object, known: Iterable[str]) -> str:
+    found = get_close_matches(value[:64], list(known), 1) if isinstance(value, str) else []
+    return f' Did you mean "{found[0]}"?' if found else ""
+
+
+def _meant_vi(value: object, known: Iterable[str]) -> str:
+    found = get_close_matches(value[:64], list(known), 1) if isinstance(value, str) else []
+    return f' Có phải ý bạn là "{found[0]}"?' if found else ""

@@ -1,0 +1,98 @@
+"""Invariants written by hand: those that compare dates, amounts and codes.
+
+Per type and key of the standard. Each takes a value that is sound in itself and holds in case of
+doubt: two dates of which it cannot be said which is the earlier break no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+Holds = Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """`needs`: the elements without any one of which the rule holds anyway."""
+
+    holds: Holds
+    needs: tuple[str, ...] = ()
+
+
+def is_ordered(first: str, second: str) -> bool:
+    """Whether the FHIR date or dateTime `first` may be at or before `second`."""
+    if "T" in first and "T" in second:
+        return _moment(first) <= _moment(second)
+    if "T" in first or "T" in second:
+        # A day without a zone can begin 14 hours earlier or end 12 hours later than in UTC.
+        if len(first) >= 10 and len(second) >= 10:
+            slack = timedelta(days=1)
+            return date.fromisoformat(first[:10]) - slack <= date.fromisoformat(second[:10])
+        first, second = first[:10], second[:10]
+    length = min(len(first), len(second))
+    return first[:length] <= second[:length]
+
+
+def _moment(text: str) -> datetime:
+    """The instant; a leap second counts as the second before, parts of a microsecond are cut."""
+    return datetime.fromisoformat(text[:17] + text[17:].replace("60", "59", 1))
+
+
+def _rng_2(value: dict[str, Any]) -> bool:
+    """A range's low is at most its high, if both have the same unit."""
+    low, high = value["low"], value["high"]
+    if any(low.get(name) != high.get(name) for name in ("unit", "system", "code")):
+        return True
+    least, most = low.get("value"), high.get("value")
+    return least is None or most is None or bool(least <= most)
+
+
+def _obs_7(observation: dict[str, Any]) -> bool:
+    """An observation with a value has no component with a code of the observation itself."""
+    if not any(key.startswith("value") for key in observation):
+        return True
+    own = _codings(observation)
+    return not any(own & _codings(component) for component in observation["component"])
+
+
+def _codings(coded: dict[str, Any]) -> set[tuple[Any, ...]]:
+    codings = coded.get("code", {}).get("coding", ())
+    parts = ("system", "version", "code", "display", "userSelected")
+    return {tuple(coding.get(part) for part in parts) for coding in codings}
+
+
+def _has_any(*names: str) -> Closure:
+    return Closure(lambda value: any(name in value or f"_{name}" in value for name in names))
+
+
+def _in_order(first: str, second: str) -> Closure:
+    return Closure(lambda value: is_ordered(value[first], value[second]), (first, second))
+
+
+def _not_negative(name: str) -> Closure:
+    return Closure(lambda value: bool(value[name] >= 0), (name,))
+
+
+def _more_than_two_say_how(item: dict[str, Any]) -> bool:
+    return "enableBehavior" in item or len(item["enableWhen"]) <= 2
+
+
+CLOSURES: Mapping[tuple[str, str], Closure] = MappingProxyType(
+    {
+        ("Period", "per-1"): _in_order("start", "end"),
+        ("Range", "rng-2"): Closure(_rng_2, ("low", "high")),
+        ("Observation", "obs-7"): Closure(_obs_7, ("component",)),
+        ("Organization", "org-1"): _has_any("identifier", "name"),
+        ("InsurancePlan", "ipn-1"): _has_any("identifier", "name"),
+        ("MedicationDispense", "mdd-1"): _in_order("whenPrepared", "whenHandedOver"),
+        ("Task", "inv-1"): _in_order("authoredOn", "lastModified"),
+        ("Linkage", "lnk-1"): Closure(lambda linkage: len(linkage["item"]) > 1),
+        ("Questionnaire.item", "que-12"): Closure(_more_than_two_say_how, ("enableWhen",)),
+        ("Timing.repeat", "tim-4"): _not_negative("duration"),
+        ("Timing.repeat", "tim-5"): _not_negative("period"),
+    }
+)
