@@ -213,7 +213,7 @@ def hand_down(settings: Settings) -> None:
 def _check(settings: Settings) -> None:
     try:
         _ = settings.zone
-    except (ValueError, OSError):
+    except (KeyError, ValueError, OSError):
         raise SettingError(
             f"--time-zone (EHR_TIME_ZONE) takes a name such as Asia/Ho_Chi_Minh, "
             f"not {settings.time_zone!r}"

@@ -1,0 +1,89 @@
+"""The settings: one table, four places, clear refusals."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from ehr_server.settings import TABLE, SettingError, Settings, hand_down, read_settings
+
+
+def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("EHR_HOST=file\nEHR_PORT=1\nEHR_LANGUAGE=vi\n")
+    environment = {"EHR_HOST": "environment", "EHR_PORT": "2"}
+    settings = read_settings(
+        {"host": "option", "port": None}, environment=environment, env_file=env_file
+    )
+    assert (settings.host, settings.port, settings.language) == ("option", 2, "vi")
+    assert settings.count_default == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("EHR_NO_WORKER", "yes", True),
+        ("EHR_NO_WORKER", "0", False),
+        ("EHR_DATA_DIR", "/srv/ehr", Path("/srv/ehr")),
+        ("EHR_DATABASE_URL", "", None),
+        ("EHR_REFERENCES", "accept", "accept"),
+        ("EHR_WORKERS", "3", 3),
+    ],
+)
+def test_a_text_becomes_a_value(name: str, text: str, value: object, tmp_path: Path) -> None:
+    settings = read_settings(environment={name: text}, env_file=tmp_path / ".env")
+    assert getattr(settings, name.removeprefix("EHR_").lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("EHR_PORT", "http", r"--port \(EHR_PORT\) takes a whole number, at least 0.* not 'http'"),
+        ("EHR_PORT", "70000", "at most 65535"),
+        ("EHR_REFERENCES", "maybe", "takes one of check, accept, not 'maybe'"),
+        ("EHR_NO_WORKER", "perhaps", "takes yes or no"),
+        ("EHR_TIME_ZONE", "Asia/Saigonn", r"EHR_TIME_ZONE\) takes a name .* not 'Asia/Saigonn'"),
+        ("EHR_TIME_ZONE", "../etc/passwd", "EHR_TIME_ZONE"),
+        ("EHR_COUNT_DEFAULT", "2000", "larger than --count-max"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_by_name(
+    name: str, text: str, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        read_settings(environment={name: text}, env_file=tmp_path / ".env")
+
+
+def test_a_misspelt_variable_is_reported(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    environment = {"EHR_PROT": "1", "EHR_TEST_DATABASE_URL": "x"}
+    read_settings(environment=environment, env_file=tmp_path / ".env")
+    assert [record.getMessage() for record in caplog.records] == [
+        "EHR_PROT is not a setting of this server"
+    ]
+
+
+def test_the_password_of_the_database_is_not_shown() -> None:
+    assert "secret" not in repr(Settings(database_url="postgresql://user:secret@host/ehr"))
+
+
+def test_one_server_process_per_processor_by_default(tmp_path: Path) -> None:
+    assert read_settings(environment={}, env_file=tmp_path / ".env").workers >= 1
+
+
+def test_other_processes_get_the_same_settings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for row in TABLE:
+        monkeypatch.delenv(row.variable, raising=False)
+        monkeypatch.setenv(row.variable, "")  # so that what follows is undone after the test
+    settings = Settings(port=81, no_worker=True, workers=2, export_dir=Path("/srv/files"))
+    hand_down(settings)
+    assert read_settings(env_file=tmp_path / ".env") == settings
+    assert pickle.loads(pickle.dumps(settings)) == settings
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert [row.name for row in TABLE if not row.help.endswith(".") or len(row.help) < 10] == []
+    assert {row.option for row in TABLE} >= {
+        *("--host", "--port", "--data-dir", "--database-url", "--workers", "--no-worker"),
+    }
