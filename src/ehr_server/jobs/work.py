@@ -1,0 +1,84 @@
+"""One job in the hands of a worker: held by a lease, done in parts, stopped between them."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.errors import Unavailable
+from ehr_server.store import queue
+from ehr_server.store.queue import Job, Part
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ehr_server.settings import Settings
+    from ehr_server.store.connect import Store
+
+
+class Interrupted(Exception):
+    """The work stops here: the worker was told to end, or the job was cancelled or taken over."""
+
+
+@dataclass
+class Work:
+    """What the code of a kind of job is given. A thread of its own renews the lease."""
+
+    store: Store
+    settings: Settings
+    job: Job
+    stop: threading.Event
+
+    def __post_init__(self) -> None:
+        self.is_lost = threading.Event()
+        self._is_over = threading.Event()
+        self._renewal = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> Work:
+        self._renewal.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._is_over.set()
+        self._renewal.join()
+
+    def go_on(self) -> None:
+        """To be called often. Raises `Interrupted` when the work must stop."""
+        if self.stop.is_set() or self.is_lost.is_set():
+            raise Interrupted
+
+    def wait(self, seconds: float) -> None:
+        """As `go_on`, after a while."""
+        self.stop.wait(seconds)
+        self.go_on()
+
+    def finished_parts(self) -> list[Part]:
+        with self.store.connection() as connection:
+            return queue.parts(connection, self.job.id)
+
+    def finish_part(self, part: Part, progress: dict[str, Any]) -> None:
+        """Record a part that is done. Raises `Interrupted` if the job is no longer ours."""
+        # Attempts are counted from the last part that came to an end.
+        progress = {**progress, "attempts": self.job.attempts}
+        with self.store.connection() as connection:
+            if not queue.add_part(connection, self.job, part, progress):
+                self.is_lost.set()
+                raise Interrupted
+        self.job = replace(self.job, progress=progress)
+
+    def _renew(self) -> None:
+        while not self._is_over.wait(self.settings.lease_s / 3):
+            try:
+                with self.store.connection() as connection:
+                    is_held = queue.renew(connection, self.job, self.settings.lease_s)
+            except Unavailable:
+                continue  # if it lasts the lease ends, and the next part cannot be recorded
+            if not is_held:
+                self.is_lost.set()
+                return

@@ -1,0 +1,90 @@
+"""The worker: claims jobs and does them, one at a time. Any number of workers may run."""
+
+from __future__ import annotations
+
+import logging
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ehr_server import clock
+from ehr_server.errors import Unavailable
+from ehr_server.jobs import export
+from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.store import marks, queue
+from ehr_server.store.files import remove_folder
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Mapping
+
+    from ehr_server.settings import Settings
+    from ehr_server.store.connect import Store
+    from ehr_server.store.queue import Job
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS_MAX = 5  # without a part coming to its end; then the job has failed
+
+_IDLE_S = 0.5
+_MARK_EVERY = 120  # idle rounds: a mark a minute while there are writes
+_RETRY_S = 10
+
+KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType({export.KIND: export.run})
+
+
+def run(store: Store, settings: Settings, stop: threading.Event) -> None:
+    """Do jobs until told to stop; a job in hand is given back, to be gone on with later."""
+    idle = 0
+    while not stop.is_set():
+        try:
+            job = _claimed(store, settings)
+            if job is not None:
+                _do(Work(store, settings, job, stop))
+                continue
+            if idle % _MARK_EVERY == 0:
+                with store.connection() as connection:
+                    marks.leave_if_written(store, connection, clock.now())
+        except Unavailable as error:
+            log.warning("the worker waits for the database: %s", error)
+            stop.wait(_RETRY_S)
+        except Exception:  # whatever it was, jobs that come later must be done
+            log.exception("the worker met an error")
+            stop.wait(_RETRY_S)
+        idle += 1
+        stop.wait(_IDLE_S)
+
+
+def _claimed(store: Store, settings: Settings) -> Job | None:
+    with store.connection() as connection:
+        return queue.claim(connection, list(KINDS), settings.lease_s)
+
+
+def _do(work: Work) -> None:
+    job = work.job
+    state = queue.DONE
+    try:
+        if job.attempts - job.progress.get("attempts", 0) > ATTEMPTS_MAX:
+            state = queue.FAILED
+        else:
+            with work:
+                KINDS[job.kind](work)
+    except Interrupted:
+        _let_go(work, 0)
+        return
+    except Exception:
+        log.exception("job %s met an error at attempt %d", job.id, job.attempts)
+        _let_go(work, _RETRY_S)
+        return
+    with work.store.connection() as connection:
+        queue.finish(connection, job, state, work.job.progress)
+    log.info("job %s is %s", job.id, state)
+
+
+def _let_go(work: Work, wait_s: int) -> None:
+    """Give the job back, to be gone on with after `wait_s`, or clean up if it was cancelled."""
+    with work.store.connection() as connection:
+        if queue.give_back(connection, work.job, wait_s):
+            return
+        now = queue.find(connection, work.job.id)
+    if now is None or now.state == queue.CANCELLED:
+        remove_folder(work.settings.export_path / work.job.id)

@@ -1,0 +1,22 @@
+"""$export: the record as NDJSON files, made in the background.
+
+https://hl7.org/fhir/uv/bulkdata/export.html. The kick-off stores a job, which a worker does; the
+status address tells how far it is, then lists the files; DELETE there ends it and removes them.
+"""
+
+from ehr_server.call import Route
+from ehr_server.operations.export.kick_off import export_patients, export_system
+from ehr_server.operations.export.status import cancel, download, status
+
+_SYSTEM = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
+_PATIENTS = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"
+
+ROUTES = (
+    Route(_SYSTEM, "GET", "$export", export_system),
+    Route(_SYSTEM, "POST", "$export", export_system),
+    Route(_PATIENTS, "GET", "Patient/$export", export_patients),
+    Route(_PATIENTS, "POST", "Patient/$export", export_patients),
+    Route("export-status", "GET", "$export-status/{job}", status),
+    Route("export-cancel", "DELETE", "$export-status/{job}", cancel),
+    Route("export-download", "GET", "$export-status/{job}/{file}", download),
+)

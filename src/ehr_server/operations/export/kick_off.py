@@ -1,0 +1,53 @@
+"""The kick-off of an export. https://hl7.org/fhir/uv/bulkdata/export.html#bulk-data-kick-off-request"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from ehr_server import clock
+from ehr_server.call import Answer
+from ehr_server.errors import Invalid
+from ehr_server.operations.export.parameters import wish_of
+from ehr_server.store import export, queue
+
+if TYPE_CHECKING:
+    from ehr_server.call import Call
+
+KIND = "export"
+
+
+def export_system(call: Call) -> Answer:
+    """Everything."""
+    return _kick_off(call, of_patients=False)
+
+
+def export_patients(call: Call) -> Answer:
+    """What is in the compartment of any patient, and the patients."""
+    return _kick_off(call, of_patients=True)
+
+
+def _kick_off(call: Call, *, of_patients: bool) -> Answer:
+    preferences = call.request.headers.get("prefer", "").replace(";", ",").split(",")
+    if "respond-async" not in (one.strip().lower() for one in preferences):
+        raise Invalid(
+            "$export runs in the background: send the header Prefer: respond-async.",
+            vi="$export chạy nền: hãy gửi tiêu đề Prefer: respond-async.",
+        )
+    wish = wish_of(call, of_patients=of_patients)
+    at, id_ = clock.now(), clock.new_id()
+    with call.store.transaction() as (connection, tx):
+        ask = export.Ask(tx, wish.types, of_patients=of_patients)
+        request = {
+            "ask": export.begin(call.store, connection, ask, at, wish.since).as_json(),
+            "at": clock.instant(at),
+            "url": _url(call),
+            "caller": call.caller.name,
+        }
+        queue.put(connection, queue.Job(id_, KIND, queue.QUEUED, request, {}, 0, at))
+    return Answer(202, headers={"Content-Location": f"{call.base_url}/$export-status/{id_}"})
+
+
+def _url(call: Call) -> str:
+    address = "/".join((call.base_url, *call.request.path))
+    return f"{address}?{urlencode(call.request.query)}" if call.request.query else address

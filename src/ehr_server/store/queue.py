@@ -1,0 +1,150 @@
+"""Jobs in the background: who works on what, and which parts are done.
+
+A worker claims a job by `for update skip locked` and holds it by a lease that it renews. A worker
+that is killed stops renewing, and another goes on where the last finished part ended. Each claim
+counts `attempts` up; that number tells the holder from one that lost the job without knowing, so
+every write of a holder names it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.fhir import json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from ehr_server.store.connect import Connection
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+
+_COLUMNS = "id, kind, state, request::text, progress::text, attempts, made"
+_HELD = "id = %s and attempts = %s and state = 'running'"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as it was read. `request` and `progress` are what its kind makes of them."""
+
+    id: str
+    kind: str
+    state: str
+    request: dict[str, Any]
+    progress: dict[str, Any]
+    attempts: int
+    made: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A finished part: what it was to do, and what came of it."""
+
+    number: int
+    request: dict[str, Any]
+    done: dict[str, Any]
+
+
+def put(connection: Connection, job: Job) -> None:
+    """A new job, for any worker to claim once the transaction commits."""
+    connection.execute(
+        "insert into job (id, kind, state, request, progress, attempts, made)"
+        " values (%s, %s, %s, %s::jsonb, %s::jsonb, 0, %s)",
+        (job.id, job.kind, job.state, _text(job.request), _text(job.progress), job.made),
+    )
+
+
+def find(connection: Connection, id_: str) -> Job | None:
+    """The job with the id, whatever its state."""
+    row = connection.execute(f"select {_COLUMNS} from job where id = %s", (id_,)).fetchone()
+    return None if row is None else _job(row)
+
+
+def claim(connection: Connection, kinds: Sequence[str], lease_s: int) -> Job | None:
+    """The oldest job that waits, or whose worker gave no sign for the lease; now it is ours."""
+    row = connection.execute(
+        "update job set state = 'running', attempts = attempts + 1,"
+        " lease = now() + make_interval(secs => %s)"
+        " where id = (select id from job where kind = any(%s)"
+        "  and (state = 'queued' and (lease is null or lease < now())"
+        "   or state = 'running' and lease < now())"
+        "  order by made for update skip locked limit 1)"
+        f" returning {_COLUMNS}",
+        (lease_s, list(kinds)),
+    ).fetchone()
+    return None if row is None else _job(row)
+
+
+def renew(connection: Connection, job: Job, lease_s: int) -> bool:
+    """A sign of life; False if the job was cancelled or taken over."""
+    return _changed(
+        connection,
+        f"update job set lease = now() + make_interval(secs => %s) where {_HELD}",
+        (lease_s, job.id, job.attempts),
+    )
+
+
+def give_back(connection: Connection, job: Job, wait_s: int) -> bool:
+    """Let another worker go on with it, not before `wait_s`."""
+    return _changed(
+        connection,
+        f"update job set state = 'queued', lease = now() + make_interval(secs => %s) where {_HELD}",
+        (wait_s, job.id, job.attempts),
+    )
+
+
+def add_part(connection: Connection, job: Job, part: Part, progress: dict[str, Any]) -> bool:
+    """A part is finished and never done again; False if the job is no longer ours."""
+    with connection.transaction():
+        is_held = _changed(
+            connection,
+            f"update job set progress = %s::jsonb where {_HELD}",
+            (_text(progress), job.id, job.attempts),
+        )
+        if is_held:
+            connection.execute(
+                "insert into job_part (job, number, request, done)"
+                " values (%s, %s, %s::jsonb, %s::jsonb)",
+                (job.id, part.number, _text(part.request), _text(part.done)),
+            )
+    return is_held
+
+
+def parts(connection: Connection, id_: str) -> list[Part]:
+    """The finished parts of a job, in order."""
+    rows = connection.execute(
+        "select number, request::text, done::text from job_part"
+        " where job = %s and done is not null order by number",
+        (id_,),
+    ).fetchall()
+    return [Part(row[0], json.read_own(row[1]), json.read_own(row[2])) for row in rows]
+
+
+def finish(connection: Connection, job: Job, state: str, progress: dict[str, Any]) -> bool:
+    """The job ends, DONE or FAILED; False if it is no longer ours."""
+    return _changed(
+        connection,
+        f"update job set state = %s, progress = %s::jsonb, lease = null where {_HELD}",
+        (state, _text(progress), job.id, job.attempts),
+    )
+
+
+def cancel(connection: Connection, id_: str) -> None:
+    """The job ends here, whoever holds it; its parts are forgotten."""
+    with connection.transaction():
+        connection.execute("update job set state = 'cancelled', lease = null where id = %s", (id_,))
+        connection.execute("delete from job_part where job = %s", (id_,))
+
+
+def _changed(connection: Connection, statement: str, values: Sequence[Any]) -> bool:
+    return connection.execute(statement, values).rowcount == 1
+
+
+def _job(row: Sequence[Any]) -> Job:
+    return Job(*row[:3], json.read_own(row[3]), json.read_own(row[4]), row[5], row[6])
+
+
+def _text(value: dict[str, Any]) -> str:
+    return json.write(value).decode()
