@@ -50,13 +50,13 @@ def database(settings: Settings) -> Iterator[str]:
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
     """Migrate, then serve until told to stop."""
     _refuse_open_address(settings.host)
-    with nullcontext(settings.database_url) if settings.database_url else embedded(
-        settings.data_dir
-    ) as url:
+    with (
+        nullcontext(settings.database_url)
+        if settings.database_url
+        else embedded(settings.data_dir) as url
+    ):
         migrate_to_newest(url)
-        web_serve.serve(
-            settings.host, settings.port, settings.workers, app.Opening(settings, url)
-        )
+        web_serve.serve(settings.host, settings.port, settings.workers, app.Opening(settings, url))
     return 0
 
 
@@ -127,9 +127,7 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
-    return Means(
-        store, LOOPBACK, base_url, settings.references == "check", settings.zone
-    )
+    return Means(store, LOOPBACK, base_url, settings.references == "check", settings.zone, (settings.base_url or "").rstrip("/"))
 
 
 def _known(type_name: str) -> str:

@@ -14,8 +14,12 @@ Deed = Literal["create", "update", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the write path works with. `base_url` is the server's own, without a slash at the end;
-    `check_references` refuses references to nothing; `zone` is that of dates without one.
+    """What the write path works with.
+
+    `base_url` is the server's own address as this caller used it, without a slash at the end;
+    `public_base` the one it is configured with, or "", which is the same for all callers and so
+    is what index rows go by. `check_references` refuses references to nothing; `zone` is that of
+    dates without one.
     """
 
     store: Store
@@ -23,6 +27,7 @@ class Means:
     base_url: str
     check_references: bool
     zone: tzinfo
+    public_base: str = ""
 
 
 @dataclass(slots=True)

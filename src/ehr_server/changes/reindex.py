@@ -74,5 +74,5 @@ def _batch(means: Means, type_name: str, rows: list[tuple[Any, ...]]) -> Batch:
         resource = json.read(means.store.contents.unpack(enc, stored))
         batch.replaced.append((type_name, comp, key))
         spot = Spot(comp, key, number, ver)
-        index_rows(batch, Stamp(tx, at, 0), spot, index(resource, means.zone))
+        index_rows(batch, Stamp(tx, at, 0), spot, index(resource, means.zone, means.public_base))
     return batch

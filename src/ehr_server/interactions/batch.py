@@ -6,11 +6,11 @@ Nothing is rewritten from one entry to another, and one that fails leaves the ot
 from typing import Any
 
 from ehr_server.call import Answer, Call
+from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.interactions.entries import answered_entry, requests
 from ehr_server.interactions.transaction import transaction
 from ehr_server.interactions.written import preferred
-from ehr_server.errors import Invalid
 
 
 def bundle(call: Call) -> Answer:

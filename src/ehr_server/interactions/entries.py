@@ -66,9 +66,7 @@ def _request(call: Call, entry: dict[str, Any], index: int) -> Request:
     where = f"Bundle.entry[{index}].resource"
     if method in ("POST", "PUT") and not isinstance(resource, dict):
         raise Invalid(f"A {method} needs a resource.", expression=(f"Bundle.entry[{index}]",))
-    headers = {
-        header: str(asked[name]) for name, header in _CONDITIONS.items() if name in asked
-    }
+    headers = {header: str(asked[name]) for name, header in _CONDITIONS.items() if name in asked}
     if "prefer" in call.request.headers:
         headers["prefer"] = call.request.headers["prefer"]
     return Request(

@@ -23,9 +23,7 @@ def history_instance(call: Call) -> Answer:
     span = _span(call)
     with call.store.connection() as connection:
         at = known(call, place(connection, call.parts["type"], call.parts["id"]))
-        versions, after = history.of_instance(
-            call.store, connection, call.parts["type"], at, span
-        )
+        versions, after = history.of_instance(call.store, connection, call.parts["type"], at, span)
         total = history.count_of_instance(connection, call.parts["type"], at)
     return _answer(call, versions, after, None if span.since else total)
 

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabili
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import ehr_server
@@ -31,7 +31,7 @@ def capabilities(call: Call) -> Answer:
     return Answer(200, _written(call.base_url, tuple(call.routes.rows())))
 
 
-@cache
+@lru_cache(maxsize=8)
 def _written(base_url: str, routes: tuple[Route, ...]) -> bytes:
     return json.write(statement(base_url, routes))
 
@@ -47,9 +47,7 @@ def statement(base_url: str, routes: Sequence[Route]) -> dict[str, Any]:
             for type_name in definitions().resource_types
         ],
         "interaction": [
-            {"code": code}
-            for route in routes
-            for code in _SYSTEM.get(route.interaction, ())
+            {"code": code} for route in routes for code in _SYSTEM.get(route.interaction, ())
         ],
     }
     if operations[""]:

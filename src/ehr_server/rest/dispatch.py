@@ -33,6 +33,7 @@ class Dispatch:
             base_url,
             self.settings.references == "check",
             self.settings.zone,
+            (self.settings.base_url or "").rstrip("/"),
         )
         return _Session(self, means).run(request)
 

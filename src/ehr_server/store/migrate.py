@@ -18,7 +18,9 @@ def migrate(url: str) -> None:
 
     Safe to run at any time and from several processes at once.
     """
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool)
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
+    )
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:alone)"), {"alone": _ALONE})
         connection.commit()
@@ -31,7 +33,6 @@ def migrate(url: str) -> None:
             {"dict": starter_dictionary()},
         )
         connection.commit()
-
 
 
 def _folder() -> Path:
