@@ -1,0 +1,152 @@
+"""A resource to the rows by which it is found.
+
+https://hl7.org/fhir/R4/search.html. Every parameter of a type is compiled once into small closures
+that are kept by the key of the resource they read: the index costs what the resource has, not
+what it could have (Observation: 27 parameters, about 9 keys).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import tzinfo
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from ehr_server.fhir import references
+from ehr_server.fhirpath.flow import Branch, many
+from ehr_server.search.parameters import Parameter, branches, searched
+from ehr_server.search.rows import FORMAT, UNDATED, Rows
+from ehr_server.search.rules import Rules
+from ehr_server.search.types.registry import SEARCH_TYPES
+
+__all__ = ["FORMAT", "Rows", "index"]
+
+_T = TypeVar("_T")
+_Take = Callable[[Any, Rows], None]
+_Step = Callable[[dict[str, Any], Rows], None]
+
+_EVERY = "resourceType"  # the key of steps that look at any resource
+
+
+def index(resource: dict[str, Any], zone: tzinfo, base: str = "") -> Rows:
+    """What a valid resource adds to the index.
+
+    `zone` is that of dates without one; `base` this server's own address: references that begin
+    with it are taken as relative. `meta.lastUpdated` and the id are not part of the rows: they lie
+    beside them and in the directory.
+    """
+    indexer = _indexer(resource["resourceType"], zone, base)
+    rows = Rows()
+    if indexer.is_dated:
+        rows.d1 = rows.d1e = UNDATED
+    steps = indexer.steps
+    for key in resource:
+        for step in steps.get(key, ()):
+            step(resource, rows)
+    _tidy(rows)
+    if indexer.patients:
+        rows.patients = _patients(resource, indexer, base)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Indexer:
+    """`steps` by the key of the resource that they read; `patients` lead to References."""
+
+    steps: dict[str, tuple[_Step, ...]]
+    patients: tuple[Callable[[Any, Any], Iterable[Any]], ...]
+    is_dated: bool
+
+
+@lru_cache(maxsize=1024)
+def _indexer(type_name: str, zone: tzinfo, base: str) -> _Indexer:
+    here, rules = searched(type_name), Rules(zone, base)
+    steps: dict[str, list[_Step]] = {}
+    for parameter in here.indexed:
+        if parameter.place in ("id", "updated"):
+            continue
+        for branch in branches(parameter):
+            take = _take(branch.type, parameter, rules)
+            if take is not None:
+                key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
+                steps.setdefault(key, []).append(_step(branch, take))
+    return _Indexer(
+        steps={key: tuple(several) for key, several in steps.items()},
+        patients=tuple(
+            many(branch)
+            for parameter in here.compartment
+            for branch in branches(parameter)
+            if branch.type == "Reference"
+        ),
+        is_dated=here.main_date is not None,
+    )
+
+
+def _patients(resource: dict[str, Any], indexer: _Indexer, base: str) -> list[str]:
+    """https://hl7.org/fhir/R4/compartmentdefinition-patient.html"""
+    found: list[str] = []
+    for read in indexer.patients:
+        for value in read(resource, resource):
+            text = value.get("reference")
+            if text is None:
+                continue
+            reference = references.parse(text, base)
+            if reference.kind == "local" and reference.type == "Patient" and reference.id:
+                found.append(reference.id)
+    return list(dict.fromkeys(found)) if len(found) > 1 else found
+
+
+def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
+    if type_name == "Extension":
+        return _of_extension(parameter, rules)
+    return SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
+
+
+def _step(branch: Branch, take: _Take) -> _Step:
+    run = branch.run
+    if branch.step and not branch.is_list:
+        key = branch.step
+        return lambda resource, rows: take(resource[key], rows)
+    if not branch.is_list:
+
+        def step_one(resource: dict[str, Any], rows: Rows) -> None:
+            value = run(resource, resource)
+            if value is not None:
+                take(value, rows)
+
+        return step_one
+
+    def step(resource: dict[str, Any], rows: Rows) -> None:
+        for value in run(resource, resource):
+            take(value, rows)
+
+    return step
+
+
+def _of_extension(parameter: Parameter, rules: Rules) -> _Take:
+    """The value of an extension, whose type is told by its key: `valueCodeableConcept`."""
+
+    def take(extension: Any, rows: Rows) -> None:
+        for key, value in extension.items():
+            if key.startswith("value"):
+                type_name = key[5:]
+                for name in (type_name, type_name[0].lower() + type_name[1:]):
+                    inner = SEARCH_TYPES[parameter.type].extract(name, parameter, rules)
+                    if inner is not None and isinstance(value, dict) == name[0].isupper():
+                        inner(value, rows)
+
+    return take
+
+
+def _tidy(rows: Rows) -> None:
+    """Sorted and without repetition."""
+    rows.toks = sorted(set(rows.toks))
+    if len(rows.refs) > 1:
+        rows.refs = sorted(set(rows.refs))
+    rows.strings = _once(rows.strings)
+    rows.dates = _once(rows.dates)
+    rows.quantities = _once(rows.quantities)
+    rows.identifiers = _once(rows.identifiers)
+
+
+def _once(values: list[_T]) -> list[_T]:
+    return list(dict.fromkeys(values)) if len(values) > 1 else values

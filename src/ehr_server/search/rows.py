@@ -1,0 +1,36 @@
+"""What one resource adds to the index."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+# The number of this format, stored with each row. It grows whenever the same resource would be
+# indexed otherwise; `ehr-server reindex` then brings the rows of older numbers up to date.
+FORMAT = 1
+
+# The main date of a resource that has none: below every other, so that an ordered read of the
+# index needs no case for it.
+UNDATED = datetime(1, 1, 1, tzinfo=UTC)
+
+STRING_MAX = 400  # characters of a string that are indexed
+
+
+@dataclass(slots=True)
+class Rows:
+    """The columns of the narrow row, and the side rows; nothing twice.
+
+    `d1`, `d1e`, `c1`, `q1` are the main date [d1, d1e), code and quantity of its type
+    (`search.parameters`). `d1` is `UNDATED` where the type has a main date but the resource none,
+    None where the type has none.
+    """
+
+    toks: list[int] = field(default_factory=list)  # sorted
+    refs: list[int] = field(default_factory=list)  # sorted
+    d1: datetime | None = None
+    d1e: datetime | None = None
+    c1: int | None = None
+    q1: float | None = None
+    strings: list[tuple[int, str]] = field(default_factory=list)  # parameter, folded
+    dates: list[tuple[int, datetime, datetime]] = field(default_factory=list)  # [lo, hi)
+    quantities: list[tuple[int, float, int]] = field(default_factory=list)  # value, unit or 0
+    identifiers: list[int] = field(default_factory=list)  # for the directory, Patient only
+    patients: list[str] = field(default_factory=list)  # whose compartments hold it, home first

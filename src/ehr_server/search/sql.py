@@ -1,0 +1,66 @@
+"""SQL as text and parameters, put together without ever writing a value into the text.
+
+The text depends on the shape of a query alone, so that it can be prepared. Every parameter is cast,
+because psycopg sends a whole number in the smallest type that holds it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Sql:
+    """A fragment of SQL with `%s` for each parameter."""
+
+    text: str
+    params: tuple[Any, ...] = ()
+
+
+TRUE = Sql("true")
+FALSE = Sql("false")
+
+
+def all_of(parts: Iterable[Sql]) -> Sql:
+    """All of the conditions; of none: true."""
+    return _joined(" and ", tuple(parts), TRUE)
+
+
+def any_of(parts: Iterable[Sql]) -> Sql:
+    """Any of the conditions; of none: false."""
+    return _joined(" or ", tuple(parts), FALSE)
+
+
+def negated(condition: Sql) -> Sql:
+    """The condition does not hold, which includes that it is unknown."""
+    return Sql(f"({condition.text}) is not true", condition.params)
+
+
+def among(column: str, values: Sequence[int]) -> Sql:
+    """The column is one of the numbers; a single one is compared plainly, to keep index order."""
+    if len(values) == 1:
+        return Sql(f"{column} = %s::bigint", (values[0],))
+    return Sql(f"{column} = any(%s::bigint[])", (list(values),))
+
+
+def overlaps(column: str, values: Iterable[int]) -> Sql:
+    """The array column has any of the numbers."""
+    return Sql(f"{column} && %s::bigint[]", (sorted(set(values)),))
+
+
+def beside(table: str, parameter: int, condition: Sql) -> Sql:
+    """The resource `r` has a side row `x` of the parameter for which the condition holds."""
+    return Sql(
+        f"exists (select from {table} x where x.comp = r.comp and x.key = r.key"
+        f" and x.param = {parameter} and {condition.text})",
+        condition.params,
+    )
+
+
+def _joined(word: str, parts: tuple[Sql, ...], none: Sql) -> Sql:
+    if len(parts) < 2:
+        return parts[0] if parts else none
+    return Sql(
+        f"({word.join(part.text for part in parts)})",
+        tuple(param for part in parts for param in part.params),
+    )
