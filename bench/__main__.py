@@ -1,0 +1,85 @@
+"""Measures the server: `make bench`, or `python -m bench [--quick]`.
+
+Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
+../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
+Prints a table; saves it as markdown and the figures as JSON in bench/results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the root
+
+from ehr_server.fhir import json
+from harness import inputs
+from harness.figures import HEADINGS, table
+from harness.machine import machine
+from harness.measure import Report, measure
+
+if TYPE_CHECKING:
+    from harness.inputs import Source
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="under a minute, on less data")
+    parser.add_argument("--only", choices=("synthea", "campaign"), help="one source alone")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = machine(Path(folder))
+    reports = [
+        measure(source, 1.0 if options.quick else 3.0)
+        for source in _sources(options.quick, options.only)
+    ]
+    text = "\n\n".join((_facts("Machine", found), *(_section(report) for report in reports)))
+    print(text)
+    _save(text, found, reports)
+
+
+def _sources(is_quick: bool, only: str | None) -> list[Source]:
+    found = []
+    if only != "campaign":
+        shared = inputs.synthea(20 if is_quick else 100)
+        if shared is None:
+            print(f"{inputs.SYNTHEA} is absent: measured on the campaign alone", file=sys.stderr)
+        else:
+            found.append(shared)
+    if only != "synthea":
+        found.append(inputs.campaign(60 if is_quick else 600))
+    return found
+
+
+def _section(report: Report) -> str:
+    facts = {name: f"{value:,.1f}".removesuffix(".0") for name, value in report.facts.items()}
+    largest = sorted(report.table_bytes.items(), key=lambda item: -item[1])[:6]
+    loaded = report.facts["resources"]
+    facts["of these bytes"] = ", ".join(f"{name} {size / loaded:,.0f}" for name, size in largest)
+    rows = table(HEADINGS, [row.row() for row in report.rows])
+    return f"### {report.source}\n\n{rows}\n\n" + _facts("Also", facts)
+
+
+def _facts(title: str, facts: dict[str, str]) -> str:
+    return f"{title}: " + "; ".join(f"{name} {value}" for name, value in facts.items()) + "."
+
+
+def _save(text: str, found: dict[str, str], reports: list[Report]) -> None:
+    now = datetime.now(UTC)
+    RESULTS.mkdir(exist_ok=True)
+    name = f"{now:%Y%m%dT%H%M%SZ}"
+    (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    made = {"at": now.isoformat(), "machine": found, "reports": [asdict(one) for one in reports]}
+    (RESULTS / f"{name}.json").write_bytes(json.write_pretty(made))
+    print(f"saved in {RESULTS / name}.json and .md", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The measurements of one source of Bundles on a fresh server."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.definitions import definitions
+from ehr_server.fhir import json
+from harness import client, inputs
+from harness.client import Load, Outcome
+from harness.figures import Figures, figures
+from harness.processes import peak_memory, usage
+from harness.server import Server, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.inputs import Source, Stored
+
+_SIDE_ROWS = """
+select count(*)::bigint from {table} join resource using (comp, key) where resource.type = {type}
+"""
+
+
+@dataclass(slots=True)
+class Report:
+    """All figures of one source."""
+
+    source: str
+    rows: list[Figures] = field(default_factory=list)
+    facts: dict[str, float] = field(default_factory=dict)
+    table_bytes: dict[str, int] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """The server refused what it should have taken; the text is its answer."""
+
+
+def measure(source: Source, seconds: float) -> Report:
+    """Loads a source into a fresh server, then asks; each question for so many seconds."""
+    report = Report(source.name)
+    with serving() as server:
+        stored = inputs.Stored()
+        loaded = _ingest(server, source, stored, report)
+        server.rows("analyze")
+        report.table_bytes = server.table_bytes()
+        total = sum(report.table_bytes.values())
+        report.facts |= {
+            "resources": loaded,
+            "disk bytes per resource": total / loaded,
+            "side rows per Observation": _side_rows(server) / len(stored.codes),
+        }
+        questions: list[tuple[str, Callable[[Stored, str], list[bytes]]]] = [
+            ("read by id", inputs.reads),
+            ("Patient?identifier=", inputs.identifier_searches),
+            ("Observation?patient=&code=&_sort=-date&_count=10", inputs.newest_searches),
+            ("create one Observation", inputs.creates),
+        ]
+        for what, requests in questions:
+            asked = requests(stored, server.name)
+            client.run(Load(server.address, asked[:200], connections=4))  # warm every process
+            for connections in (1, 8):
+                load = Load(server.address, asked, connections, seconds)
+                report.rows.append(_measured(server, what, load))
+        _export(server, report)
+        peaks = peak_memory(server.pid)
+        report.facts["peak memory of the largest server process, MB"] = peaks[0] / 1e6
+        report.facts["peak memory of all server processes, MB"] = sum(peaks) / 1e6
+    return report
+
+
+def _side_rows(server: Server) -> int:
+    """How many rows of strings, quantities and dates the Observations have."""
+    number = definitions().type_number["Observation"]
+    counts = (
+        server.rows(_SIDE_ROWS.format(table=table, type=number))[0][0]
+        for table in ("string", "quantity", "date")
+    )
+    return sum(int(str(count)) for count in counts)
+
+
+def _ingest(server: Server, source: Source, stored: Stored, report: Report) -> int:
+    """Loads a tenth to warm up, then a third of the rest over 1, 2 and 4 connections each."""
+    sizes = source.sizes()
+    warm = max(source.first, len(sizes) // 10)
+    _load(server, source, stored, range(source.first), 1)
+    _load(server, source, stored, range(source.first, warm), 4)
+    for part, connections in enumerate((1, 2, 4)):
+        chosen = range(warm + part, len(sizes), 3)
+        before = usage(server.pid)
+        outcome = _load(server, source, stored, chosen, connections)
+        used = usage(server.pid) - before
+        counted = (sum(sizes[number] for number in chosen), "resources")
+        report.rows.append(figures("transaction", connections, counted, outcome, used))
+    return sum(sizes)
+
+
+def _load(
+    server: Server, source: Source, stored: Stored, chosen: range, connections: int
+) -> Outcome:
+    bundles = [source.bundles[number] for number in chosen]
+    sent = inputs.transactions(bundles, server.name)
+    outcome = client.run(Load(server.address, sent, connections, keep=True))
+    _must_be_good(outcome)
+    for number, body in outcome.bodies.items():
+        stored.learn(bundles[number], body)
+    return outcome
+
+
+def _measured(server: Server, what: str, load: Load) -> Figures:
+    before = usage(server.pid)
+    outcome = client.run(load)
+    used = usage(server.pid) - before
+    _must_be_good(outcome)
+    unit = "creates" if what.startswith("create") else "requests"
+    return figures(what, load.connections, (len(outcome.latencies), unit), outcome, used)
+
+
+def _must_be_good(outcome: Outcome) -> None:
+    if not outcome.is_good:
+        raise Refused(f"{outcome.statuses}: {outcome.refusal[:2000].decode()}")
+
+
+def _export(server: Server, report: Report) -> None:
+    """One export of everything: until the manifest is there, then the downloads."""
+    before, start = usage(server.pid), time.perf_counter()
+    manifest = _manifest(server)
+    ready = time.perf_counter()
+    lines = sum(_download(server, part["url"]) for part in manifest["output"])
+    end = time.perf_counter()
+    used = usage(server.pid) - before
+    outcome = Outcome(wall_s=end - start, latencies=[end - start])
+    report.rows.append(figures("$export with downloads", 1, (lines, "resources"), outcome, used))
+    report.facts["resources exported"] = lines
+    report.facts["exported resources/s until the manifest"] = lines / (ready - start)
+
+
+def _manifest(server: Server) -> Any:
+    headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
+    link = http.client.HTTPConnection(*server.address)
+    link.request("GET", "/fhir/$export", headers=headers)
+    answer = link.getresponse()
+    answer.read()
+    status_path = _path(str(answer.headers["Content-Location"]))
+    while True:
+        link.request("GET", status_path, headers={"Accept": "application/json"})
+        answer = link.getresponse()
+        body = answer.read()
+        if answer.status == 200:
+            return json.read_own(body)
+        if answer.status != 202:
+            raise Refused(body.decode())
+        time.sleep(0.02)
+
+
+def _download(server: Server, url: str) -> int:
+    link = http.client.HTTPConnection(*server.address)
+    link.request("GET", _path(url))
+    answer = link.getresponse()
+    lines = 0
+    while block := answer.read(1 << 20):
+        lines += block.count(b"\n")
+    if answer.status != 200:
+        raise Refused(f"{url}: {answer.status}")
+    return lines
+
+
+def _path(url: str) -> str:
+    return "/" + url.split("/", 3)[3]
