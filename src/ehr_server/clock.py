@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: no i, l, o, u
+_PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 
 def now() -> datetime:
@@ -33,4 +34,5 @@ def new_id() -> str:
 
 
 def _base32(number: int) -> str:
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+    """26 digits, two at a time."""
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from ehr_server.access.find import matches as find_matches
 from ehr_server.changes.change import Change, Means
-from ehr_server.changes.links import follow, place_of, references
+from ehr_server.changes.links import follow, place_of, scan
 from ehr_server.definitions import definitions
 from ehr_server.errors import PreconditionFailed, Unprocessable
 from ehr_server.fhir.references import parse
@@ -65,9 +65,9 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
     for change in changes:
         if change.resource is None or change.matched is not None:
             continue
-        if known:
+        change.references, is_elsewhere = scan(change.resource, known)
+        if is_elsewhere:
             follow(change.resource, known)
-        change.references = references(change.resource)
         for reference in change.references:
             target = reference["reference"]
             if target in known:
