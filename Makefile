@@ -53,13 +53,13 @@ clean: ## remove the environment and the caches, never the data
 
 $(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/.made
 	@echo "installing into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: requirements-test.txt $(VENV)/.run
 	@echo "installing the test extras into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements-test.txt
+	@$(PIP) install --require-hashes --only-binary :all: -r requirements-test.txt
 	@touch $@
 
 # A Python that starts, has a fit version and can make environments.

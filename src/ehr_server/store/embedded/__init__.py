@@ -147,7 +147,7 @@ class _Supervision:
 
 def _locked(data_dir: Path) -> int:
     """The file that holds the folder for this process, open and locked."""
-    file = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -95,7 +95,10 @@ def _folder(data_dir: Path, owner: Owner) -> Path:
         folder.mkdir()
         folder.chmod(0o711 if owner.is_other else 0o700)
     if not folder.is_dir():
-        raise EmbeddedError(f"{data_dir / 'postgres'} points to {folder}, which is no folder.")
+        raise EmbeddedError(
+            f"{data_dir / 'postgres'} points to {folder}, which is no folder. Bring that back, or "
+            "remove the link to start without data."
+        )
     if owner.is_other and not can_reach(folder, owner):
         raise EmbeddedError(
             f"The server was started by root, so PostgreSQL runs as {owner.name}, who cannot reach "
