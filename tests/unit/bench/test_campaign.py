@@ -12,6 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 from campaign import Plan, bundles, facilities, places, residents, systems
 from campaign.parts import Resource
 from ehr_server.fhir import json
+from ehr_server.validation import check
 
 PEOPLE = list(residents(600, seed=1))
 PLAN = Plan(residents=12, seed=1, years=2)
@@ -161,6 +162,11 @@ def test_another_reader_of_the_standard_finds_all_resources_valid(size: Any) -> 
             get_fhir_model_class(name).model_validate_json(json.write(resource))
             seen.add(name)
     assert {"Patient", "Coverage", "Composition", "Observation", "RelatedPerson"} <= seen
+
+
+def test_the_server_finds_all_bundles_valid() -> None:
+    for bundle in bundles(Plan(30, years=2, dirty=0.2)):
+        assert check(json.read(json.write(bundle))) == []
 
 
 def _folded(text: str) -> str:
