@@ -1,0 +1,148 @@
+"""Claims, leases and ends of jobs."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from ehr_server import clock
+from ehr_server.jobs import worker
+from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.store import marks, queue
+from ehr_server.store.connect import Store
+from ehr_server.store.queue import Job, Part
+from unit.jobs.record import created, put, settings
+
+PART = Part(0, {}, {"n": 1})
+
+
+def test_jobs_are_claimed_once_and_the_oldest_first(store: Store) -> None:
+    first, second = _queued(store), _queued(store)
+    with store.connection() as connection, connection.transaction():
+        one = queue.claim(connection, ["k"], 60)
+        with store.connection() as other:
+            two = queue.claim(other, ["k"], 60)
+            assert queue.claim(other, ["k"], 60) is None
+    assert one is not None
+    assert two is not None
+    assert {one.id, two.id} == {first.id, second.id}
+    assert one.id == min(first.id, second.id)
+
+
+def test_kinds_that_a_worker_does_not_know_are_left_alone(store: Store) -> None:
+    _queued(store)
+    with store.connection() as connection:
+        assert queue.claim(connection, ["other"], 60) is None
+
+
+def test_a_job_is_taken_over_when_its_lease_ends(store: Store) -> None:
+    _queued(store)
+    with store.connection() as connection:
+        lost = queue.claim(connection, ["k"], 0)
+        taken = queue.claim(connection, ["k"], 60)
+        assert lost is not None
+        assert taken is not None
+        assert taken.attempts == lost.attempts + 1
+        assert not queue.renew(connection, lost, 60)
+        assert not queue.add_part(connection, lost, PART, {})
+        assert not queue.finish(connection, lost, queue.DONE, {})
+        assert not queue.give_back(connection, lost, 0)
+        assert queue.renew(connection, taken, 60)
+        assert queue.add_part(connection, taken, PART, {"n": 1})
+        assert queue.parts(connection, taken.id) == [PART]
+        assert queue.finish(connection, taken, queue.DONE, {"n": 1})
+        ended = queue.find(connection, taken.id)
+    assert ended is not None
+    assert (ended.state, ended.progress) == (queue.DONE, {"n": 1})
+
+
+def test_a_job_given_back_waits(store: Store) -> None:
+    _queued(store)
+    with store.connection() as connection:
+        job = queue.claim(connection, ["k"], 60)
+        assert job is not None
+        assert queue.give_back(connection, job, 60)
+        assert queue.claim(connection, ["k"], 60) is None
+
+
+def test_a_cancelled_job_stops_the_work(store: Store, folder: Path) -> None:
+    _queued(store)
+    with store.connection() as connection:
+        job = queue.claim(connection, ["k"], 60)
+        assert job is not None
+        queue.cancel(connection, job.id)
+        with Work(store, settings(folder, lease_s=1), job, threading.Event()) as work:
+            assert work.is_lost.wait(5)
+            with pytest.raises(Interrupted):
+                work.go_on()
+            with pytest.raises(Interrupted):
+                work.finish_part(PART, {})
+        assert queue.claim(connection, ["k"], 60) is None
+
+
+def test_the_lease_is_renewed_while_the_work_goes_on(store: Store, folder: Path) -> None:
+    _queued(store)
+    with store.connection() as connection:
+        job = queue.claim(connection, ["k"], 1)
+        assert job is not None
+        with Work(store, settings(folder, lease_s=1), job, threading.Event()) as work:
+            threading.Event().wait(1.5)
+            assert queue.claim(connection, ["k"], 60) is None
+            work.go_on()
+
+
+def test_a_job_that_never_gets_on_fails(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs: list[int] = []
+
+    def broken(work: Work) -> None:
+        runs.append(work.job.attempts)
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(worker, "KINDS", {"k": broken})
+    monkeypatch.setattr(worker, "_RETRY_S", 0)
+    monkeypatch.setattr(worker, "_IDLE_S", 0.01)
+    job = _queued(store)
+    stop = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop))
+    thread.start()
+    state = queue.QUEUED
+    while state in (queue.QUEUED, queue.RUNNING):
+        with store.connection() as connection:
+            found = queue.find(connection, job.id)
+        assert found is not None
+        state = found.state
+        stop.wait(0.02)
+    stop.set()
+    thread.join()
+    assert state == queue.FAILED
+    assert len(runs) == worker.ATTEMPTS_MAX
+    assert "no space left" in caplog.text
+
+
+def test_an_idle_worker_leaves_marks_where_something_was_written(store: Store) -> None:
+    with store.connection() as connection:
+        marks.leave_if_written(store, connection, clock.now())
+        assert _marks(store) == 0
+        put(store, created("Patient", "a"))
+        for _ in range(3):
+            marks.leave_if_written(store, connection, clock.now())
+        assert _marks(store) == 1
+        before = marks.since(connection, clock.now())
+        put(store, created("Patient", "b"))
+        (tx,) = connection.execute("select max(tx) from version").fetchone() or (0,)
+        assert before <= tx < store.horizon(connection)
+
+
+def _marks(store: Store) -> int:
+    with store.connection() as connection:
+        row = connection.execute("select count(*) from mark").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _queued(store: Store) -> Job:
+    job = Job(clock.new_id(), "k", queue.QUEUED, {"x": 1}, {}, 0, clock.now())
+    with store.connection() as connection:
+        queue.put(connection, job)
+    return job
