@@ -5,7 +5,7 @@ that is left out silently returns the records of everyone. A client that prefers
 is told what was left out; a malformed value is refused all the same.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from urllib.parse import parse_qsl
 
@@ -13,7 +13,7 @@ from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.outcome import Issue
 from ehr_server.search.escapes import split
-from ehr_server.search.malformed import Malformed
+from ehr_server.search.malformed import Malformed, unsupported
 from ehr_server.search.parameters import TYPES, searched
 from ehr_server.search.query import Alternative, Condition, Query
 from ehr_server.search.results import RESULT_PARAMETERS, Wanted
@@ -28,6 +28,9 @@ _MODIFIERS = frozenset(
     ("missing", "exact", "contains", "text", "not", "in", "not-in", "above", "below", "of-type",
      "identifier", "iterate")
 )  # fmt: skip
+_LATER = frozenset(
+    ("_include", "_revinclude", "_elements", "_contained", "_containedType", "_score", "_type")
+)
 _ELSEWHERE = frozenset(("_format", "_pretty"))  # decided by the web
 
 
@@ -38,25 +41,22 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
     """
     conditions: list[Condition] = []
     issues: list[Issue] = []
-    unknown: list[str] = []
+    ignored: list[str] = []
     wanted = Wanted(type_name, rules)
     for name, value in pairs:
         try:
             if name in RESULT_PARAMETERS:
                 wanted.take(name, value)
-            elif name in _ELSEWHERE:
-                continue
-            elif _is_known(type_name, name):
+            elif name not in _ELSEWHERE:
                 conditions.append(_condition(type_name, name, value, rules))
-            else:
-                unknown.append(name)
         except Malformed as fault:
-            issues.append(_issue(name, fault))
-    if not rules.lenient:
-        issues = [*(_unknown(type_name, name) for name in unknown), *issues]
+            if fault.is_unsupported and rules.lenient:
+                ignored.append(name)
+            else:
+                issues.append(_issue(name, fault))
     if issues:
         raise Invalid(issues=issues)
-    return wanted.query(tuple(conditions), tuple(unknown))
+    return wanted.query(tuple(conditions), tuple(ignored))
 
 
 def parse_criteria(type_name: str, criteria: str, zone: tzinfo, base: str = "") -> Query:
@@ -77,27 +77,26 @@ def parse_criteria(type_name: str, criteria: str, zone: tzinfo, base: str = "") 
     return query
 
 
-def _is_known(type_name: str, name: str) -> bool:
-    code, _, modifier = name.partition(":")
-    code, dot, _ = code.partition(".")
-    known: Mapping[str, object] = definitions().search_parameters[type_name]
-    return code in known or code == "_has" or (not modifier and not dot and code in _LATER)
-
-
 def _condition(type_name: str, name: str, value: str, rules: Rules) -> Condition:
     code, colon, modifier = name.partition(":")
-    _refuse_joins(name, modifier)
+    here = definitions().search_parameters[type_name]
+    if code.startswith("_has") or (code.partition(".")[0] in here and "." in name):
+        raise unsupported("is a chain")
     if code in _LATER:
-        raise Malformed("is not supported yet", "chưa được hỗ trợ")
-    definition = definitions().search_parameters[type_name][code]
+        raise unsupported("shapes the answer")
+    if code not in here:
+        raise Malformed(
+            f"is not one that {type_name} has", f"không có ở {type_name}", is_unsupported=True
+        )
     if colon:
         raise _modifier(modifier)
     if code not in searched(type_name).by_code:
-        reason = f"is a {definition.type} parameter" if definition.expression else "searches texts"
-        raise Malformed(f"{reason}, which is not supported yet", "chưa được hỗ trợ")
+        raise unsupported(
+            f"is of the type {here[code].type}" if here[code].expression else "is one"
+        )
     if any(ord(character) < 32 or "\ud800" <= character <= "\udfff" for character in value):
         raise Malformed("holds a control character", "chứa ký tự điều khiển")
-    return Condition(name, _alternatives(type_name, code, split(value, ","), rules))
+    return Condition(name, value, _alternatives(type_name, code, split(value, ","), rules))
 
 
 def _alternatives(
@@ -120,22 +119,8 @@ def _alternatives(
     return tuple(dict.fromkeys(found))
 
 
-_LATER = frozenset(
-    ("_include", "_revinclude", "_elements", "_contained", "_containedType", "_score", "_type")
-)
-
-
-def _refuse_joins(name: str, modifier: str) -> None:
-    if name.startswith("_has:") or "." in name:
-        raise Malformed("is a chain, which is not supported yet", "là tìm kiếm nối, chưa hỗ trợ")
-    if modifier in definitions().type_number:
-        raise Malformed(
-            f"has the modifier :{modifier}, which is not supported yet", "chưa hỗ trợ bổ ngữ này"
-        )
-
-
 def _modifier(modifier: str) -> Malformed:
-    if modifier in _MODIFIERS:
+    if modifier in _MODIFIERS or modifier in definitions().type_number:
         return Malformed(
             f"has the modifier :{modifier}, which is not supported yet",
             f"có bổ ngữ :{modifier}, chưa được hỗ trợ",
@@ -149,16 +134,7 @@ def _modifier(modifier: str) -> Malformed:
 def _issue(name: str, fault: Malformed) -> Issue:
     return Issue(
         "error",
-        "invalid",
+        "not-supported" if fault.is_unsupported else "invalid",
         f"The search parameter {name} {fault.text}.",
         vi=f"Tham số tìm kiếm {name} {fault.vi}.",
-    )
-
-
-def _unknown(type_name: str, name: str) -> Issue:
-    return Issue(
-        "error",
-        "not-supported",
-        f"{type_name} has no search parameter {name}.",
-        vi=f"{type_name} không có tham số tìm kiếm {name}.",
     )

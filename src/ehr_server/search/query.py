@@ -24,10 +24,12 @@ class Alternative:
 class Condition:
     """One `name=value,value`: at least one of the alternatives is met.
 
-    A parameter without values of its own is there as those that have them.
+    `name` and `text` are as asked; a parameter without values of its own is there as those that
+    have them.
     """
 
     name: str
+    text: str
     alternatives: tuple[Alternative, ...]
 
     @property

@@ -1,0 +1,161 @@
+"""Running a query: the one door to what is found, and access stands in it.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ehr_server.access.caller import Caller
+from ehr_server.access.restrict import restrict
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+from ehr_server.fhir.bundle import identity
+from ehr_server.fhir.outcome import Issue
+from ehr_server.search.page import Keyset, seal, unseal
+from ehr_server.search.plan import LOOKED_UP_MAX, Plan, lookups, plan
+from ehr_server.search.query import Condition, Query
+from ehr_server.search.sql import Sql
+from ehr_server.search.types import token
+from ehr_server.store.connect import Connection, Store
+
+COUNT_BOUND = 5_000  # matches that are counted without being asked to
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A resource that was found: `content` as stored and served."""
+
+    comp: int
+    key: int
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page. `total` None: not counted; `next` is the token of the page after it, if any."""
+
+    matches: tuple[Match, ...]
+    total: int | None
+    next: str | None = None
+
+
+def find(
+    store: Store, connection: Connection, query: Query, caller: Caller, page_key: bytes
+) -> Found:
+    """One page of what the query finds and the caller may see.
+
+    Raises `Invalid` for a page token of another search, and for a look-up that leads to too many.
+    """
+    query = restrict(query, caller)
+    keyset = unseal(query.page, query, page_key) if query.page is not None else None
+    ready = _ready(connection, query)
+    if ready is None:
+        return Found((), None if query.total == "none" and query.count else 0)
+    if query.count == 0:
+        return Found((), _count(connection, ready, None))
+    rows = _run(connection, ready.page(query.count + 1, keyset), ready.is_pinned)
+    here, is_last = rows[: query.count], len(rows) <= query.count
+    matches = _checked(query, (_match(store, row) for row in here))
+    if keyset is not None:
+        total = keyset.total
+    elif query.total == "none":
+        total = None
+    else:
+        total = len(matches) if is_last else _total(connection, ready)
+    after = None if is_last else seal(Keyset(here[-1][4:], here[-1][1], total), query, page_key)
+    return Found(matches, total, after)
+
+
+def matches(
+    store: Store, connection: Connection, query: Query, caller: Caller, limit: int = 2
+) -> list[str]:
+    """The ids of what the query finds, `limit` at most: enough to tell none, one and several.
+
+    For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate.
+    """
+    query = replace(restrict(query, caller), sort=(), page=None)
+    ready = _ready(connection, query)
+    if ready is None:
+        return []
+    rows = _run(connection, ready.page(limit, None), ready.is_pinned)
+    return [
+        identity(match.content)[1]
+        for match in _checked(query, (_match(store, row) for row in rows))
+    ]
+
+
+def _ready(connection: Connection, query: Query) -> Plan | None:
+    """The plan once the directories are asked; None if they say that there is nothing."""
+    found: dict[str, Sequence[tuple[int, int]]] = {}
+    for name, statement in lookups(query).items():
+        rows = _run(connection, statement, True)
+        if len(rows) > LOOKED_UP_MAX:
+            raise Invalid(issues=[_TOO_MANY])
+        found[name] = [(row[0], row[1]) for row in rows]
+    return plan(query, found)
+
+
+def _run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
+    """Prepared where one plan fits all values; else planned anew, by how common these are."""
+    prepare = None if is_pinned else False
+    return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
+
+
+def _match(store: Store, row: Sequence[Any]) -> Match:
+    comp, key, enc, content = row[:4]
+    return Match(comp, key, store.contents.unpack(enc, content))
+
+
+def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
+    """Those that really carry the identifiers asked for: a hash of 64 bits may be another's.
+
+    A compartment needs no such look, because the reference to the patient is hashed apart.
+    """
+    sought = [one for one in query.conditions if _is_identifier(one)]
+    if not sought:
+        return tuple(found)
+    return tuple(match for match in found if _carries(match.content, sought))
+
+
+def _is_identifier(condition: Condition) -> bool:
+    parameter = condition.parameter
+    return parameter is not None and parameter.place == "identifier"
+
+
+def _carries(content: bytes, sought: Sequence[Condition]) -> bool:
+    identifiers = json.read(content).get("identifier", [])
+    return all(
+        any(token.is_met(identifiers, term) for term in condition.terms) for condition in sought
+    )
+
+
+def _total(connection: Connection, ready: Plan) -> int | None:
+    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`."""
+    if ready.query.total == "accurate":
+        return _count(connection, ready, None)
+    number = _count(connection, ready, COUNT_BOUND + 1)
+    if number <= COUNT_BOUND:
+        return number
+    return _estimate(connection, ready) if ready.query.total == "estimate" else None
+
+
+def _count(connection: Connection, ready: Plan, limit: int | None) -> int:
+    return int(_run(connection, ready.count(limit), ready.is_pinned)[0][0])
+
+
+def _estimate(connection: Connection, ready: Plan) -> int:
+    """What the database's statistics say, at least what was counted."""
+    rows = ready.all_rows()
+    statement = Sql(f"explain (format json) {rows.text}", rows.params)
+    ((plans,),) = _run(connection, statement, False)
+    return max(COUNT_BOUND + 1, int(plans[0]["Plan"]["Plan Rows"]))
+
+
+_TOO_MANY = Issue(
+    "error",
+    "too-costly",
+    "The identifier is carried by too many; name its system too.",
+    vi="Quá nhiều người mang định danh này; xin nêu cả hệ định danh.",
+)

@@ -1,0 +1,79 @@
+"""The token of a `next` link: where the page ended, sealed.
+
+https://hl7.org/fhir/R4/http.html#paging. What a page is sorted by may be a name or a date of
+birth, and links end up in logs: so a token is encrypted, and good for the same search alone.
+"""
+
+import hashlib
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+from ehr_server.search.query import Query
+
+KEY_BYTES = 32
+
+_NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """The last row of a page: what it is sorted by, its key; and the total told on page one."""
+
+    values: tuple[Any, ...]
+    key: int
+    total: int | None
+
+
+def new_key() -> bytes:
+    """A key for tokens."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def seal(keyset: Keyset, query: Query, key: bytes) -> str:
+    """The token of the page that comes after the row."""
+    values = [
+        value.isoformat() if isinstance(value, datetime) else value for value in keyset.values
+    ]
+    kinds = "".join("d" if isinstance(value, datetime) else "v" for value in keyset.values)
+    content = json.write([kinds, values, keyset.key, keyset.total])
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    sealed = nonce + AESGCM(key).encrypt(nonce, content, _search(query))
+    return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+def unseal(token: str, query: Query, key: bytes) -> Keyset:
+    """The row of a token. Raises `Invalid` for one that is not of this server and search."""
+    try:
+        sealed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        content = AESGCM(key).decrypt(nonce, rest, _search(query))
+    except (InvalidTag, ValueError):
+        raise Invalid(
+            "_page is not a page of this search; begin again without it.",
+            vi="_page không phải trang của lần tìm này; xin tìm lại từ đầu.",
+        ) from None
+    kinds, values, row, total = json.read_own(content)
+    return Keyset(
+        tuple(
+            datetime.fromisoformat(value) if kind == "d" else value
+            for kind, value in zip(kinds, values, strict=True)
+        ),
+        row,
+        total,
+    )
+
+
+def _search(query: Query) -> bytes:
+    """What tells one search from another; the size of the page may change on the way."""
+    conditions = [[condition.name, condition.text] for condition in query.conditions]
+    order = [[key.parameter.code, key.descending] for key in query.sort]
+    parts = [query.type, conditions, order, query.compartment]
+    return hashlib.sha256(json.write(parts)).digest()
