@@ -5,6 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 DEBIAN_POSTGRESQL := /usr/lib/postgresql/15/bin
 
 .PHONY: run test test-all check fmt bench lock clean help
@@ -17,13 +18,13 @@ run: $(VENV)/.run ## serve with the embedded PostgreSQL, data in ./data
 	@exec $(BIN)/ehr-server serve $(ARGS)
 
 test: check ## every check and test, about five minutes at most
-	$(BIN)/pytest -n 2 -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 	@if [ -x $(DEBIAN_POSTGRESQL)/postgres ]; then set -x; \
-	  $(BIN)/python tests/given_postgresql.py $(DEBIAN_POSTGRESQL) $(BIN)/pytest -n 2 -m smoke; \
+	  $(BIN)/python tests/given_postgresql.py $(DEBIAN_POSTGRESQL) $(PYTEST) -m smoke; \
 	else echo "no PostgreSQL in $(DEBIAN_POSTGRESQL): the smoke suite on it is left out"; fi
 
 test-all: check ## the slow tests too
-	$(BIN)/pytest -n 2 $(ARGS)
+	$(PYTEST) $(ARGS)
 
 check: $(VENV)/.test ## lint, format, types, floors
 	$(BIN)/ruff check .

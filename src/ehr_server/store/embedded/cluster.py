@@ -105,6 +105,8 @@ def _postgresql_conf(place: Place) -> str:
         "wal_compression": "pglz",
         "checkpoint_timeout": "15min",
         "jit": "off",
+        "client_connection_check_interval": "10s",
+        "max_logical_replication_workers": "0",
         "max_parallel_workers_per_gather": "0",
         "random_page_cost": "1.1",
         "autovacuum_naptime": "15s",

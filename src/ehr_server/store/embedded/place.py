@@ -16,6 +16,7 @@ what lies out of reach (a checkout below /root) is placed below /var/lib/ehr-ser
 Root writes only into folders that root owns, so that the user cannot lead it astray by a link.
 """
 
+import logging
 import os
 import stat
 import tempfile
@@ -33,6 +34,8 @@ from ehr_server.store.embedded.owner import (
     shared_folder,
 )
 from ehr_server.store.embedded.programs import MAJOR, find_programs
+
+log = logging.getLogger(__name__)
 
 _SOCKET = ".s.PGSQL.5432"
 _SOCKET_PATH_MAX = 103  # bytes, of macOS; Linux allows 107
@@ -90,6 +93,7 @@ def _folder(data_dir: Path, owner: Owner) -> Path:
         )
         folder.symlink_to(elsewhere)
         folder = elsewhere
+        log.warning("%s is closed to %s: PostgreSQL is placed in %s", data_dir, owner.name, folder)
         folder.chmod(0o711)
     else:
         folder.mkdir()
