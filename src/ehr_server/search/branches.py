@@ -12,7 +12,7 @@ from typing import cast
 from ehr_server.fhir.dates import EARLIEST
 from ehr_server.search import sort
 from ehr_server.search.query import Condition, Query
-from ehr_server.search.sql import Sql, all_of, any_of, negated, overlaps
+from ehr_server.search.sql import Sql, all_of, any_of, checked, negated, overlaps
 from ehr_server.search.types import date, token
 
 CODES_MAX = 8  # a branch each; more are one condition without branches
@@ -50,7 +50,7 @@ def _by_code(condition: Condition) -> list[Sql]:
         groups.setdefault(token.main_code(parameter, term) or 0, []).append(term)
     first, further = [], []
     for bare, terms in groups.items():
-        system = _systems(condition, terms)
+        system = [checked(part) for part in _systems(condition, terms)]
         first.append(all_of((Sql("r.c1 = %s::bigint", (bare,)), *system)))
         further.append(all_of((overlaps("r.toks", [bare]), *system)))
     if len(first) == 1:  # a code in `c1` is not in the array as well

@@ -16,7 +16,7 @@ from ehr_server.search import sort
 from ehr_server.search.branches import branches
 from ehr_server.search.page import Keyset
 from ehr_server.search.query import Alternative, Condition, Query
-from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of
+from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, checked
 from ehr_server.search.types import token
 from ehr_server.search.types.registry import SEARCH_TYPES
 
@@ -55,10 +55,10 @@ class Plan:
         )
 
     def count(self, limit: int | None) -> Sql:
-        """How many there are, `limit` at most."""
-        parts = [self._select("1", condition) for condition in self.rows]
-        rows = _union([_limited(part, limit) for part in parts])
-        return Sql(f"select count(*) from ({_limited(rows, limit).text}) n", rows.params)
+        """How many there are; each branch is counted to the limit, so more than that means many."""
+        parts = [_limited(self._select("1", condition), limit) for condition in self.rows]
+        rows = _union(parts)
+        return Sql(f"select count(*) from ({rows.text}) n", rows.params)
 
     def all_rows(self) -> Sql:
         """All of the narrow rows, for the database to estimate their number."""
@@ -141,7 +141,8 @@ def plan(query: Query, found: Mapping[str, Found]) -> Plan | None:
         fixed.append(_in_compartment(query.compartment, found["compartment"]))
     for at, condition in enumerate(query.conditions):
         if condition in rest:
-            fixed.append(_where(condition, found.get(_name(at))))
+            where = _where(condition, found.get(_name(at)))
+            fixed.append(checked(where) if _is_home(condition) else where)
     rows = tuple(all_of((*fixed, *branch)) for branch in split)
     return Plan(query, rows, comps, comps is not None)
 
@@ -186,9 +187,19 @@ def _comps_of(condition: Condition, found: Found | None) -> set[int] | None:
     if parameter.place in ("id", "identifier"):
         is_all = found is not None and not _has_systems_alone(condition)
         return {comp for comp, _ in found or ()} if is_all else None
-    if parameter.is_home and all(term.patient for term in condition.terms):
+    if _is_home(condition):
         return {person_comp(term.patient) for term in condition.terms}
     return None
+
+
+def _is_home(condition: Condition) -> bool:
+    """Whether it names the Patients in whose compartments the resource lies."""
+    parameter = condition.parameter
+    return (
+        parameter is not None
+        and parameter.is_home
+        and all(term.patient for term in condition.terms)
+    )
 
 
 def _in_compartment(patients: Sequence[str], members: Found) -> Sql:

@@ -48,6 +48,12 @@ def overlaps(column: str, values: Iterable[int]) -> Sql:
     return Sql(f"{column} && %s::bigint[]", (sorted(set(values)),))
 
 
+def checked(condition: Sql) -> Sql:
+    """The condition in a form that no index answers: where another condition has already led to
+    the few rows, a look at each of them costs less than a list of all others that hold it."""
+    return Sql(f"({condition.text}) is true", condition.params)
+
+
 def beside(table: str, parameter: int, condition: Sql) -> Sql:
     """The resource `r` has a side row `x` of the parameter for which the condition holds."""
     return Sql(
