@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -29,6 +30,7 @@ from ehr_server.store.embedded.place import Place, find_place
 __all__ = ["EmbeddedError", "embedded", "running"]
 
 _STOP_S = 100  # longer than the supervisor takes at most
+_LOCK_S = 0.5  # for a server that was killed to be gone, or a look by `running` to be over
 
 log = logging.getLogger(__name__)
 
@@ -148,15 +150,21 @@ class _Supervision:
 def _locked(data_dir: Path) -> int:
     """The file that holds the folder for this process, open and locked."""
     file = os.open(data_dir / "server.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    end = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() < end:
+                time.sleep(0.02)
+                continue
         pid = os.read(file, 100).split(b"\n")[0].decode()
         os.close(file)
         raise EmbeddedError(
             f"{data_dir} is in use by another server (process {pid}). Stop that one, or give this "
             "one another --data-dir."
-        ) from None
+        )
     os.ftruncate(file, 0)
     os.write(file, f"{os.getpid()}\n".encode())
     return file
