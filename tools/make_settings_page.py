@@ -9,8 +9,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 _HEAD = """\
 # Settings
 
-Made from `src/ehr_server/settings.py` by `tools/make_settings_page.py`. Each setting is an option of
-the command line, a variable of the environment, or a line of `.env` in the working folder. The
+Made from `src/ehr_server/settings.py` by `tools/make_settings_page.py`. Each setting is an option
+of the command line, a variable of the environment, or a line of `.env` in the working folder. The
 command line wins over the environment, the environment over `.env`, `.env` over the default.
 
 | option | variable | takes | default | meaning |
