@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ehr_server.jobs import worker
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
 from ehr_server.settings import Settings
@@ -46,8 +47,6 @@ def open_store(settings: Settings, database_url: str) -> Store:
 
 
 def _start_worker(store: Store, settings: Settings) -> Callable[[], None]:
-    from ehr_server.jobs import worker
-
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(store, settings, stop), name="worker")
     thread.start()

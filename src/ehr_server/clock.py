@@ -25,6 +25,11 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
+def random_bytes(count: int) -> bytes:
+    """Bytes that nobody can guess."""
+    return os.urandom(count)
+
+
 def new_id() -> str:
     """A new logical id of 26 characters: 48 bits of time, then 80 random bits.
 

@@ -3,6 +3,8 @@
 import argparse
 import ipaddress
 import logging
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -17,7 +19,10 @@ from ehr_server.changes.reindex import reindex as reindex_type
 from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
+from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import Issue, issues_of
+from ehr_server.jobs import worker
+from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -91,6 +96,34 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
     return 1 if report.refused else 0
 
 
+def export(settings: Settings, options: argparse.Namespace) -> int:
+    """Write NDJSON files and a manifest to a folder."""
+    since = None
+    if options.since:
+        try:
+            since = span(options.since, settings.zone)[0]
+        except ValueError as error:
+            raise CommandError(f"--since {error}.") from None
+    types = [_known(type_name) for type_name in options.type or ()]
+    with opened(settings) as store, _progress("exported") as told:
+        manifest = export_to(store, options.out, types, since, told)
+    count = sum(file["count"] for file in manifest["output"])
+    print(f"{count} resources in {len(manifest['output'])} files, as of ", end="")
+    print(manifest["transactionTime"])
+    return 0
+
+
+def work(settings: Settings, _options: argparse.Namespace) -> int:
+    """Run background jobs until told to stop."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with opened(settings) as store:
+        print("ready", flush=True)
+        worker.run(store, settings, stop)
+    return 0
+
+
 def reindex(settings: Settings, options: argparse.Namespace) -> int:
     """Build the search index anew, of the types given or of all."""
     types = options.type or definitions().resource_types
@@ -127,7 +160,14 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
-    return Means(store, LOOPBACK, base_url, settings.references == "check", settings.zone, (settings.base_url or "").rstrip("/"))
+    return Means(
+        store,
+        LOOPBACK,
+        base_url,
+        settings.references == "check",
+        settings.zone,
+        (settings.base_url or "").rstrip("/"),
+    )
 
 
 def _known(type_name: str) -> str:

@@ -22,7 +22,7 @@ def test_each_entry_alone(client: httpx.Client) -> None:
             {"resource": weight(urn), "request": {"method": "POST", "url": "Observation"}},
             {"request": {"method": "GET", "url": "Patient?identifier=001174000333"}},
             {"request": {"method": "GET", "url": "Patient/nobody"}},
-            {"request": {"method": "POST", "url": ""}, "resource": {"resourceType": "Bundle"}},
+            {"request": {"method": "POST", "url": "/"}, "resource": {"resourceType": "Bundle"}},
         ],
     }
     answer = client.post(

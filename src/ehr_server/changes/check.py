@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ehr_server.changes.change import Change
-from ehr_server.errors import Conflict, Invalid, NotFound, PreconditionFailed
+from ehr_server.errors import Invalid, NotFound, PreconditionFailed
 from ehr_server.fhir.outcome import Issue
 from ehr_server.validation import check as findings
 
@@ -60,8 +60,6 @@ def may_happen(changes: Sequence[Change]) -> None:
                 vi=f"Không có {change.type}/{change.id} để xóa.",
                 expression=(change.where,),
             )
-        if change.deed == "create" and change.place is not None:
-            raise Conflict(f"{change.type}/{change.id} is there already.")
 
 
 def _located(change: Change) -> Iterator[Issue]:

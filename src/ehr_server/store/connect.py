@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
 
+from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.store.contents import Contents
 
@@ -20,6 +21,7 @@ _COLLISIONS = (
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _KEYS = 1024  # the increment of the sequence record_key: keys are handed out in blocks
+_SECRET_BYTES = 32
 _LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
 _EVERYTHING = 0
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -50,6 +52,7 @@ class Store:
         self._pinned = local()
         self._keys: Iterator[int] = iter(())
         self._senders: dict[str, int] = {}
+        self._secrets: dict[str, bytes] = {}
         with self.connection() as connection:
             self.contents = Contents(
                 dict(connection.execute("select id, dict from zdict").fetchall())
@@ -131,6 +134,19 @@ class Store:
                 self._keys = iter(range(first, first + _KEYS))
                 keys += [key for _, key in zip(range(count - len(keys)), self._keys, strict=False)]
             return keys
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes that all processes share, made when first asked for."""
+        found = self._secrets.get(name)
+        if found is None:
+            with self.connection() as connection:
+                connection.execute(
+                    "insert into setting (name, value) values (%s, %s) on conflict do nothing",
+                    (name, clock.random_bytes(_SECRET_BYTES).hex()),
+                )
+                row = connection.execute("select value from setting where name = %s", (name,))
+                found = self._secrets[name] = bytes.fromhex(_one(row)[0])
+        return found
 
     def sender_number(self, name: str) -> int:
         """The number that stands for a sender in `version.sender`."""
