@@ -116,7 +116,7 @@ def test_the_history_is_read(stored: Server) -> None:
 @needs_curl
 def test_the_history_is_read_by_curl(stored: Server) -> None:
     pages = [json.read(line.encode()) for line in _lines("03-history/history.sh", stored)]
-    assert [page["resourceType"] for page in pages] == ["Patient"] + ["Bundle"] * 5
+    assert [page["resourceType"] for page in pages] == ["Patient"] + ["Bundle"] * 4
     assert pages[-1]["entry"][0]["resource"]["code"]["text"] == "HbA1c"
 
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """What each step prints."""
     steps = re.findall(r"^```sh\n(.*?)^```", TUTORIAL.read_text(encoding="utf-8"), re.M | re.S)
-    script = "\necho ---8<---\n".join(steps)
+    script = "\necho ---next---\n".join(steps)
     script = script.replace("http://127.0.0.1:8080/fhir", server.fhir)
     script = script.replace(
         "PYTHONPATH=bench .venv/bin/python", f"PYTHONPATH={ROOT}/bench {sys.executable}"
@@ -36,7 +36,7 @@ def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[st
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.split("---8<---\n")
+    return done.stdout.split("---next---\n")
 
 
 def test_the_server_is_there(printed: list[str]) -> None:
