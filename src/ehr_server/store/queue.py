@@ -143,7 +143,8 @@ def _changed(connection: Connection, statement: str, values: Sequence[Any]) -> b
 
 
 def _job(row: Sequence[Any]) -> Job:
-    return Job(*row[:3], json.read_own(row[3]), json.read_own(row[4]), row[5], row[6])
+    id_, kind, state, request, progress, attempts, made = row
+    return Job(id_, kind, state, json.read_own(request), json.read_own(progress), attempts, made)
 
 
 def _text(value: dict[str, Any]) -> str:
