@@ -32,7 +32,9 @@ def test_each_entry_alone(client: httpx.Client) -> None:
     entries = answer.json()["entry"]
     statuses = [int(entry["response"]["status"][:3]) for entry in entries]
     assert statuses == [201, 400, 201, 200, 404, 400]
-    assert entries[1]["response"]["outcome"]["issue"][0]["expression"] == ["Patient.gender"]
+    assert entries[1]["response"]["outcome"]["issue"][0]["expression"] == [
+        "Bundle.entry[1].resource.gender"
+    ]
     assert entries[3]["resource"]["total"] == 1
 
 

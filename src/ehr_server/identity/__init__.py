@@ -1,1 +1,1 @@
-"""TODO"""
+"""Who a person is: kinds of identifier, names as they are compared. Pure."""

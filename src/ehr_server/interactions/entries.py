@@ -39,7 +39,8 @@ def requests(call: Call, bundle: dict[str, Any]) -> list[Request]:
     issues = list(_issues(bundle, entries))
     if issues:
         raise Invalid(issues=issues)
-    return [_request(call, entry, index) for index, entry in enumerate(entries)]
+    is_linked = bundle["type"] == "transaction"  # the entries of a batch do not know each other
+    return [_request(call, entry, index, is_linked) for index, entry in enumerate(entries)]
 
 
 def _issues(bundle: dict[str, Any], entries: Any) -> Iterable[Issue]:
@@ -59,7 +60,7 @@ def _issues(bundle: dict[str, Any], entries: Any) -> Iterable[Issue]:
             )
 
 
-def _request(call: Call, entry: dict[str, Any], index: int) -> Request:
+def _request(call: Call, entry: dict[str, Any], index: int, is_linked: bool) -> Request:
     asked, resource = entry["request"], entry.get("resource")
     path, query = split(call, str(asked.get("url", "")))
     method = str(asked.get("method", ""))
@@ -76,7 +77,7 @@ def _request(call: Call, entry: dict[str, Any], index: int) -> Request:
         headers,
         resource=resource,
         where=where,
-        full_url=entry.get("fullUrl", ""),
+        full_url=entry.get("fullUrl", "") if is_linked else None,
     )
 
 
