@@ -150,7 +150,12 @@ Index(
 # Instants tied to the transaction numbers below which everything is complete.
 mark = Table("mark", metadata, Column("at", _instant, primary_key=True), _key("tx", BigInteger))
 
-zdict = Table("zdict", metadata, _key("id", SmallInteger), Column("dict", LargeBinary, nullable=False))
+zdict = Table(
+    "zdict",
+    metadata,
+    _key("id", SmallInteger),
+    Column("dict", LargeBinary, nullable=False),
+)
 setting = Table(
     "setting",
     metadata,
