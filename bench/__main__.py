@@ -36,10 +36,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
+    if float(found["load before"]) > 1:
+        print(
+            "The machine is busy: rates and latencies will be worse than its own.", file=sys.stderr
+        )
     reports = [
         measure(source, 1.0 if options.quick else 3.0)
         for source in _sources(options.quick, options.only)
     ]
+    found["PostgreSQL"] = reports[0].postgresql
     text = "\n\n".join((_facts("Machine", found), *(_section(report) for report in reports)))
     print(text)
     _save(text, found, reports)

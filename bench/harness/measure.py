@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Report:
     """All figures of one source."""
 
     source: str
+    postgresql: str
     rows: list[Figures] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
     table_bytes: dict[str, int] = field(default_factory=dict)
@@ -41,8 +43,8 @@ class Refused(Exception):
 
 def measure(source: Source, seconds: float) -> Report:
     """Loads a source into a fresh server, then asks; each question for so many seconds."""
-    report = Report(source.name)
     with serving() as server:
+        report = Report(source.name, str(server.rows("show server_version")[0][0]))
         stored = inputs.Stored()
         loaded = _ingest(server, source, stored, report)
         server.rows("analyze")
@@ -140,29 +142,29 @@ def _export(server: Server, report: Report) -> None:
 
 def _manifest(server: Server) -> Any:
     headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
-    link = http.client.HTTPConnection(*server.address)
-    link.request("GET", "/fhir/$export", headers=headers)
-    answer = link.getresponse()
-    answer.read()
-    status_path = _path(str(answer.headers["Content-Location"]))
-    while True:
-        link.request("GET", status_path, headers={"Accept": "application/json"})
+    with closing(http.client.HTTPConnection(*server.address)) as link:
+        link.request("GET", "/fhir/$export", headers=headers)
         answer = link.getresponse()
-        body = answer.read()
-        if answer.status == 200:
-            return json.read_own(body)
-        if answer.status != 202:
-            raise Refused(body.decode())
-        time.sleep(0.02)
+        answer.read()
+        status_path = _path(str(answer.headers["Content-Location"]))
+        while True:
+            link.request("GET", status_path, headers={"Accept": "application/json"})
+            answer = link.getresponse()
+            body = answer.read()
+            if answer.status == 200:
+                return json.read_own(body)
+            if answer.status != 202:
+                raise Refused(body.decode())
+            time.sleep(0.02)
 
 
 def _download(server: Server, url: str) -> int:
-    link = http.client.HTTPConnection(*server.address)
-    link.request("GET", _path(url))
-    answer = link.getresponse()
-    lines = 0
-    while block := answer.read(1 << 20):
-        lines += block.count(b"\n")
+    with closing(http.client.HTTPConnection(*server.address)) as link:
+        link.request("GET", _path(url))
+        answer = link.getresponse()
+        lines = 0
+        while block := answer.read(1 << 20):
+            lines += block.count(b"\n")
     if answer.status != 200:
         raise Refused(f"{url}: {answer.status}")
     return lines

@@ -87,6 +87,8 @@ def serving(*options: str) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(60)
+            if process.stdout:
+                process.stdout.close()
             shutil.rmtree(folder, ignore_errors=True)
 
 
