@@ -86,7 +86,7 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 def import_(settings: Settings, options: argparse.Namespace) -> int:
     """Load files; print what was refused, by line; 1 when anything was."""
-    files = sources.files(options.paths)
+    files = _files(options)
     with opened(settings) as store, _progress("stored") as told:
         means = _means(store, settings)
         report = load.load(means, _items(files), told)
@@ -137,7 +137,7 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
 def validate(_settings: Settings, options: argparse.Namespace) -> int:
     """Check files against the standard; print the findings; 1 when any is an error."""
     status = 0
-    for item in _items(sources.files(options.paths)):
+    for item in _items(_files(options)):
         try:
             value = json.read(item.data)
             found = check(value) if isinstance(value, dict) else [_NO_RESOURCE]
@@ -151,6 +151,13 @@ def validate(_settings: Settings, options: argparse.Namespace) -> int:
 
 
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
+
+
+def _files(options: argparse.Namespace) -> list[Path]:
+    try:
+        return sources.files(options.paths)
+    except FileNotFoundError as error:
+        raise CommandError(f"{error}.") from None
 
 
 def _items(files: Iterable[Path]) -> Iterator[sources.Item]:

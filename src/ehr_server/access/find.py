@@ -69,21 +69,60 @@ def find(
 
 
 def matches(
-    store: Store, connection: Connection, query: Query, caller: Caller, limit: int = 2
-) -> list[str]:
-    """The ids of what the query finds, `limit` at most: enough to tell none, one and several.
+    store: Store, connection: Connection, queries: Sequence[Query], caller: Caller
+) -> list[list[str]]:
+    """For each query the ids of what it finds: enough of them to tell none, one and several.
 
-    For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate.
+    For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate. Queries for one
+    identifier each, the normal road of a push, are asked together, a statement per type.
     """
-    query = replace(restrict(query, caller), sort=(), page=None)
+    asked = [replace(restrict(query, caller), sort=(), page=None) for query in queries]
+    found: dict[int, list[str]] = {}
+    for together in _by_identifier(asked):
+        found |= _carriers(store, connection, [(at, asked[at]) for at in together])
+    for at, query in enumerate(asked):
+        if at not in found:
+            rows = _few(store, connection, query, 2)
+            found[at] = [identity(match.content)[1] for match in rows]
+    return [found[at] for at in range(len(asked))]
+
+
+def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
+    """The places of queries that ask for an identifier and nothing else, two or more of a type."""
+    places: dict[str, list[int]] = {}
+    for at, query in enumerate(queries):
+        if [condition.name for condition in query.conditions] == ["identifier"]:
+            places.setdefault(query.type, []).append(at)
+    return [together for together in places.values() if len(together) > 1]
+
+
+def _carriers(
+    store: Store, connection: Connection, queries: Sequence[tuple[int, Query]]
+) -> dict[int, list[str]]:
+    """Who carries the identifiers of the queries; nothing where there are too many to tell."""
+    every = {one: None for _, query in queries for one in query.conditions[0].alternatives}
+    condition = replace(queries[0][1].conditions[0], alternatives=tuple(every))
+    most = 2 * len(queries) + 10
+    rows = _few(store, connection, replace(queries[0][1], conditions=(condition,)), most)
+    if len(rows) == most:
+        return {}
+    carried = [(identity(row.content)[1], _identifiers(row.content)) for row in rows]
+    return {
+        at: [
+            id_
+            for id_, identifiers in carried
+            if any(token.is_met(identifiers, term) for term in query.conditions[0].terms)
+        ]
+        for at, query in queries
+    }
+
+
+def _few(store: Store, connection: Connection, query: Query, most: int) -> tuple[Match, ...]:
     ready = _ready(connection, query)
     if ready is None:
-        return []
-    rows = _run(connection, ready.page(limit, None), ready.is_pinned)
-    return [
-        identity(match.content)[1]
-        for match in _checked(query, (_match(store, row) for row in rows))
-    ]
+        return ()
+    rows = _run(connection, ready.page(most, None), ready.is_pinned)
+    return _checked(query, (_match(store, row) for row in rows))
 
 
 def _ready(connection: Connection, query: Query) -> Plan | None:
@@ -125,10 +164,15 @@ def _is_identifier(condition: Condition) -> bool:
 
 
 def _carries(content: bytes, sought: Sequence[Condition]) -> bool:
-    identifiers = json.read(content).get("identifier", [])
+    identifiers = _identifiers(content)
     return all(
         any(token.is_met(identifiers, term) for term in condition.terms) for condition in sought
     )
+
+
+def _identifiers(content: bytes) -> Sequence[Any]:
+    given = json.read_own(content).get("identifier", [])
+    return given if isinstance(given, list) else [given]
 
 
 def _total(connection: Connection, ready: Plan) -> int | None:

@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/http.html#ccreate and #trules
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +17,8 @@ from ehr_server.hashing import hash64
 from ehr_server.search.parse import parse_criteria
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import newest, places
+
+Criteria = tuple[str, str]  # type, criteria as in an address
 
 
 def locks(changes: Sequence[Change]) -> Iterator[int]:
@@ -36,23 +38,23 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
         identifiers = (change.resource or {}).get("identifier")
         for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
             if isinstance(identifier, dict) and "value" in identifier:
-                yield hash64("identifier", change.type, str(identifier["value"]))
+                yield hash64("identifier", change.type, str(identifier["value"]).casefold())
 
 
 def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
     """Look what conditional creates match: nothing, then create; one, then that; more, 412."""
-    for change in changes:
-        if change.if_none_exist is None:
-            continue
-        found = _found(means, connection, change.type, change.if_none_exist)
-        if len(found) > 1:
+    asked = [(change, change.if_none_exist) for change in changes if change.if_none_exist]
+    found = _find(means, connection, [(change.type, criteria) for change, criteria in asked])
+    for change, criteria in asked:
+        ids = found[change.type, criteria]
+        if len(ids) > 1:
             raise PreconditionFailed(
                 "ifNoneExist matches more than one resource; narrow the criteria.",
                 vi="ifNoneExist khớp nhiều tài nguyên; xin thu hẹp điều kiện.",
                 expression=(change.where,),
             )
-        if found:
-            change.id = found[0]
+        if ids:
+            change.id = ids[0]
             change.place = places(connection, [change.identity])[change.identity]
             version = newest(means.store, connection, change.type, [change.place])
             change.matched = version[change.place.key]
@@ -61,7 +63,7 @@ def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> 
 def links(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
     """Point every link of the transaction to where its target lies, in place."""
     known = dict(_full_urls(changes))
-    sought: dict[str, str] = {}
+    sought: list[tuple[Change, dict[str, Any], Criteria]] = []
     for change in changes:
         if change.resource is None or change.matched is not None:
             continue
@@ -72,16 +74,17 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
             target = reference["reference"]
             if target in known:
                 reference["reference"] = known[target]
-            elif parse(target, means.base_url).kind == "conditional":
-                if target not in sought:
-                    sought[target] = _sought(means, connection, change, reference)
-                reference["reference"] = sought[target]
-            elif target.startswith(("urn:uuid:", "urn:oid:")) and change.full_url is not None:
+                continue
+            parsed = parse(target, means.base_url)
+            if parsed.kind == "conditional":
+                sought.append((change, reference, (parsed.type or "", parsed.query or "")))
+            elif parsed.kind == "urn" and change.full_url is not None:
                 raise Unprocessable(
                     f"{target} is the fullUrl of no entry of this transaction.",
                     vi=f"{target} không phải fullUrl của mục nào trong giao dịch này.",
                     expression=(place_of(change, reference),),
                 )
+    _resolve(means, connection, sought)
 
 
 def _full_urls(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
@@ -96,32 +99,45 @@ def _full_urls(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
                 yield tail, here
 
 
-def _sought(
-    means: Means, connection: Connection, change: Change, reference: Mapping[str, Any]
-) -> str:
-    target = parse(str(reference["reference"]), means.base_url)
-    type_name, criteria = target.type or "", target.query or ""
-    if type_name not in definitions().type_number:
-        raise Unprocessable(
-            f"{type_name} is not a resource type.", expression=(place_of(change, reference),)
-        )
-    found = _found(means, connection, type_name, criteria)
-    if len(found) != 1:
-        count = "more than one resource" if found else "nothing"
-        raise PreconditionFailed(
-            f"The conditional reference to {type_name} matches {count}; it must match one.",
-            vi=f"Tham chiếu có điều kiện tới {type_name} phải khớp đúng một tài nguyên.",
-            expression=(place_of(change, reference),),
-        )
-    return f"{type_name}/{found[0]}"
+def _resolve(
+    means: Means,
+    connection: Connection,
+    sought: Sequence[tuple[Change, dict[str, Any], Criteria]],
+) -> None:
+    """Conditional references become literal ones. Raises `PreconditionFailed`, `Unprocessable`."""
+    for change, reference, (type_name, _) in sought:
+        if type_name not in definitions().type_number:
+            raise Unprocessable(
+                f"{type_name} is not a resource type.",
+                vi=f"{type_name} không phải loại tài nguyên.",
+                expression=(place_of(change, reference),),
+            )
+    found = _find(means, connection, [criteria for _, _, criteria in sought])
+    for change, reference, criteria in sought:
+        ids = found[criteria]
+        if len(ids) != 1:
+            count = "more than one resource" if ids else "nothing"
+            raise PreconditionFailed(
+                f"The conditional reference to {criteria[0]} matches {count}; it must match one.",
+                vi=f"Tham chiếu có điều kiện tới {criteria[0]} phải khớp đúng một tài nguyên.",
+                expression=(place_of(change, reference),),
+            )
+        reference["reference"] = f"{criteria[0]}/{ids[0]}"
 
 
-def _found(means: Means, connection: Connection, type_name: str, criteria: str) -> list[str]:
-    query = parse_criteria(type_name, criteria, means.zone, means.base_url)
-    return find_matches(means.store, connection, query, means.caller)
+def _find(
+    means: Means, connection: Connection, asked: Iterable[Criteria]
+) -> dict[Criteria, list[str]]:
+    distinct = list(dict.fromkeys(asked))
+    queries = [
+        parse_criteria(type_name, criteria, means.zone, means.public_base)
+        for type_name, criteria in distinct
+    ]
+    found = find_matches(means.store, connection, queries, means.caller)
+    return dict(zip(distinct, found, strict=True))
 
 
 def _identifiers_sought(criteria: str) -> Iterator[str]:
     for name, value in parse_qsl(criteria):
         if name == "identifier":
-            yield value.rpartition("|")[2]
+            yield value.rpartition("|")[2].casefold()

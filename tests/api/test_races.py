@@ -1,0 +1,120 @@
+"""Two at once: no duplicate, no lost update, no gap in a history.
+
+https://hl7.org/fhir/R4/http.html#concurrency and #ccreate
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.patients import CCCD, resident
+from servers import Server
+
+pytestmark = pytest.mark.smoke
+
+PARALLEL = 50
+
+
+def together(
+    server: Server, deed: Callable[[httpx.AsyncClient, int], Awaitable[httpx.Response]]
+) -> list[httpx.Response]:
+    """The answers of 50 deeds that start at once, each with its number."""
+
+    async def all_of_them() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=PARALLEL)
+        async with httpx.AsyncClient(base_url=server.fhir, limits=limits, timeout=60) as client:
+            return await asyncio.gather(*(deed(client, number) for number in range(PARALLEL)))
+
+    return asyncio.run(all_of_them())
+
+
+def test_conditional_creates_leave_one_patient(server: Server, client: httpx.Client) -> None:
+    """By single requests and in Bundles, mixed; a plain create brings the number too."""
+    for card in ("001174100001", "001174100002", "001174100003"):
+        criteria = f"identifier={CCCD}|{card}"
+        bundle = _bundle(
+            {
+                "resource": resident(card),
+                "request": {"method": "POST", "url": "Patient", "ifNoneExist": criteria},
+            }
+        )
+
+        async def push(http: httpx.AsyncClient, number: int) -> httpx.Response:
+            if number % 2:
+                return await http.post("/", json=bundle)  # noqa: B023
+            headers = {"If-None-Exist": criteria}  # noqa: B023
+            return await http.post("/Patient", json=resident(card), headers=headers)  # noqa: B023
+
+        answers = together(server, push)
+        assert {answer.status_code for answer in answers} <= {200, 201}
+        assert client.get("/Patient", params={"identifier": card}).json()["total"] == 1
+
+
+def test_one_update_wins_each_version(server: Server, client: httpx.Client) -> None:
+    first = client.post("/Patient", json=resident()).json()
+    address = f"/Patient/{first['id']}"
+
+    async def update(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        body = {**first, "telecom": [{"system": "phone", "value": str(number)}]}
+        return await http.put(address, json=body, headers={"If-Match": 'W/"1"'})
+
+    counts = Counter(answer.status_code for answer in together(server, update))
+    assert counts == {200: 1, 412: PARALLEL - 1}
+
+
+def test_every_update_is_a_version_and_none_is_lost(server: Server, client: httpx.Client) -> None:
+    """Updates of one new id, all at once: one creates, the others follow."""
+
+    async def update(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        body = resident(id="raced", telecom=[{"system": "phone", "value": str(number)}])
+        return await http.put("/Patient/raced", json=body)
+
+    counts = Counter(answer.status_code for answer in together(server, update))
+    assert counts == {201: 1, 200: PARALLEL - 1}
+    history = client.get("/Patient/raced/_history?_count=1000").json()
+    versions = [int(entry["response"]["etag"][3:-1]) for entry in history["entry"]]
+    assert versions == list(range(PARALLEL, 0, -1))
+
+
+def test_bundles_that_cross_each_other(server: Server, client: httpx.Client) -> None:
+    """The same resources in opposite orders: nobody waits for ever, nothing is refused."""
+    ids = [f"crossed-{number}" for number in range(5)]
+
+    async def cross(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        order = ids if number % 2 else ids[::-1]
+        phone = [{"system": "phone", "value": str(number)}]
+        return await http.post("/", json=_bundle(*(_put(id_, telecom=phone) for id_ in order)))
+
+    assert {answer.status_code for answer in together(server, cross)} == {200}
+    for id_ in ids:
+        assert client.get(f"/Patient/{id_}/_history?_count=1000").json()["total"] == PARALLEL
+
+
+def test_updates_and_deletes_in_turn_leave_no_gap(server: Server, client: httpx.Client) -> None:
+    client.put("/Patient/torn", json=resident(id="torn"))
+
+    async def tear(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        if number % 2:
+            return await http.delete("/Patient/torn")
+        phone = [{"system": "phone", "value": str(number)}]
+        return await http.put("/Patient/torn", json=resident(id="torn", telecom=phone))
+
+    assert {answer.status_code for answer in together(server, tear)} <= {200, 201, 204}
+    history = client.get("/Patient/torn/_history?_count=1000").json()
+    versions = [int(entry["response"]["etag"][3:-1]) for entry in history["entry"]]
+    assert versions == list(range(len(versions), 0, -1))
+    is_deleted = history["entry"][0]["request"]["method"] == "DELETE"
+    assert client.get("/Patient/torn").status_code == (410 if is_deleted else 200)
+
+
+def _put(id_: str, **more: Any) -> dict[str, Any]:
+    request = {"method": "PUT", "url": f"Patient/{id_}"}
+    return {"resource": resident(id=id_, **more), "request": request}
+
+
+def _bundle(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
