@@ -7,6 +7,7 @@ birth, and links end up in logs: so a token is encrypted, and good for the same 
 import hashlib
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ from ehr_server.search.query import Query
 KEY_BYTES = 32
 
 _NONCE_BYTES = 12
+_KINDS: dict[type, str] = {datetime: "d", float: "f", str: "t"}
+_READ: dict[str, Callable[[str], Any]] = {"d": datetime.fromisoformat, "f": float, "t": str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,8 @@ def new_key() -> bytes:
 
 def seal(keyset: Keyset, query: Query, key: bytes) -> str:
     """The token of the page that comes after the row."""
-    values = [
-        value.isoformat() if isinstance(value, datetime) else value for value in keyset.values
-    ]
-    kinds = "".join("d" if isinstance(value, datetime) else "v" for value in keyset.values)
+    kinds = "".join(_KINDS[type(value)] for value in keyset.values)
+    values = [str(value) for value in keyset.values]  # JSON has no infinity
     content = json.write([kinds, values, keyset.key, keyset.total])
     nonce = secrets.token_bytes(_NONCE_BYTES)
     sealed = nonce + AESGCM(key).encrypt(nonce, content, _search(query))
@@ -61,14 +62,8 @@ def unseal(token: str, query: Query, key: bytes) -> Keyset:
             vi="_page không phải trang của lần tìm này; xin tìm lại từ đầu.",
         ) from None
     kinds, values, row, total = json.read_own(content)
-    return Keyset(
-        tuple(
-            datetime.fromisoformat(value) if kind == "d" else value
-            for kind, value in zip(kinds, values, strict=True)
-        ),
-        row,
-        total,
-    )
+    read = (_READ[kind](value) for kind, value in zip(kinds, values, strict=True))
+    return Keyset(tuple(read), row, total)
 
 
 def _search(query: Query) -> bytes:
