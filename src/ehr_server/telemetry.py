@@ -19,7 +19,7 @@ from typing import TextIO
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request in whose thread or task this runs; empty outside of requests."""
 
-_QUIET = ("alembic", "httpx", "uvicorn.access")  # nothing below a warning is news from these
+_QUIET = ("alembic", "httpx", "uvicorn")  # nothing below a warning is news from these
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
