@@ -140,10 +140,7 @@ def _statements() -> Iterator[str]:
     yield from _split(TABLES)
     for table in ("resource", "version"):
         for leaf, number in LEAVES.items():
-            yield (
-                f"create table {table}_{leaf} partition of {table}"
-                f" for values in ({number})"
-            )
+            yield (f"create table {table}_{leaf} partition of {table} for values in ({number})")
         yield f"create table {table}_other partition of {table} default"
     for leaf in (*LEAVES, "other"):
         yield f"alter table resource_{leaf} set ({TIGHT})"
