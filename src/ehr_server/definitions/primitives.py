@@ -41,6 +41,8 @@ _TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:[.][0-9]+)?"
 _ZONE = "(?:Z|[+-](?:(?:0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
 # Tab, line feed and carriage return are the only control characters that XML can carry too.
 _TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]+$"
+_SPACE = r"[ \t\r\n]"
+_SIXTH = f"(?:[A-Za-z0-9+/]{_SPACE}*)"  # six bits of base64
 _NO_SPACE = r"^[^\x00-\x20]+$"
 
 
@@ -66,9 +68,8 @@ _ALL = (
     _string("uuid", "^urn:uuid:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$"),
     _string(
         "base64Binary",
-        r"^[ \t\r\n]*(?:(?:[A-Za-z0-9+/][ \t\r\n]*){4})*"
-        r"(?:(?:[A-Za-z0-9+/][ \t\r\n]*){2}(?:=[ \t\r\n]*){2}"
-        r"|(?:[A-Za-z0-9+/][ \t\r\n]*){3}=[ \t\r\n]*)?$",
+        f"^{_SPACE}*(?:{_SIXTH}{{4}})*"
+        f"(?:{_SIXTH}{{4}}|{_SIXTH}{{2}}(?:={_SPACE}*){{2}}|{_SIXTH}{{3}}={_SPACE}*)$",
     ),
     _string("date", f"^(?:{_YEAR}(?:-{_MONTH})?|{_FULL_DATE})$"),
     _string("dateTime", f"^(?:{_YEAR}(?:-{_MONTH})?|{_FULL_DATE}(?:T{_TIME}{_ZONE})?)$"),

@@ -26,6 +26,7 @@ def check(resource: Any, expected_type: str | None = None) -> list[Issue]:
     `expected_type` it must be of that type. Whether references lead to anything is not asked.
     """
     name = resource.get("resourceType") if isinstance(resource, dict) else None
-    if expected_type is not None and name != expected_type and name in definitions().type_number:
+    is_known = isinstance(name, str) and name in definitions().type_number
+    if expected_type is not None and is_known and name != expected_type:
         return [messages.other_resource_type(f"{name}.resourceType", str(name), expected_type)]
     return [] if is_valid(resource) else explain(resource)

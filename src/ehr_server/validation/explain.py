@@ -6,6 +6,7 @@ only quick. It costs about a hundred times as much as the gate, so it runs where
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +31,32 @@ def explain(resource: Any) -> list[Issue]:
     return walk.found[:ISSUES_MAX]
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A type as the walk needs it: its names in JSON, what it must have, what excludes what."""
+
+    names: dict[str, tuple[Element, str]]  # `_name` included
+    required: tuple[tuple[Element, frozenset[str]], ...]  # any one of the names will do
+    choices: tuple[tuple[Element, tuple[str, ...]], ...]
+
+
 @cache
-def _names(type_name: str) -> dict[str, tuple[Element, str]]:
-    """JSON name -> element and type, `_name` included."""
-    found = {}
+def _shape(type_name: str) -> _Shape:
+    names = {}
+    required = []
+    choices = []
     for element in definitions().types[type_name].elements.values():
+        own = {}
         for name, of in json_names(element):
-            found[name] = (element, of)
+            own[name] = (element, of)
             if has_sibling(element, of):
-                found[f"_{name}"] = (element, of)
-    return found
+                own[f"_{name}"] = (element, of)
+        if element.min:
+            required.append((element, frozenset(own)))
+        if element.is_choice:
+            choices.append((element, tuple(name for name, _ in json_names(element))))
+        names.update(own)
+    return _Shape(names, tuple(required), tuple(choices))
 
 
 class _Walk:
@@ -47,6 +64,9 @@ class _Walk:
 
     def __init__(self) -> None:
         self.found: list[Issue] = []
+
+    def _is_full(self) -> bool:
+        return len(self.found) >= ISSUES_MAX
 
     def resource(self, resource: Any, place: str, *, is_contained: bool = False) -> None:
         """`place` of the outermost resource is "": then its type is the place."""
@@ -79,11 +99,9 @@ class _Walk:
         if not isinstance(value, dict):
             self.found.append(messages.not_an_object(place, definition.name))
             return
-        if len(self.found) >= ISSUES_MAX:
-            return
         before = len(self.found)
         self._elements(value, definition, place)
-        self._present(value, definition, place)
+        self._presence(value, definition, place)
         is_element = definition.kind != "resource"
         if is_element and not value.keys() - {"id"} and len(self.found) == before:
             self.found.append(messages.nothing_in_it(place))
@@ -93,8 +111,10 @@ class _Walk:
             self._extension(value, place)
 
     def _elements(self, value: dict[str, Any], definition: TypeDefinition, place: str) -> None:
-        names = _names(definition.name)
+        names = _shape(definition.name).names
         for name, child in value.items():
+            if self._is_full():
+                return
             if name == "resourceType" and definition.kind == "resource":
                 continue
             if name not in names:
@@ -115,14 +135,15 @@ class _Walk:
             else:
                 self._sibling(child, type_name, here, has_value=plain in value)
 
-    def _present(self, value: dict[str, Any], definition: TypeDefinition, place: str) -> None:
-        for element in definition.elements.values():
-            names = [name for name, _ in json_names(element)]
-            there = [name for name in names if name in value or f"_{name}" in value]
-            if element.min and not there:
+    def _presence(self, value: dict[str, Any], definition: TypeDefinition, place: str) -> None:
+        shape = _shape(definition.name)
+        for element, names in shape.required:
+            if names.isdisjoint(value):
                 shown = f"{element.name}[x]" if element.is_choice else element.name
                 self.found.append(messages.missing(place, element.name, shown, definition.name))
-            elif len(there) > 1:
+        for element, choices in shape.choices:
+            there = [name for name in choices if name in value or f"_{name}" in value]
+            if len(there) > 1:
                 self.found.append(messages.several_choices(f"{place}.{element.name}", there))
 
     def _list(
@@ -144,6 +165,8 @@ class _Walk:
         if element.max is not None and count > element.max:
             self.found.append(messages.too_many(place, element.max))
         for at in range(count):
+            if self._is_full():
+                return
             item = items[at] if items is not None else None
             sibling = siblings[at] if siblings is not None else None
             here = f"{place}[{at}]"

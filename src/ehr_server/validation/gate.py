@@ -5,13 +5,14 @@ A no means no more than that a closer look is due, which `explain` takes.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from jsonschema_rs import Draft4Validator, RegexOptions
+from jsonschema_rs import Draft4Validator
 
 from ehr_server.definitions import definitions
 from ehr_server.validation import links
+from ehr_server.validation.patterns import OPTIONS
 from ehr_server.validation.schema import CONTAINED, RESOURCE, RULE, resource_schema
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from ehr_server.validation.rules import Rule
 
-_REGEX = RegexOptions(size_limit=50_000_000)  # linear in time; a narrative's pattern is large
+_VALIDATORS_MAX = 64  # 1.5 MB each, and few records hold half of the 146 types
 
 
 def is_valid(resource: Any) -> bool:
@@ -34,16 +35,16 @@ def is_valid(resource: Any) -> bool:
 
 def _is_valid(resource: Any, is_local: bool) -> bool:
     type_name = resource.get("resourceType") if isinstance(resource, dict) else None
-    if type_name not in definitions().type_number:
+    if not isinstance(type_name, str) or type_name not in definitions().type_number:
         return False
     return _validator(type_name, is_local).is_valid(resource)
 
 
-@cache
+@lru_cache(maxsize=_VALIDATORS_MAX)
 def _validator(type_name: str, is_local: bool) -> Draft4Validator:
     found = resource_schema(type_name, is_local)
     keywords = {RESOURCE: _Resource, CONTAINED: _Contained, RULE: _rule_keyword(found.calls)}
-    return Draft4Validator(found.schema, pattern_options=_REGEX, keywords=keywords)
+    return Draft4Validator(found.schema, pattern_options=OPTIONS, keywords=keywords)
 
 
 class _Resource:
@@ -72,7 +73,7 @@ def _rule_keyword(calls: Mapping[str, Rule]) -> type:
     class Called:
         """The keyword of a rule that only a call can decide."""
 
-        def __init__(self, parent: object, name: str, path: object) -> None:
+        def __init__(self, _parent: object, name: str, _path: object) -> None:
             self._holds = calls[name].holds
 
         def validate(self, instance: Any) -> None:

@@ -1,7 +1,8 @@
 """Contained resources and the `#id` that leads to them.
 
 https://hl7.org/fhir/R4/references.html#contained: each is referred to from the resource that
-holds it, or refers to it with `#` (dom-3); each `#id` of a Reference leads to one (ref-1); no two have one id.
+holds it, or refers to it with `#` (dom-3); each `#id` of a Reference leads to one (ref-1); no two
+have the same id.
 """
 
 from __future__ import annotations
@@ -23,8 +24,12 @@ def are_resolved(resource: dict[str, Any]) -> bool:
 
 
 def dangling(resource: dict[str, Any]) -> list[str]:
-    """The places of Reference.reference, such as `subject.reference`, that lead nowhere."""
-    ids = {contained.get("id") for contained in _contained(resource)}
+    """The places of Reference.reference, such as `.subject.reference`, that lead nowhere."""
+    ids = set(_ids(resource))
+    used: set[str] = set()
+    _add_links(resource, used)
+    if used <= {"#", *(f"#{id_}" for id_ in ids)}:
+        return []
     return [
         place
         for place, name, text in _strings(resource, "")
@@ -34,39 +39,42 @@ def dangling(resource: dict[str, Any]) -> list[str]:
 
 def orphans(resource: dict[str, Any]) -> list[int]:
     """The positions of the contained resources that have no link to or from them."""
-    contained = _contained(resource)
-    used = {text[1:] for _, _, text in _strings(resource, "") if contained and text[:1] == "#"}
+    used: set[str] = set()
+    _add_links(resource, used)
     return [
         at
-        for at, one in enumerate(contained)
-        if one.get("id") not in used and all(text != "#" for _, _, text in _strings(one, ""))
+        for at, (one, id_) in enumerate(zip(_contained(resource), _ids(resource), strict=True))
+        if f"#{id_}" not in used and all(text != "#" for _, _, text in _strings(one, ""))
     ]
 
 
 def doubles(resource: dict[str, Any]) -> list[int]:
     """The positions of the contained resources whose id an earlier one has."""
-    ids = [contained.get("id") for contained in _contained(resource)]
-    return [at for at, id_ in enumerate(ids) if id_ is not None and id_ in ids[:at]]
+    first: dict[str, int] = {}
+    ids = enumerate(_ids(resource))
+    return [at for at, id_ in ids if id_ is not None and first.setdefault(id_, at) != at]
 
 
 def _contained(resource: dict[str, Any]) -> list[dict[str, Any]]:
-    return [one for one in resource.get("contained", ()) if isinstance(one, dict)]
+    several = resource.get("contained")
+    return [one for one in several if isinstance(one, dict)] if isinstance(several, list) else []
 
 
-def _add_links(value: dict[str, Any], used: set[str]) -> None:
+def _ids(resource: dict[str, Any]) -> list[str | None]:
+    """The ids of the contained resources, None where there is none."""
+    ids = [one.get("id") for one in _contained(resource)]
+    return [id_ if isinstance(id_, str) else None for id_ in ids]
+
+
+def _add_links(value: dict[str, Any] | list[Any], used: set[str]) -> None:
     """Adds every string that begins with `#`."""
-    for child in value.values():
-        if type(child) is str:
+    for child in value.values() if isinstance(value, dict) else value:
+        kind = type(child)
+        if kind is str:
             if child[:1] == "#":
                 used.add(child)
-        elif type(child) is dict:
+        elif kind is dict or kind is list:
             _add_links(child, used)
-        elif type(child) is list:
-            for one in child:
-                if type(one) is dict:
-                    _add_links(one, used)
-                elif type(one) is str and one[:1] == "#":
-                    used.add(one)
 
 
 def _strings(value: dict[str, Any], place: str) -> Iterator[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ next to nothing, said as a closure about half a microsecond. The others stay clo
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,12 +31,12 @@ class Truth:
 
 
 def lowered(expression: str, type_name: str) -> Schema | None:
-    """A schema (draft 4) of the values of the type for which the expression is true.
+    """A schema (draft 4) of the values of the type for which the expression is not false.
 
     None if the expression asks more than a schema can.
     """
     found = _truth(parse(expression), type_name)
-    return found.true if found is not None else None
+    return _not(found.false) if found is not None else None
 
 
 def _truth(node: Node, type_name: str) -> Truth | None:
@@ -53,6 +54,11 @@ def _truth(node: Node, type_name: str) -> Truth | None:
                 return None
             found = Truth(there, _not(there))
             return found if name == "exists" else Truth(found.false, found.true)
+        case Invocation(
+            Member() as source, "contains" | "startsWith" as name, (Literal(str(text)),)
+        ):
+            start = "^" if name == "startsWith" else ""
+            return _single(source, {"pattern": start + re.escape(text)}, type_name)
         case Invocation(source, "not", ()) if source is not None:
             inner = _truth(source, type_name)
             return Truth(inner.false, inner.true) if inner is not None else None
@@ -100,12 +106,17 @@ def _one_of(left: Node, right: Node, type_name: str) -> Truth | None:
 
 
 def _among(node: Node, values: list[Any], type_name: str) -> Truth | None:
-    """Whether the one primitive element has one of the values; empty if it is absent."""
+    """Whether the one primitive element has one of the values."""
+    return _single(node, {"enum": values}, type_name)
+
+
+def _single(node: Node, schema: Schema, type_name: str) -> Truth | None:
+    """Whether the value of the one primitive element meets the schema; empty if it is absent."""
     path = _path(node, type_name)
     if path is None or len(path) != 1 or path[0].is_list or path[0].is_choice:
         return None
     name = path[0].name
-    there, same = {"required": [name]}, {"properties": {name: {"enum": values}}}
+    there, same = {"required": [name]}, {"properties": {name: schema}}
     return Truth(_all(there, same), _all(there, _not(same)))
 
 
@@ -146,7 +157,8 @@ def _path(node: Node, type_name: str) -> tuple[Element, ...] | None:
     if node.source is None:
         if node.name == type_name:
             return ()
-        holder, before = type_name, ()
+        holder = type_name
+        before: tuple[Element, ...] = ()
     else:
         path = _path(node.source, type_name)
         if path is None or (path and path[-1].is_choice):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9./:_+-]{0,31}")
 _CODES_SHOWN = 12
+_TYPOS_MAX = 3
 
 
 def not_a_resource(place: str) -> Issue:
@@ -40,13 +41,12 @@ def no_resource_type(place: str) -> Issue:
 
 def unknown_resource_type(place: str, name: object, types: Iterable[str]) -> Issue:
     shown = _shown(name, _NAME)
+    meant, vi = _meant(name, types)
     return _issue(
         "structure",
         place,
-        f"{shown or 'The value of resourceType'} is no resource type of FHIR R4."
-        + _meant(name, types),
-        f"{shown or 'Giá trị của resourceType'} không phải loại tài nguyên của FHIR R4."
-        + _meant_vi(name, types),
+        f"{shown or 'The value of resourceType'} is no resource type of FHIR R4.{meant}",
+        f"{shown or 'Giá trị của resourceType'} không phải loại tài nguyên của FHIR R4.{vi}",
     )
 
 
@@ -60,13 +60,13 @@ def other_resource_type(place: str, name: str, expected: str) -> Issue:
 
 
 def unknown_element(place: str, name: str, of: str, names: Iterable[str]) -> Issue:
-    shown = _shown(name, _NAME) or "This"
+    shown = _shown(name, _NAME)
+    meant, vi = _meant(name, names)
     return _issue(
         "structure",
-        f"{place}.{name}" if _NAME.fullmatch(name) else place,
-        f"{shown} is no element of {of}: leave it out, or use an extension." + _meant(name, names),
-        f"{_shown(name, _NAME) or 'Tên này'} không phải phần tử của {of}: hãy bỏ đi, hoặc dùng "
-        "extension." + _meant_vi(name, names),
+        f"{place}.{name}" if shown else place,
+        f"{shown or 'This name'} is no element of {of}: leave it out, or use an extension.{meant}",
+        f"{shown or 'Tên này'} không phải phần tử của {of}: hãy bỏ đi, hoặc dùng extension.{vi}",
     )
 
 
@@ -150,15 +150,15 @@ def wrong_value(place: str, what: str, vi: str) -> Issue:
 
 def unknown_code(place: str, code: object, value_set: str, codes: Collection[str]) -> Issue:
     shown = _shown(code, _CODE)
-    few = sorted(codes) if len(codes) <= _CODES_SHOWN else []
-    english = f" Allowed: {', '.join(few)}." if few else _meant(code, codes)
-    vietnamese = f" Được phép: {', '.join(few)}." if few else _meant_vi(code, codes)
+    meant, vi = _meant(code, codes)
+    if len(codes) <= _CODES_SHOWN:
+        listed = ", ".join(sorted(codes))
+        meant, vi = f" Allowed: {listed}.", f" Được phép: {listed}."
     return _issue(
         "code-invalid",
         place,
-        f"{shown or 'The code'} is not in the value set {value_set}, which is required here."
-        + english,
-        f"{shown or 'Mã này'} không thuộc tập giá trị bắt buộc {value_set}." + vietnamese,
+        f"{shown or 'The code'} is not in the required value set {value_set}.{meant}",
+        f"{shown or 'Mã này'} không thuộc tập giá trị bắt buộc {value_set}.{vi}",
     )
 
 
@@ -242,11 +242,17 @@ def _shown(value: object, pattern: re.Pattern[str]) -> str:
     return f'"{value}"' if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
-def _meant(value: object, known: Iterable[str]) -> str:
-    found = get_close_matches(value[:64], list(known), 1) if isinstance(value, str) else []
-    return f' Did you mean "{found[0]}"?' if found else ""
-
-
-def _meant_vi(value: object, known: Iterable[str]) -> str:
-    found = get_close_matches(value[:64], list(known), 1) if isinstance(value, str) else []
-    return f' Có phải ý bạn là "{found[0]}"?' if found else ""
+def _meant(value: object, known: Iterable[str]) -> tuple[str, str]:
+    """The question what was meant, in both languages; nothing where no known name is close."""
+    if not isinstance(value, str):
+        return "", ""
+    # Comparing takes 20 µs a name, so only those are compared that have a chance.
+    near = [
+        name
+        for name in known
+        if abs(len(name) - len(value)) <= _TYPOS_MAX and name[:1].lower() == value[:1].lower()
+    ]
+    found = get_close_matches(value, near, 1)
+    if not found:
+        return "", ""
+    return f' Did you mean "{found[0]}"?', f' Có phải ý bạn là "{found[0]}"?'

@@ -21,7 +21,7 @@ _ATTRIBUTES = (
 _SPACE = "[ \\t\\r\\n]"
 # A known scheme; or no colon (not even one spelled as an entity) before the first / ? or #.
 _LINK = (
-    "(?i:https?|mailto|tel|ftp|urn|cid|data: ?image/(?:png|gif|jpe?g)):?[^{q}<]*"
+    "(?i:https?:|mailto:|tel:|ftp:|urn:|cid:|data: ?image/(?:png|gif|jpe?g);)[^{q}<]*"
     "|[^:&{q}<]*(?:[/?#][^{q}<]*)?"
 )
 

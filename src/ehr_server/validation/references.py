@@ -1,9 +1,9 @@
 """The shapes a reference can have: https://hl7.org/fhir/R4/references.html#literal."""
 
-import re
 from functools import cache
 
 from ehr_server.definitions import definitions
+from ehr_server.validation.patterns import matches
 
 _ID = "[A-Za-z0-9.-]{1,64}"
 _ABSOLUTE = r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+"
@@ -27,9 +27,4 @@ def pattern(targets: tuple[str, ...], is_local: bool) -> str:
 
 def is_sound(reference: str, targets: tuple[str, ...]) -> bool:
     """Whether the text has one of the shapes; whether a `#id` leads anywhere is not asked."""
-    return _compiled(targets).fullmatch(reference) is not None
-
-
-@cache
-def _compiled(targets: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(pattern(targets, is_local=True), re.ASCII)
+    return matches(pattern(targets, is_local=True), reference)

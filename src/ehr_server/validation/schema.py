@@ -105,8 +105,7 @@ class _Builder:
                 continue
             properties[name] = self._element(element, type_name)
             names.append(name)
-            has_shadow = has_sibling(element, type_name) and not element.is_choice
-            if has_shadow and not element.is_list:
+            if has_sibling(element, type_name) and _is_plain(element, type_name):
                 properties[f"_{name}"] = self._sibling()
         return names
 
@@ -227,6 +226,11 @@ def json_names(element: Element) -> Iterator[tuple[str, str]]:
 def has_sibling(element: Element, type_name: str) -> bool:
     """Whether `_name` may stand beside it: https://hl7.org/fhir/R4/json.html#primitive."""
     return type_name in PRIMITIVES and not element.is_bare
+
+
+def _is_plain(element: Element, type_name: str) -> bool:
+    """Whether the schema knows its `_name`: the others are rare, and need more than a schema."""
+    return not element.is_list and not element.is_choice and type_name != "xhtml"
 
 
 def _primitive(name: str) -> Schema:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Enforced elsewhere: by the walk itself, by `narrative`, by `links`.
 _ELSEWHERE = frozenset(("ele-1", "ext-1", "txt-1", "txt-2", "dom-3", "ref-1"))
+_FALSE = [("boolean", False)]  # what comes out empty, for want of a value, breaks no rule
 _UCUM = "'http://unitsofmeasure.org'"
 
 
@@ -68,12 +69,14 @@ def _rule(key: str, expression: str, type_name: str) -> Rule | None:
     closure = CLOSURES.get((type_name, key))
     if closure is not None:
         return Rule(key, expression, closure.holds, needs=closure.needs)
+    if "resolve()" in expression or ("%resource" in expression and "." in type_name):
+        return None  # asks for what stands around the value
     try:
         evaluate = compile_path(expression, type_name)
     except FHIRPathError:
         return None
 
     def holds(value: Any) -> bool:
-        return evaluate(value) == [("boolean", True)]
+        return evaluate(value) != _FALSE
 
     return Rule(key, expression, holds, lowered(expression, type_name))

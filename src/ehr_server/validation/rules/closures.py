@@ -6,11 +6,13 @@ doubt: two dates of which it cannot be said which is the earlier break no rule.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+
+_UCUM = "http://unitsofmeasure.org"
 
 Holds = Callable[[dict[str, Any]], bool]
 
@@ -65,6 +67,45 @@ def _codings(coded: dict[str, Any]) -> set[tuple[Any, ...]]:
     return {tuple(coding.get(part) for part in parts) for coding in codings}
 
 
+def _age_1(age: dict[str, Any]) -> bool:
+    """An age with a value has a code, of UCUM, and is more than nothing."""
+    has_code = "code" in age or "value" not in age
+    return has_code and age.get("system", _UCUM) == _UCUM and bool(age.get("value", 1) > 0)
+
+
+def _cnt_3(count: dict[str, Any]) -> bool:
+    """A count with a value has the code 1 of UCUM, and no fraction."""
+    is_of_one = count.get("code", "1") == "1" and count.get("system", _UCUM) == _UCUM
+    has_code = "code" in count or "value" not in count
+    return has_code and is_of_one and "." not in str(count.get("value", ""))
+
+
+def _bdl_7(bundle: dict[str, Any]) -> bool:
+    """No two entries of a bundle, unless it is a history, have one fullUrl and version."""
+    named = [
+        (entry["fullUrl"], entry.get("resource", {}).get("meta", {}).get("versionId"))
+        for entry in bundle["entry"]
+        if "fullUrl" in entry
+    ]
+    return bundle.get("type") == "history" or len(set(named)) == len(named)
+
+
+def _are_distinct(holders: str, name: str) -> Closure:
+    """Whether `name` is unique among the elements `holders`, which lie within each other."""
+
+    def values(holder: dict[str, Any]) -> Iterator[Any]:
+        for one in holder.get(holders, ()):
+            if name in one:
+                yield one[name]
+            yield from values(one)
+
+    def holds(value: dict[str, Any]) -> bool:
+        found = list(values(value))
+        return len(set(found)) == len(found)
+
+    return Closure(holds, (holders,))
+
+
 def _has_any(*names: str) -> Closure:
     return Closure(lambda value: any(name in value or f"_{name}" in value for name in names))
 
@@ -83,6 +124,11 @@ def _more_than_two_say_how(item: dict[str, Any]) -> bool:
 
 CLOSURES: Mapping[tuple[str, str], Closure] = MappingProxyType(
     {
+        ("Age", "age-1"): Closure(_age_1),
+        ("Count", "cnt-3"): Closure(_cnt_3),
+        ("Bundle", "bdl-7"): Closure(_bdl_7, ("entry",)),
+        ("CodeSystem", "csd-1"): _are_distinct("concept", "code"),
+        ("Questionnaire", "que-2"): _are_distinct("item", "linkId"),
         ("Period", "per-1"): _in_order("start", "end"),
         ("Range", "rng-2"): Closure(_rng_2, ("low", "high")),
         ("Observation", "obs-7"): Closure(_obs_7, ("component",)),

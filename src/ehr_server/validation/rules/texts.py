@@ -23,6 +23,10 @@ def text_of(rule: Rule) -> tuple[str, str]:
 
 
 _TEXTS = {
+    "age-1": (
+        "An age is more than 0, with a code of UCUM: a for years, mo, wk, d.",
+        "Tuổi phải lớn hơn 0 và có code của UCUM: a là năm, mo, wk, d.",
+    ),
     "ait-1": (
         "An allergy has a clinicalStatus, unless its verificationStatus is entered-in-error.",
         "Dị ứng phải có clinicalStatus, trừ khi verificationStatus là entered-in-error.",
@@ -42,6 +46,36 @@ _TEXTS = {
     "att-1": (
         "An attachment with data needs its contentType, such as application/pdf.",
         "Tệp đính kèm có data thì phải có contentType, ví dụ application/pdf.",
+    ),
+    "bdl-1": (
+        "Only a Bundle of type searchset or history has a total.",
+        "Chỉ Bundle loại searchset hoặc history mới có total.",
+    ),
+    "bdl-2": (
+        "Only the entries of a searchset have search.",
+        "Chỉ các mục của searchset mới có search.",
+    ),
+    "bdl-3": (
+        "Each entry of a batch, transaction or history has a request, and no others do.",
+        "Mọi mục của batch, transaction hoặc history phải có request, loại khác thì không có.",
+    ),
+    "bdl-4": (
+        "Each entry of a batch-response, transaction-response or history has a response, and no "
+        "others do.",
+        "Mọi mục của batch-response, transaction-response hoặc history phải có response, loại "
+        "khác thì không có.",
+    ),
+    "bdl-5": (
+        "An entry has a resource, a request or a response.",
+        "Mỗi mục phải có resource, request hoặc response.",
+    ),
+    "bdl-7": (
+        "Two entries have the same fullUrl: each needs its own.",
+        "Hai mục có cùng fullUrl: mỗi mục phải có fullUrl riêng.",
+    ),
+    "bdl-8": (
+        "A fullUrl names no version: leave out /_history/.",
+        "fullUrl không nêu phiên bản: hãy bỏ /_history/.",
     ),
     "con-4": (
         "A condition with an abatement has the clinicalStatus inactive, remission or resolved.",
