@@ -1,10 +1,12 @@
 """https://hl7.org/fhir/R4/search.html#reference and https://hl7.org/fhir/R4/search.html#uri"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from ehr_server.fhir.bundle import identity
 from searching import HERE, Record, record
 
 URN = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
@@ -89,3 +91,26 @@ def test_a_reference_is_found(here: Record, address: str, ids: set[str]) -> None
     found = here.ids(address)
     assert set(found) == ids
     assert len(found) == len(ids)
+
+
+@pytest.mark.parametrize(
+    ("patients", "search", "ids"),
+    [
+        (("1",), "", {"own", "absolute", "version", "none", "about2"}),
+        (("2",), "", {"about2"}),
+        (("1", "2"), "", {"own", "absolute", "version", "none", "about2"}),
+        (("1",), "?patient=2", {"about2"}),
+        (("2",), "?patient=1", set()),
+        (("1",), "?performer=Patient/1", {"none", "about2"}),
+        (("3",), "", set()),
+        ((), "", set()),
+    ],
+)
+def test_a_compartment_holds_what_refers_to_its_patient(
+    here: Record, patients: tuple[str, ...], search: str, ids: set[str]
+) -> None:
+    """https://hl7.org/fhir/R4/compartmentdefinition-patient.html"""
+    query = replace(here.query(f"Observation{search}"), compartment=patients)
+    matches = here.run(query).matches
+    assert {identity(match.content)[1] for match in matches} == ids
+    assert len(matches) == len(ids)

@@ -29,7 +29,16 @@ _MODIFIERS = frozenset(
      "identifier", "iterate")
 )  # fmt: skip
 _LATER = frozenset(
-    ("_include", "_revinclude", "_elements", "_contained", "_containedType", "_score", "_type")
+    (
+        "_include",
+        "_revinclude",
+        "_elements",
+        "_contained",
+        "_containedType",
+        "_list",
+        "_score",
+        "_type",
+    )
 )
 _ELSEWHERE = frozenset(("_format", "_pretty"))  # decided by the web
 
@@ -83,7 +92,7 @@ def _condition(type_name: str, name: str, value: str, rules: Rules) -> Condition
     if code.startswith("_has") or (code.partition(".")[0] in here and "." in name):
         raise unsupported("is a chain")
     if code in _LATER:
-        raise unsupported("shapes the answer")
+        raise unsupported("is one of the standard's")
     if code not in here:
         raise Malformed(
             f"is not one that {type_name} has", f"không có ở {type_name}", is_unsupported=True

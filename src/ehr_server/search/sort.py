@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ehr_server.fhir.dates import EARLIEST
 from ehr_server.search.parameters import Parameter, searched
-from ehr_server.search.query import Query
+from ehr_server.search.query import Condition, Query
 from ehr_server.search.sql import Sql, any_of
 
 Kind = Literal["instant", "number", "text"]
@@ -36,9 +36,15 @@ _SIDE: dict[str, tuple[str, str, Kind, str]] = {  # table, column, kind, below a
 
 
 def columns(query: Query) -> tuple[Column, ...]:
-    """What to order by before the key; without a wish the main date of the type, newest first."""
+    """What to order by before the key; without a wish the main date of the type, newest first.
+
+    Where an identifier leads to the one or two, the key alone: the database shall look them up,
+    and not read the index of dates in the hope of meeting them soon.
+    """
     if query.sort:
         return tuple(_column(key.parameter, key.descending) for key in query.sort)
+    if any(map(_is_identifying, query.conditions)):
+        return ()
     main_date = searched(query.type).main_date
     return (_column(main_date, True),) if main_date else ()
 
@@ -65,6 +71,15 @@ def after(over: Sequence[Column], values: Sequence[Any], key: int) -> Sql:
         further = f"{text} {'<' if descending[at] else '>'} {casts[at]}"
         steps.append(Sql(f"({' and '.join((*same, further))})", params[: at + 1]))
     return any_of(steps)
+
+
+def _is_identifying(condition: Condition) -> bool:
+    parameter = condition.parameter
+    return (
+        parameter is not None
+        and (parameter.place == "id" or parameter.types == {"Identifier"})
+        and all(term.code is not None for term in condition.terms)
+    )
 
 
 def _column(parameter: Parameter, descending: bool) -> Column:
