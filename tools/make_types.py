@@ -12,8 +12,8 @@ Resource = dict[str, Any]
 
 _CANONICAL = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/System."
-# Rules of Element and of Extension that snapshots repeat on every element.
-_REPEATED = {"ele-1", "ext-1"}
+# Rules of Element and of Extension, which snapshots repeat on every element.
+_HOME = {"ele-1": "Element", "ext-1": "Extension"}
 
 
 @dataclass
@@ -71,6 +71,7 @@ def _add(
     constraints: dict[str, list[list[str]]],
     profiles: dict[str, list[list[str]]],
 ) -> None:
+    """Adds a type and its backbones: the elements that have elements themselves."""
     name = definition["type"]
     kind = definition["kind"].removesuffix("-type")
     parent = definition.get("baseDefinition", "").removeprefix(_CANONICAL) or None
@@ -78,30 +79,19 @@ def _add(
     if kind == "resource" and not definition["abstract"]:
         table.resource_types.append(name)
 
-    paths = [element["path"] for element in definition["snapshot"]["element"]]
-    holders = [path for path in paths if any(p.startswith(path + ".") for p in paths)] or [name]
-    rows: dict[str, list[Any]] = {}
-    for element in definition["snapshot"]["element"]:
+    root, *elements = definition["snapshot"]["element"]
+    backbones = {element["path"].rpartition(".")[0] for element in elements} - {name}
+    rows: dict[str, list[Any]] = {name: [name, kind, parent, [], _constraints(root)]}
+    for element in elements:
         path = element["path"]
-        if path in holders:
-            is_type = path == name
-            backbone_of = name if is_type else element["type"][0]["code"]
-            rows[path] = [
-                path,
-                kind if is_type else "backbone",
-                parent if is_type else backbone_of,
-                [],
-                _constraints(element) if is_type else _own(element, constraints, profiles),
-            ]
-            if name == "Element" or name == "Extension":
-                rows[path][4] = _constraints(element, repeated=name[:3].lower())
-    for element in definition["snapshot"]["element"][1:]:
-        holder, _, step = element["path"].rpartition(".")
+        holder, _, step = path.rpartition(".")
         if (kind == "primitive" and step == "value") or element["max"] == "0":
             continue  # the value of a primitive is the JSON value itself
-        row = _element(element, element["path"] in holders)
         own = _own(element, constraints, profiles)
-        if own and element["path"] not in holders:
+        row = _element(element, path in backbones)
+        if path in backbones:
+            rows[path] = [path, "backbone", element["type"][0]["code"], [], own]
+        elif own:
             row.append(own)
         if row[6]:
             table.bindings.add(row[6])
@@ -148,11 +138,11 @@ def _targets(element: Resource) -> list[str]:
     return [] if "Resource" in targets else targets
 
 
-def _constraints(element: Resource, repeated: str = "") -> list[list[str]]:
+def _constraints(element: Resource) -> list[list[str]]:
     return [
         [constraint["key"], constraint["severity"], constraint["expression"]]
         for constraint in element.get("constraint", ())
-        if constraint["key"] not in _REPEATED or constraint["key"].startswith(repeated or "-")
+        if _HOME.get(constraint["key"], element["path"]) == element["path"]
     ]
 
 

@@ -24,7 +24,10 @@ _FORMAT = {
     "string": ("text without control characters", "văn bản không có ký tự điều khiển"),
     "markdown": ("text without control characters", "văn bản không có ký tự điều khiển"),
     "code": ("a code without spaces around it or two in a row", "mã không có khoảng trắng thừa"),
-    "id": ("1 to 64 of the characters A-Z a-z 0-9 - .", "1 đến 64 ký tự A-Z a-z 0-9 - ."),
+    "id": (
+        "1 to 64 characters: letters A-Z and a-z, digits, hyphens, full stops",
+        "1 đến 64 ký tự: chữ A-Z và a-z, chữ số, dấu gạch nối, dấu chấm",
+    ),
     "uri": ("a URI without spaces", "URI không có khoảng trắng"),
     "url": ("a URL without spaces", "URL không có khoảng trắng"),
     "canonical": ("a canonical URL without spaces", "URL không có khoảng trắng"),
@@ -65,7 +68,7 @@ def finding(value: Any, type_name: str, place: str) -> Issue | None:
         wanted, vi = _JSON[primitive.json]
         return messages.wrong_value(
             place,
-            f"{_a(type_name)} is {wanted}.",
+            f"A value of type {type_name} is {wanted}.",
             f"Kiểu {type_name} phải là {vi}.",
         )
     match primitive.json:
@@ -96,7 +99,7 @@ def _of_text(value: str, primitive: Primitive, place: str) -> Issue | None:
     if primitive.most is not None and len(value) > primitive.most:
         return messages.wrong_value(
             place,
-            f"{_a(primitive.name)} has at most {primitive.most} characters.",
+            f"A value of type {primitive.name} has at most {primitive.most} characters.",
             f"Kiểu {primitive.name} có tối đa {primitive.most} ký tự.",
         )
     pattern = narrative.SAFE if primitive.name == "xhtml" else primitive.pattern
@@ -104,7 +107,9 @@ def _of_text(value: str, primitive: Primitive, place: str) -> Issue | None:
         return None
     wanted, vi = _FORMAT[primitive.name]
     return messages.wrong_value(
-        place, f"{_a(primitive.name)} is {wanted}.", f"Kiểu {primitive.name} phải là {vi}."
+        place,
+        f"A value of type {primitive.name} is {wanted}.",
+        f"Kiểu {primitive.name} phải là {vi}.",
     )
 
 
@@ -114,7 +119,7 @@ def _of_integer(value: int, primitive: Primitive, place: str) -> Issue | None:
         return None
     return messages.wrong_value(
         place,
-        f"{_a(primitive.name)} lies between {least} and {most}.",
+        f"A value of type {primitive.name} lies between {least} and {most}.",
         f"Kiểu {primitive.name} phải từ {least} đến {most}.",
     )
 
@@ -135,7 +140,3 @@ def _of_decimal(value: int | float | Decimal, place: str) -> Issue | None:
         "Số quá lớn: số nguyên có tối đa 18 chữ số, số khác có ít hơn "
         f"{EXPONENT_MAX + 1} chữ số trước dấu chấm.",
     )
-
-
-def _a(type_name: str) -> str:
-    return f"{'An' if type_name[0] in 'aeiou' else 'A'} {type_name}"
