@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.validation.gate import is_valid
 
@@ -54,6 +55,17 @@ def test_ordinary_resources_pass_without_a_second_look(resource: dict[str, Any])
 @pytest.mark.parametrize("value", ["Infinity", "NaN", "-Infinity"])
 def test_numbers_that_are_none(value: str) -> None:
     assert not is_valid({**ORDINARY[1], "valueQuantity": {"value": Decimal(value)}})
+
+
+def test_whole_numbers_of_any_length_that_can_be_read() -> None:
+    """The schema engine sees no bounds in a number over 4,300 digits: those are no JSON to us."""
+    resource = {"resourceType": "Observation", "status": "final", "code": _CODE}
+    for digits in (11, 20, 400, 4_300):
+        number = int("9" * digits)
+        assert not is_valid({**resource, "valueInteger": number})
+        assert not is_valid({**resource, "valueQuantity": {"value": -number}}) or digits == 11
+    with pytest.raises(Invalid):
+        json.read(b"9" * 4_301)
 
 
 @pytest.mark.parametrize("resource", [None, [], "Patient", {}, {"resourceType": []}])
