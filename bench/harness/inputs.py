@@ -23,11 +23,15 @@ Resource = dict[str, Any]
 
 @dataclass(slots=True)
 class Source:
-    """Bundles to load, in order; the first `first` must be there before the others."""
+    """Bundles to load, in order; the first `first` must be there before the others.
+
+    Loaded `again`, they make new resources, which a campaign does not: it knows its residents.
+    """
 
     name: str
     bundles: list[bytes]
     first: int
+    again: int = 0
 
     def sizes(self) -> list[int]:
         """The number of resources in each Bundle."""
@@ -80,7 +84,7 @@ def synthea(count: int) -> Source | None:
     files = sorted(SYNTHEA.glob("*.json.gz"))[:count]
     if not files:
         return None
-    return Source("synthea", [gzip.decompress(path.read_bytes()) for path in files], 0)
+    return Source("synthea", [gzip.decompress(path.read_bytes()) for path in files], 0, again=5)
 
 
 def transactions(loads: Sequence[bytes], host: str) -> list[bytes]:

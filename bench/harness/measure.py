@@ -13,7 +13,7 @@ from ehr_server.fhir import json
 from harness import client, inputs
 from harness.client import Load, Outcome
 from harness.figures import Figures, figures
-from harness.processes import peak_memory, usage
+from harness.processes import Usage, peak_memory, usage
 from harness.server import Server, serving
 
 if TYPE_CHECKING:
@@ -41,8 +41,12 @@ class Refused(Exception):
     """The server refused what it should have taken; the text is its answer."""
 
 
-def measure(source: Source, seconds: float) -> Report:
-    """Loads a source into a fresh server, then asks; each question for so many seconds."""
+def measure(source: Source, seconds: float, again: int = 0) -> Report:
+    """Loads a source into a fresh server, then asks; each question for so many seconds.
+
+    Before the export it is loaded `again` so many times, under new ids: an export of seconds
+    tells more than one of a moment.
+    """
     with serving() as server:
         report = Report(source.name, str(server.rows("show server_version")[0][0]))
         stored = inputs.Stored()
@@ -67,6 +71,8 @@ def measure(source: Source, seconds: float) -> Report:
             for connections in (1, 8):
                 load = Load(server.address, asked, connections, seconds)
                 report.rows.append(_measured(server, what, load))
+        for _ in range(again):
+            _load(server, source, inputs.Stored(), range(len(source.sizes())), 4)
         _export(server, report)
         peaks = peak_memory(server.pid)
         report.facts["peak memory of the largest server process, MB"] = peaks[0] / 1e6
@@ -127,17 +133,23 @@ def _must_be_good(outcome: Outcome) -> None:
 
 
 def _export(server: Server, report: Report) -> None:
-    """One export of everything: until the manifest is there, then the downloads."""
+    """One export of everything: until the manifest is there; then the downloads."""
     before, start = usage(server.pid), time.perf_counter()
     manifest = _manifest(server)
-    ready = time.perf_counter()
+    exported = sum(part["count"] for part in manifest["output"])
+    report.rows.append(_once(server, "$export", before, start, exported))
+    before, start = usage(server.pid), time.perf_counter()
     lines = sum(_download(server, part["url"]) for part in manifest["output"])
-    end = time.perf_counter()
-    used = usage(server.pid) - before
-    outcome = Outcome(wall_s=end - start, latencies=[end - start])
-    report.rows.append(figures("$export with downloads", 1, (lines, "resources"), outcome, used))
+    report.rows.append(_once(server, "download of its files", before, start, lines))
+    if lines != exported:
+        raise Refused(f"the manifest counts {exported} resources, the files hold {lines}")
     report.facts["resources exported"] = lines
-    report.facts["exported resources/s until the manifest"] = lines / (ready - start)
+
+
+def _once(server: Server, what: str, before: Usage, start: float, count: int) -> Figures:
+    wall_s = time.perf_counter() - start
+    outcome = Outcome(wall_s=wall_s, latencies=[wall_s])
+    return figures(what, 1, (count, "resources"), outcome, usage(server.pid) - before)
 
 
 def _manifest(server: Server) -> Any:
