@@ -171,3 +171,86 @@ def test_an_empty_transaction_is_fine(client: httpx.Client) -> None:
     bundle = {"resourceType": "Bundle", "type": "transaction"}
     answer = client.post("", json=bundle)
     assert answer.json() == {"resourceType": "Bundle", "type": "transaction-response"}
+
+
+@pytest.mark.parametrize("url", ["$export", "Patient/$export"])
+def test_an_operation_cannot_commit_half_a_transaction(client: httpx.Client, url: str) -> None:
+    answer = transaction(
+        client,
+        post(resident("001174000999")),
+        {"request": {"method": "GET", "url": url}},
+        {"request": {"method": "GET", "url": "Patient/nobody"}},
+        Prefer="respond-async",
+    )
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].request"]
+    assert client.get("/Patient?identifier=001174000999").json()["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "place"),
+    [
+        ({"method": "POST", "url": "Nonsense"}, 404, "Bundle.entry[1].request"),
+        ({"method": "PATCH", "url": "Patient/x"}, 405, "Bundle.entry[1].request"),
+        ({"method": "PUT", "url": "Patient?name=x"}, 405, "Bundle.entry[1].request"),
+        ({"method": "PUT", "url": "Patient/x", "ifMatch": "1"}, 400, "Bundle.entry[1].request"),
+        (
+            {"method": "POST", "url": "Patient", "ifNoneExist": "nonsense=1"},
+            400,
+            "Bundle.entry[1].resource",
+        ),
+    ],
+)
+def test_a_refusal_names_the_entry(
+    client: httpx.Client, request_: dict[str, str], status: int, place: str
+) -> None:
+    answer = transaction(
+        client, post(resident()), {"resource": resident(id="x"), "request": request_}
+    )
+    assert answer.status_code == status
+    assert answer.json()["issue"][0]["expression"] == [place]
+
+
+def test_what_the_transaction_deletes_cannot_be_referred_to(client: httpx.Client) -> None:
+    client.put("/Patient/t-leaving", json=resident(id="t-leaving"))
+    answer = transaction(
+        client,
+        {"request": {"method": "DELETE", "url": "Patient/t-leaving"}},
+        post(weight("Patient/t-leaving")),
+    )
+    assert answer.status_code == 422
+    assert client.get("/Patient/t-leaving").status_code == 200
+
+
+def test_the_same_criteria_in_other_words_create_no_two(client: httpx.Client) -> None:
+    twice = [
+        post(resident("001174000666"), ifNoneExist=criteria)
+        for criteria in ("identifier=001174000666", "?identifier=00117400066%36")
+    ]
+    assert transaction(client, *twice).status_code == 400
+
+
+def test_no_entries_at_all(client: httpx.Client) -> None:
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": None}
+    assert client.post("/", json=bundle).status_code == 400
+
+
+def test_the_entries_of_a_stored_bundle_refer_to_each_other(client: httpx.Client) -> None:
+    """bundle.html#references: a document is whole in itself, nothing of it need be here."""
+    page = {
+        "resourceType": "Composition",
+        "status": "final",
+        "type": {"text": "Kết luận khám"},
+        "subject": {"reference": "Patient/7"},
+        "author": [{"reference": "urn:uuid:11111111-1111-1111-1111-111111111111"}],
+        "date": "2026-10-05",
+        "title": "Kết luận",
+    }
+    document = {
+        "resourceType": "Bundle",
+        "type": "document",
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": URN},
+        "timestamp": "2026-10-05T08:30:00+07:00",
+        "entry": [{"fullUrl": "http://his.example.vn/fhir/Composition/1", "resource": page}],
+    }
+    assert transaction(client, post(document, URN)).status_code == 200

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from urllib.parse import parse_qsl, urlencode
 
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid, NotFound, PreconditionFailed
@@ -25,7 +26,9 @@ def well_formed(changes: Sequence[Change]) -> None:
         raise Invalid(issues=errors)
     ids = Counter(change.identity for change in changes if change.id is not None)
     criteria = Counter(
-        (change.type, change.if_none_exist) for change in changes if change.if_none_exist
+        (change.type, urlencode(sorted(parse_qsl(change.if_none_exist.removeprefix("?")))))
+        for change in changes
+        if change.if_none_exist
     )
     for (type_name, which), count in (ids + criteria).items():
         if count > 1:

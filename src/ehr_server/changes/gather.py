@@ -23,9 +23,11 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
     """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference."""
     targets = dict(_targets(means, changes)) if means.check_references else {}
     own = {change.identity for change in changes if change.deed != "delete"}
+    gone = {change.identity for change in changes if change.deed == "delete"}
     existing = [change for change in changes if change.deed != "create"]
     found = places(connection, {change.identity for change in existing} | (targets.keys() - own))
-    _refuse_dangling(targets, own, found)
+    live = {identity for identity, place in found.items() if place.live} - gone
+    _refuse_dangling(targets, own | live)
     by_type: dict[str, list[Place]] = defaultdict(list)
     for change in existing:
         change.place = found.get(change.identity)
@@ -50,9 +52,7 @@ def _targets(
 
 
 def _refuse_dangling(
-    targets: Mapping[Identity, tuple[Change, Mapping[str, Any]]],
-    own: set[Identity],
-    found: Mapping[Identity, Place],
+    targets: Mapping[Identity, tuple[Change, Mapping[str, Any]]], there: set[Identity]
 ) -> None:
     issues = [
         Issue(
@@ -65,8 +65,7 @@ def _refuse_dangling(
             "giao dịch.",
         )
         for (type_name, id_), where in targets.items()
-        if (type_name, id_) not in own
-        and ((type_name, id_) not in found or not found[type_name, id_].live)
+        if (type_name, id_) not in there
     ]
     if issues:
         raise Unprocessable(issues=issues)

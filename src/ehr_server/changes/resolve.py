@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/http.html#ccreate and #trules
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,10 +12,12 @@ from ehr_server.access.find import matches as find_matches
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import follow, place_of, scan
 from ehr_server.definitions import definitions
-from ehr_server.errors import PreconditionFailed, Unprocessable
+from ehr_server.errors import Invalid, PreconditionFailed, Unprocessable
+from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
 from ehr_server.search.parse import parse_criteria
+from ehr_server.search.query import Query
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import newest, places
 
@@ -44,7 +47,9 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
 def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
     """Look what conditional creates match: nothing, then create; one, then that; more, 412."""
     asked = [(change, change.if_none_exist) for change in changes if change.if_none_exist]
-    found = _find(means, connection, [(change.type, criteria) for change, criteria in asked])
+    found = _find(
+        means, connection, [((change.type, criteria), change) for change, criteria in asked]
+    )
     for change, criteria in asked:
         ids = found[change.type, criteria]
         if len(ids) > 1:
@@ -112,7 +117,7 @@ def _resolve(
                 vi=f"{type_name} không phải loại tài nguyên.",
                 expression=(place_of(change, reference),),
             )
-    found = _find(means, connection, [criteria for _, _, criteria in sought])
+    found = _find(means, connection, [(criteria, change) for change, _, criteria in sought])
     for change, reference, criteria in sought:
         ids = found[criteria]
         if len(ids) != 1:
@@ -126,15 +131,21 @@ def _resolve(
 
 
 def _find(
-    means: Means, connection: Connection, asked: Iterable[Criteria]
+    means: Means, connection: Connection, asked: Iterable[tuple[Criteria, Change]]
 ) -> dict[Criteria, list[str]]:
-    distinct = list(dict.fromkeys(asked))
-    queries = [
-        parse_criteria(type_name, criteria, means.zone, means.public_base)
-        for type_name, criteria in distinct
-    ]
+    distinct = dict(asked)
+    queries = [_query(means, criteria, change) for criteria, change in distinct.items()]
     found = find_matches(means.store, connection, queries, means.caller)
     return dict(zip(distinct, found, strict=True))
+
+
+def _query(means: Means, criteria: Criteria, change: Change) -> Query:
+    try:
+        return parse_criteria(*criteria, means.zone, means.public_base)
+    except Invalid as refusal:
+        here = (change.where,)
+        refusal.issues = tuple(replace(one, expression=here) for one in issues_of(refusal))
+        raise
 
 
 def _identifiers_sought(criteria: str) -> Iterator[str]:

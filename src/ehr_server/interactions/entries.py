@@ -49,7 +49,7 @@ def _issues(bundle: dict[str, Any], entries: Any) -> Iterable[Issue]:
         shell = [{n: v for n, v in entry.items() if n != "resource"} for entry in entries]
         bundle = {**bundle, "entry": shell} if entries else bundle
     yield from (issue for issue in check(bundle, "Bundle") if issue.severity == "error")
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
         if isinstance(entry, dict) and "request" not in entry:
             yield Issue(
                 "error",

@@ -1,5 +1,6 @@
 """transaction: all of a Bundle's entries, or none. https://hl7.org/fhir/R4/http.html#transaction"""
 
+from dataclasses import replace
 from typing import Any
 
 from ehr_server.call import Answer, Call, Request
@@ -20,19 +21,15 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     changes: dict[int, Change] = {}
     reads: dict[int, tuple[Call, Request]] = {}
     for index, request in enumerate(entries):
-        route, parts = call.routes.match(request)
-        inner = Call(
-            request, parts, call.caller, call.store, call.means, call.settings, call.routes
-        )
-        if route.change is not None:
-            changes[index] = route.change(inner)
-        elif request.method in ("GET", "HEAD"):
-            reads[index] = (inner, request)
+        try:
+            intended = _intended(call, request)
+        except Refusal as refusal:
+            refusal.expression = refusal.expression or (f"Bundle.entry[{index}].request",)
+            raise
+        if isinstance(intended, Change):
+            changes[index] = intended
         else:
-            raise Invalid(
-                f"{request.method} {'/'.join(request.path)} cannot stand in a transaction.",
-                expression=(f"Bundle.entry[{index}].request",),
-            )
+            reads[index] = (intended, request)
     answers: dict[int, dict[str, Any]] = {}
 
     def read() -> None:
@@ -45,6 +42,19 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
         answers[index] = written_entry(call, one, with_resource=with_resource)
     answered = [answers[index] for index in range(len(entries))]
     return Answer(200, json.write(_response("transaction-response", answered)))
+
+
+def _intended(call: Call, request: Request) -> Change | Call:
+    """The write that an entry asks for, or the call of a read. Operations are neither: $export
+    has a transaction of its own, whose commit would be that of all entries before it.
+    """
+    route, parts = call.routes.match(request)
+    inner = replace(call, request=request, parts=parts)
+    if route.change is not None:
+        return route.change(inner)
+    if request.method not in ("GET", "HEAD") or "$" in route.pattern:
+        raise Invalid(f"{request.method} {'/'.join(request.path)} cannot stand in a transaction.")
+    return inner
 
 
 def _read(call: Call, request: Request, index: int) -> Answer:
