@@ -118,3 +118,31 @@ def _put(id_: str, **more: Any) -> dict[str, Any]:
 
 def _bundle(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
+
+
+def test_what_moves_to_another_patient_is_always_there(
+    server: Server, client: httpx.Client
+) -> None:
+    """Its rows lie with its patient: a reader between directory and record must not miss it."""
+    for id_ in ("owner-a", "owner-b"):
+        client.put(f"/Patient/{id_}", json=resident(id=id_))
+
+    async def deed(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        if number % 5 == 0:
+            owner = "owner-a" if number % 2 else "owner-b"
+            return await http.put("/Observation/moves", json=_weight(owner))
+        return await http.get(f"/Observation/moves{('', '/_history/1', '/_history')[number % 3]}")
+
+    client.put("/Observation/moves", json=_weight("owner-a"))
+    for _ in range(6):
+        answers = together(server, deed)
+        assert {answer.status_code for answer in answers} == {200}
+        histories = [a.json() for a in answers if '"history"' in a.text]
+        assert all(history["entry"] for history in histories)
+
+
+def _weight(owner: str) -> dict[str, Any]:
+    code = {"text": "weight"}
+    subject = {"reference": f"Patient/{owner}"}
+    head = {"resourceType": "Observation", "id": "moves", "status": "final"}
+    return {**head, "code": code, "subject": subject}

@@ -71,3 +71,10 @@ def test_only_json_is_acceptable(client: httpx.Client) -> None:
     assert client.get("/Patient/x", headers=wants_xml).status_code == 406
     wants_any = {"Accept": "application/fhir+xml, */*;q=0.1"}
     assert client.get("/Patient/x", headers=wants_any).status_code == 404
+
+
+@pytest.mark.parametrize("tag", ["*", '"1"', 'W/"9", W/"1"'])
+def test_if_none_match_compares_weakly(client: httpx.Client, tag: str) -> None:
+    """RFC 9110 13.1.2."""
+    id_ = client.post("/Patient", json=resident()).json()["id"]
+    assert client.get(f"/Patient/{id_}", headers={"If-None-Match": tag}).status_code == 304

@@ -8,10 +8,12 @@ from ehr_server.call import Answer, Call
 from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle
 from ehr_server.fhir.dates import span
-from ehr_server.interactions.read import known
+from ehr_server.interactions.read import where_it_lies
 from ehr_server.store import history
 from ehr_server.store.history import Span
-from ehr_server.store.read import CREATE, DELETE, Version, place
+from ehr_server.store.read import CREATE, DELETE, Place, Version
+
+Page = tuple[list[Version], tuple[int, int] | None]
 
 _ELSEWHERE = {"_format", "_pretty"}  # decided by the web
 _METHOD = {CREATE: "POST", DELETE: "DELETE"}
@@ -20,12 +22,16 @@ _NAMES = {"_since", "_count", "_page", *_ELSEWHERE}
 
 def history_instance(call: Call) -> Answer:
     """All versions of one resource, newest first; its deletions too."""
-    span = _span(call)
+    span, type_name = _span(call), call.parts["type"]
     with call.store.connection() as connection:
-        at = known(call, place(connection, call.parts["type"], call.parts["id"]))
-        versions, after = history.of_instance(call.store, connection, call.parts["type"], at, span)
-        total = history.count_of_instance(connection, call.parts["type"], at)
-    return _answer(call, versions, after, None if span.since else total)
+
+        def look(at: Place) -> tuple[Page, int] | None:
+            page = history.of_instance(call.store, connection, type_name, at, span)
+            total = history.count_of_instance(connection, type_name, at)
+            return (page, total) if total else None
+
+        page, total = where_it_lies(call, connection, look) or (([], None), 0)
+    return _answer(call, *page, None if span.since else total)
 
 
 def history_type(call: Call) -> Answer:

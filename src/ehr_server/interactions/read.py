@@ -1,16 +1,25 @@
 """read: the current version of one resource. https://hl7.org/fhir/R4/http.html#read"""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from ehr_server.call import FHIR_JSON, Answer, Call, etag, version_headers
 from ehr_server.errors import Gone, NotFound
+from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place, Version, current, place
+
+Seen = TypeVar("Seen")
 
 
 def read(call: Call) -> Answer:
     """200 with the resource, 304 when the sender has it already, 404, or 410 once deleted."""
     type_name, id_ = call.parts["type"], call.parts["id"]
     with call.store.connection() as connection:
-        at = known(call, place(connection, type_name, id_))
-        version = current(call.store, connection, type_name, at) if at.live else None
+        version = where_it_lies(
+            call,
+            connection,
+            lambda at: current(call.store, connection, type_name, at) if at.live else None,
+        )
     if version is None:
         raise Gone(
             f"{type_name}/{id_} was deleted; its history is kept at {type_name}/{id_}/_history.",
@@ -19,17 +28,35 @@ def read(call: Call) -> Answer:
     return found(call, version)
 
 
-def known(call: Call, at: Place | None) -> Place:
-    """The place, if there is one. Raises `NotFound`."""
-    if at is None:
-        name = f"{call.parts['type']}/{call.parts['id']}"
-        raise NotFound(f"There is no {name}.", vi=f"Không có {name}.")
-    return at
+def where_it_lies(
+    call: Call, connection: Connection, look: Callable[[Place], Seen | None]
+) -> Seen | None:
+    """What `look` sees at the place of the resource that the address names. Raises `NotFound`.
+
+    Between the directory and the look a resource may move to another patient's compartment: so
+    where nothing is seen the directory is asked again.
+    """
+    at = _known(call, connection)
+    while (seen := look(at)) is None:
+        now = _known(call, connection)
+        if now == at:
+            break
+        at = now
+    return seen
 
 
 def found(call: Call, version: Version) -> Answer:
     """The version as it is, or 304: https://hl7.org/fhir/R4/http.html#cread."""
     headers = version_headers(version.ver, version.at)
-    if etag(version.ver) in call.request.headers.get("if-none-match", ""):
+    tags = {tag.strip() for tag in call.request.headers.get("if-none-match", "").split(",")}
+    if tags & {"*", etag(version.ver), etag(version.ver).removeprefix("W/")}:  # weak comparison
         return Answer(304, None, headers)
     return Answer(200, version.content, headers, FHIR_JSON)
+
+
+def _known(call: Call, connection: Connection) -> Place:
+    type_name, id_ = call.parts["type"], call.parts["id"]
+    at = place(connection, type_name, id_)
+    if at is None:
+        raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+    return at

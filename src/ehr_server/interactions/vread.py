@@ -2,7 +2,7 @@
 
 from ehr_server.call import Answer, Call
 from ehr_server.errors import Gone, NotFound
-from ehr_server.interactions.read import found, known
+from ehr_server.interactions.read import found, where_it_lies
 from ehr_server.store import read as store_read
 
 
@@ -11,8 +11,11 @@ def vread(call: Call) -> Answer:
     type_name, id_, vid = (call.parts[name] for name in ("type", "id", "vid"))
     ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
     with call.store.connection() as connection:
-        at = known(call, store_read.place(connection, type_name, id_))
-        version = store_read.vread(call.store, connection, type_name, at, ver)
+        version = where_it_lies(
+            call,
+            connection,
+            lambda at: store_read.vread(call.store, connection, type_name, at, ver),
+        )
     if version is None:
         raise NotFound(
             f"{type_name}/{id_} has no version {vid}.",

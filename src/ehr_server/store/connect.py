@@ -100,11 +100,15 @@ class Store:
         advisory `locks` are taken first, so whatever is read afterwards is seen as those left it
         who held them before. What this thread reads meanwhile is read in the transaction.
         """
+        if getattr(self._pinned, "connection", None) is not None:
+            raise RuntimeError("a transaction inside another would commit the outer one")
         with self.connection() as connection:
             with connection.pipeline():  # one round trip for the three
                 connection.execute("begin")
-                number = connection.execute("select pg_current_xact_id()::text::bigint")
+                # Before the number is drawn, so that who waits for a lock has the later one, and
+                # the versions of a resource have theirs in order.
                 _lock(connection, sorted(set(locks)))
+                number = connection.execute("select pg_current_xact_id()::text::bigint")
             tx = int(_one(number)[0]) + self._tx_offset
             self._pinned.connection = connection
             try:
