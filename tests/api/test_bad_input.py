@@ -78,6 +78,10 @@ def test_a_decimal_of_400_digits_is_refused_with_its_place(client: httpx.Client)
         ("PUT", "/Patient", 405),
         ("POST", "/Nonsense", 404),
         ("GET", "/Patient/%2e%2e%2fx/y", 404),
+        ("GET", "/Patient/a%00", 404),
+        ("DELETE", "/Patient/a%00", 404),
+        ("GET", "/Patient/a%00/_history", 404),
+        ("GET", "/$export-status/a%00", 404),
         ("PUT", "/Patient/a%20b", 400),
         ("GET", "/_nonsense", 404),
         ("GET", "/$nonsense", 404),
@@ -106,3 +110,23 @@ def test_vietnamese_on_request(client: httpx.Client) -> None:
     assert answer.json()["issue"][0]["details"]["text"] == "Không có Patient/nobody."
     answer = client.get("/Patient/nobody", headers={"Accept-Language": "en"})
     assert answer.json()["issue"][0]["details"]["text"] == "There is no Patient/nobody."
+
+
+def test_a_host_that_would_break_the_answer_is_400(client: httpx.Client) -> None:
+    """Host becomes part of every fullUrl; RFC 9112 3.2 asks for 400."""
+    answer = client.get("/Patient", headers={"Host": 'here","x":"'})
+    assert answer.status_code == 400
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_a_search_that_is_no_form_does_not_find_everyone(client: httpx.Client) -> None:
+    answer = client.post("/Patient/_search", json={"identifier": "1"})
+    assert answer.status_code == 415
+
+
+def test_a_long_source_is_stored_as_sent(client: httpx.Client) -> None:
+    """meta.source names the sender, and an index row must not limit it."""
+    source = "http://his.example.vn/" + "".join(f"{number:05}" for number in range(2000))
+    answer = client.post("/Patient", json=resident(meta={"source": f"{source}#1"}))
+    assert answer.status_code == 201
+    assert answer.json()["meta"]["source"] == f"{source}#1"

@@ -222,3 +222,9 @@ def _lines(client: httpx.Client, manifest: dict[str, Any]) -> dict[str, list[byt
 def _plain(resource: dict[str, Any]) -> dict[str, Any]:
     quantity = resource["valueQuantity"]
     return {**resource, "valueQuantity": {**quantity, "value": float(quantity["value"])}}
+
+
+def test_head_starts_nothing(client: httpx.Client) -> None:
+    """RFC 9110 9.2.1: HEAD is safe."""
+    answer = client.head("/$export", headers={"Prefer": "respond-async"})
+    assert answer.status_code == 405

@@ -15,6 +15,8 @@ from ehr_server.errors import Conflict
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
 
+_SENDER_MAX = 400  # characters: an index takes no more than 2,704 bytes
+
 
 def apply(
     means: Means, changes: Sequence[Change], then: Callable[[], None] | None = None
@@ -56,5 +58,6 @@ def _sender(means: Means, changes: Sequence[Change]) -> str:
     for change in changes:
         meta = (change.resource or {}).get("meta")
         if isinstance(meta, dict) and isinstance(meta.get("source"), str):
-            return str(meta["source"])
+            # What follows the # is the request there, not the sender.
+            return str(meta["source"]).partition("#")[0][:_SENDER_MAX]
     return ""

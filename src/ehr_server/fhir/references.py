@@ -37,12 +37,15 @@ class Reference:
     query: str | None = None
 
 
-@lru_cache(maxsize=8192)
 def parse(text: str, base: str = "") -> Reference:
     """Take a reference apart. `base` is this server's own, such as `http://here/fhir`.
 
     What fits no form is of kind `other`; nothing is raised.
     """
+    return _cached(text, base) if len(text) < _CACHED_MAX else _parse(text, base)
+
+
+def _parse(text: str, base: str) -> Reference:
     relative = text
     if base and text.startswith(base) and text[len(base) :].startswith("/"):
         relative = text[len(base) + 1 :]
@@ -56,6 +59,10 @@ def parse(text: str, base: str = "") -> Reference:
     if match := _CONDITIONAL.fullmatch(relative):
         return Reference("conditional", relative, match["type"], query=match["query"])
     return _absolute(text)
+
+
+_CACHED_MAX = 300  # characters; a text of a megabyte must not stay
+_cached = lru_cache(maxsize=8192)(_parse)
 
 
 def _absolute(text: str) -> Reference:

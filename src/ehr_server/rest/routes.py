@@ -96,7 +96,7 @@ class _Node:
         for name, node in self.named.items():
             if name == "type" and segment not in definitions().type_number:
                 continue
-            if segment.startswith(("_", "$")):
+            if segment.startswith(("_", "$")) or "\0" in segment:  # PostgreSQL takes no NUL
                 continue
             parts[name] = segment
             return node

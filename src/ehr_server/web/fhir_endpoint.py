@@ -5,6 +5,7 @@ deeds run in threads with plain psycopg, which costs less than its async form.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request
-from ehr_server.errors import Refusal, TooLarge
+from ehr_server.errors import Invalid, Refusal, TooLarge
 from ehr_server.rest.dispatch import Dispatch, language, refused
 from ehr_server.web.negotiate import acceptable, form, styled
 
@@ -22,6 +23,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CHUNK_BYTES = 1 << 20
+_HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 
 class FhirEndpoint:
@@ -50,9 +52,9 @@ class FhirEndpoint:
         try:
             acceptable(request)
             request = form(request)
+            base_url = settings.base_url or _base_url(scope, request)
         except Refusal as refusal:
             return refused(refusal, language(request, settings))
-        base_url = settings.base_url or _base_url(scope, request)
         return styled(request, self._dispatch.answer(request, LOOPBACK, base_url.rstrip("/")))
 
 
@@ -107,6 +109,8 @@ def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
 
 def _base_url(scope: Scope, request: Request) -> str:
     host = request.headers.get("host", "localhost")
+    if not _HOST.fullmatch(host):  # it becomes part of every fullUrl
+        raise Invalid("The header Host is not a host name with or without a port.")
     return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
 
 

@@ -43,10 +43,11 @@ def form(request: Request) -> Request:
         except UnicodeDecodeError:
             raise Invalid("The form is not UTF-8.", vi="Biểu mẫu không phải UTF-8.") from None
         return replace(request, query=(*request.query, *fields), body=b"")
-    if kind and kind not in _JSON:
+    wanted = _FORM if request.path[-1:] == ("_search",) else "application/fhir+json"
+    if (kind and kind not in _JSON) or wanted == _FORM:  # criteria left out would find everyone
         raise UnsupportedMediaType(
-            f"A body in {kind} is not understood; send application/fhir+json.",
-            vi=f"Không hiểu nội dung dạng {kind}; xin gửi application/fhir+json.",
+            f"A body in {kind} is not understood here; send {wanted}.",
+            vi=f"Không hiểu nội dung dạng {kind} ở đây; xin gửi {wanted}.",
         )
     return request
 

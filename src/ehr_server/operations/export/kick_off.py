@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from ehr_server import clock
 from ehr_server.call import Answer
-from ehr_server.errors import Invalid
+from ehr_server.errors import Invalid, NotAllowed
 from ehr_server.operations.export.parameters import wish_of
 from ehr_server.store import export, queue
 
@@ -28,6 +28,8 @@ def export_patients(call: Call) -> Answer:
 
 
 def _kick_off(call: Call, *, of_patients: bool) -> Answer:
+    if call.request.method == "HEAD":
+        raise NotAllowed("HEAD must not start an export; GET does.", headers={"Allow": "GET, POST"})
     preferences = call.request.headers.get("prefer", "").replace(";", ",").split(",")
     if "respond-async" not in (one.strip().lower() for one in preferences):
         raise Invalid(
