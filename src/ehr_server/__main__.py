@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = options.command(settings, options)
     except (SettingError, EmbeddedError, Refusal, commands.CommandError) as error:
         sys.exit(f"ehr-server: {error}")
+    except OSError as error:  # a port in use, a file that cannot be read, a full disk
+        sys.exit(f"ehr-server: {error}")
     sys.exit(status)
 
 

@@ -1,9 +1,11 @@
 """The command line, as a user types it: import, export, validate, reindex."""
 
 import gzip
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -103,10 +105,60 @@ def test_reindex_builds_the_same_index_anew(database: str, files: Path) -> None:
         ("export", "--out", "out", "--since", "yesterday"),
         ("serve", "--port", "many"),
         ("serve", "--time-zone", "Mars/Base"),
+        ("export", "--out", __file__),
+        ("migrate", "--database-url", "postgresql://user:geheim@127.0.0.1:1/nothing"),
+        ("migrate", "--database-url", "user:geheim"),
     ],
 )
 def test_mistakes_are_told_in_one_line(database: str, arguments: tuple[str, ...]) -> None:
-    done = run(*arguments, "--database-url", database)
+    done = run(arguments[0], "--database-url", database, *arguments[1:])
+    _assert_one_line(done)
+
+
+def test_a_port_in_use_is_told_in_one_line(database: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        _assert_one_line(run("serve", "--database-url", database, "--port", str(port)))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.ndjson.gz", b"no gzip", "is broken"),
+        ("a.ndjson.gz", gzip.compress(b'{"resourceType":"Patient","id":"one"}')[:-9], "is broken"),
+    ],
+)
+def test_files_that_cannot_be_read(
+    database: str, tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    for command in (("import", "--database-url", database), ("validate",)):
+        done = run(*command, tmp_path)
+        _assert_one_line(done)
+        assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    "bundle",
+    [
+        {"entry": None},
+        {"entry": [{"resource": resident(id="one"), "fullUrl": 5}]},
+        {"entry": [{"resource": resident(id="one"), "request": "POST"}]},
+        {"entry": [{"resource": resident(id="one"), "request": {"ifNoneExist": 5}}]},
+        {"entry": [{"resource": resident(), "request": {"ifNoneExist": "nonsense=1"}}]},
+    ],
+)
+def test_bundles_that_cannot_be_imported(
+    database: str, tmp_path: Path, bundle: dict[str, Any]
+) -> None:
+    whole = {"resourceType": "Bundle", "type": "transaction", **bundle}
+    (tmp_path / "a.json").write_bytes(json.write(whole))
+    done = run("import", tmp_path, "--database-url", database)
+    assert "0 resources stored, 1 findings" in done.stdout, done.stderr
+
+
+def _assert_one_line(done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
     assert done.stderr.strip().count("\n") <= 1

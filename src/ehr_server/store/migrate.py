@@ -1,6 +1,7 @@
 """The schema, brought up to date by Alembic from the migrations that travel with the package."""
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command
@@ -8,6 +9,7 @@ from alembic.config import Config
 from sqlalchemy import NullPool, create_engine, text
 
 import ehr_server
+from ehr_server.errors import Unavailable
 from ehr_server.store.contents import starter_dictionary
 
 _ALONE = 7_304_411  # any number: servers that start together migrate one after another
@@ -16,11 +18,11 @@ _ALONE = 7_304_411  # any number: servers that start together migrate one after 
 def migrate(url: str) -> None:
     """Bring the database at `url` (a libpq URL or conninfo) to the newest schema.
 
-    Safe to run at any time and from several processes at once.
+    Safe to run at any time and from several processes at once. Raises `Unavailable` when there is
+    no connection to be had.
     """
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
-    )
+    first = _connected(url)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: first, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:alone)"), {"alone": _ALONE})
         connection.commit()
@@ -33,6 +35,18 @@ def migrate(url: str) -> None:
             {"dict": starter_dictionary()},
         )
         connection.commit()
+
+
+def _connected(url: str) -> psycopg.Connection[Any]:
+    try:
+        return psycopg.connect(url)
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise Unavailable(f"The database cannot be reached: {reason}") from error
+    except psycopg.Error:  # its text may quote the URL, and so the password
+        raise Unavailable(
+            "--database-url is not of the form postgresql://user:password@host/database."
+        ) from None
 
 
 def _folder() -> Path:

@@ -47,7 +47,7 @@ def load(means: Means, items: Iterable[Item], told: Told) -> Report:
         if is_bundle:
             _apply(means, group, report)
         elif not _apply(free, group, report, is_last=len(group) == 1):
-            for one in group:
+            for one in group if len(group) > 1 else ():
                 _apply(free, [one], report)
         told(report.stored - before)
     return report
@@ -76,7 +76,7 @@ def _groups(items: Iterable[Item], report: Report) -> Iterator[Group]:
         except Refusal as refusal:
             _refuse(report, item, refusal)
             continue
-        if len(changes) != 1:
+        if len(changes) != 1 or changes[0].id is None:
             if changes:
                 yield [(item, changes)]
             continue
@@ -93,7 +93,10 @@ def _changes(value: Any) -> Iterator[Change]:
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
         raise Invalid("Not a FHIR resource: an object with resourceType is expected.")
     if value["resourceType"] == "Bundle" and value.get("type") in _OPENED:
-        for index, entry in enumerate(value.get("entry", [])):
+        entries = value.get("entry", [])
+        if not isinstance(entries, list):
+            raise Invalid("The entries of a Bundle are a JSON array.", expression=("Bundle.entry",))
+        for index, entry in enumerate(entries):
             yield _entry(index, entry)
     else:
         yield _kept(value, value["resourceType"])
@@ -106,13 +109,18 @@ def _entry(index: int, entry: dict[str, Any]) -> Change:
     resource = entry.get("resource") if isinstance(entry, dict) else None
     if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
         raise Invalid("An entry without a resource.", expression=(f"Bundle.entry[{index}]",))
-    full_url = entry.get("fullUrl", "")
+    full_url, request = entry.get("fullUrl", ""), entry.get("request", {})
+    criteria = request.get("ifNoneExist") if isinstance(request, dict) else 0
+    if not isinstance(full_url, str) or not isinstance(criteria, str | None):
+        raise Invalid(
+            "fullUrl and request.ifNoneExist are texts.", expression=(f"Bundle.entry[{index}]",)
+        )
     if "id" not in resource and full_url.startswith("urn:uuid:"):
         resource = {**resource, "id": full_url.removeprefix("urn:uuid:")}
     change = _kept(resource, f"Bundle.entry[{index}].resource")
     change.full_url = full_url
-    change.if_none_exist = entry.get("request", {}).get("ifNoneExist")
-    if change.if_none_exist is not None:
+    change.if_none_exist = criteria
+    if criteria is not None:
         change.deed = "create"
         change.id = None
     return change

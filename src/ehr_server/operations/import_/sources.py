@@ -1,6 +1,7 @@
 """Where resources to import come from: files and folders, line by line."""
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,17 @@ def files(paths: Iterable[Path]) -> list[Path]:
 
 
 def items(path: Path) -> Iterator[Item]:
-    """The JSON texts of one file; blank lines and a byte order mark are passed over."""
+    """The JSON texts of one file; blank lines and a byte order mark are passed over.
+
+    Raises OSError for a file that cannot be read, or ends before its gzip does.
+    """
+    try:
+        yield from _items(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OSError(f"{path} is broken: {error}") from error
+
+
+def _items(path: Path) -> Iterator[Item]:
     with _open(path) as file:
         if ".json" in path.suffixes:
             yield Item(path, 1, file.read().removeprefix(b"\xef\xbb\xbf"))
