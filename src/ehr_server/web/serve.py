@@ -45,6 +45,7 @@ def serve(host: str, port: int, processes: int, opener: Opener) -> None:
 
     running = [start(number) for number in range(processes)]
     _tend(running, start, events, stop, shown)
+    listening.close()  # or who connects now waits for nobody until the last process has drained
     for process in running:
         process.terminate()
     for process in running:
