@@ -34,12 +34,16 @@ def apply(
             change.id = clock.new_id()
     sender = means.store.sender_number(_sender(means, changes))
     try:
-        with means.store.transaction(list(resolve.locks(changes))) as (connection, tx):
+        locks = list(resolve.locks(changes))
+        is_small = len(changes) == 1 and then is None
+        with means.store.transaction(locks, is_small=is_small) as opened:
+            connection = opened.connection
             resolve.matches(means, connection, changes)
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
-            batch, done = rows.rows(means, changes, rows.Stamp(tx, clock.now(), sender))
+            stamp = rows.Stamp(opened.tx, clock.now(), sender)
+            batch, done = rows.rows(means, changes, stamp)
             write(connection, batch)
             if then is not None:
                 then()

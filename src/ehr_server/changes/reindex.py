@@ -33,10 +33,10 @@ def reindex(means: Means, type_name: str, told: Callable[[int], None]) -> int:
         unpack = means.store.contents.unpack
         names = [identity(unpack(enc, stored)) for *_, enc, stored in rows]
         locks = [hash64("id", *name) for name in names]
-        with means.store.transaction(locks) as (connection, _):
+        with means.store.transaction(locks) as opened:
             keys = [row[1] for row in rows]
-            again = _these(connection, type_name, [row[0] for row in rows], keys)
-            write(connection, _batch(means, type_name, again))
+            again = _these(opened.connection, type_name, [row[0] for row in rows], keys)
+            write(opened.connection, _batch(means, type_name, again))
         count += len(rows)
         told(len(rows))
         after = rows[-1][:2]

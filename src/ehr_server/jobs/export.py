@@ -86,8 +86,8 @@ def export_to(
     """
     at = clock.now()
     wanted = tuple(sorted(set(types))) or definitions().resource_types
-    with store.transaction() as (connection, tx):
-        ask = export.begin(store, connection, Ask(tx, wanted), at, since)
+    with store.transaction() as opened:
+        ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, since)
     files.make_folder(folder)
     while not _is_complete(store, ask):
         time.sleep(_WAIT_S)

@@ -1,7 +1,8 @@
 """The door to the database: a pool of connections, and what every process keeps of it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from threading import Lock, local
 from typing import Any
 
@@ -93,32 +94,39 @@ class Store:
             ) from error
 
     @contextmanager
-    def transaction(self, locks: Sequence[int] = ()) -> Iterator[tuple[Connection, int]]:
-        """A transaction that commits at the end: `(connection, tx)`.
+    def transaction(
+        self, locks: Sequence[int] = (), *, is_small: bool = False
+    ) -> Iterator["Transaction"]:
+        """A transaction that commits at the end.
 
-        `tx`, the number that its rows carry, grows with time and survives dump and restore. The
-        advisory `locks` are taken first, so whatever is read afterwards is seen as those left it
-        who held them before. What this thread reads meanwhile is read in the transaction.
+        The advisory `locks` are taken first, so whatever is read afterwards is seen as those left
+        it who held them before. What this thread reads meanwhile is read in the transaction. A
+        small one stays in pipeline mode, where COPY is not possible: two round trips in place of
+        five, which halves what a single create costs.
         """
         if getattr(self._pinned, "connection", None) is not None:
             raise RuntimeError("a transaction inside another would commit the outer one")
         with self.connection() as connection:
-            with connection.pipeline():  # one round trip for the three
-                connection.execute("begin")
-                # Before the number is drawn, so that who waits for a lock has the later one, and
-                # the versions of a resource have theirs in order.
-                _lock(connection, sorted(set(locks)))
-                number = connection.execute("select pg_current_xact_id()::text::bigint")
-            tx = int(_one(number)[0]) + self._tx_offset
-            self._pinned.connection = connection
             try:
-                yield connection, tx
+                with piped(connection) if is_small else nullcontext():
+                    opened = self._begin(connection, locks)
+                    self._pinned.connection = connection
+                    yield opened
+                    connection.execute("commit")
             except BaseException:
                 connection.rollback()
                 raise
             finally:
                 self._pinned.connection = None
-            connection.commit()
+
+    def _begin(self, connection: Connection, locks: Sequence[int]) -> "Transaction":
+        with piped(connection):
+            connection.execute("begin")
+            # Before the number is drawn, so that who waits for a lock has the later one, and the
+            # versions of a resource have theirs in order.
+            _lock(connection, sorted(set(locks)))
+            number = connection.execute("select pg_current_xact_id()::text::bigint")
+        return Transaction(connection, number, self._tx_offset)
 
     def horizon(self, connection: Connection) -> int:
         """Rows with `tx` below this number are complete: no transaction in flight adds another.
@@ -163,6 +171,28 @@ class Store:
                 found = connection.execute("select id from sender where name = %s", (name,))
                 number = self._senders[name] = int(_one(found)[0])
         return number
+
+
+class Transaction:
+    """An open transaction."""
+
+    def __init__(
+        self, connection: Connection, number: psycopg.Cursor[tuple[Any, ...]], offset: int
+    ) -> None:
+        self.connection = connection
+        self._number = number
+        self._offset = offset
+
+    @cached_property
+    def tx(self) -> int:
+        """The number its rows carry: grows with time, survives dump and restore."""
+        return int(_one(self._number)[0]) + self._offset
+
+
+def piped(connection: Connection) -> AbstractContextManager[object]:
+    """Pipeline mode for the block; a block inside another is part of it, without a round trip."""
+    is_piped = connection.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF
+    return nullcontext() if is_piped else connection.pipeline()
 
 
 def _lock(connection: Connection, locks: Sequence[int]) -> None:

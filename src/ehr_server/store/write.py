@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from psycopg.pq import PipelineStatus
+
 from ehr_server.layout import leaf
-from ehr_server.store.connect import Connection
+from ehr_server.store.connect import Connection, piped
 
 Row = tuple[Any, ...]
 
@@ -57,15 +59,16 @@ class Batch:
 
 def write(connection: Connection, batch: Batch) -> None:
     """Write the batch; part of the transaction that is open on the connection."""
-    _remove(connection, batch.replaced)
-    _move(connection, batch)
-    with connection.pipeline(), connection.cursor() as cursor:
+    is_small = connection.pgconn.pipeline_status != PipelineStatus.OFF
+    copied = set() if is_small else {t for t, rows in batch.rows.items() if len(rows) >= _COPY_FROM}
+    with piped(connection), connection.cursor() as cursor:
+        _remove(connection, batch.replaced)
+        _move(connection, batch)
         for table, rows in batch.rows.items():
-            for row in rows if len(rows) < _COPY_FROM else ():
+            for row in rows if table not in copied else ():
                 cursor.execute(_INSERT[table], row)
-    for table, rows in batch.rows.items():
-        if len(rows) >= _COPY_FROM:
-            _copy(connection, table, rows)
+    for table in copied:
+        _copy(connection, table, batch.rows[table])
 
 
 def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
@@ -84,16 +87,15 @@ def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) ->
     if not by_leaf:
         return
     everything = [pair for pairs in by_leaf.values() for pair in pairs]
-    with connection.pipeline():
-        for table in ("string", "date", "quantity", "ident"):
-            by_leaf[table] = everything
-        for table, pairs in by_leaf.items():
-            connection.execute(
-                f"delete from {table} where comp = any(%s) and key = any(%s)",
-                ([comp for comp, _ in pairs], [key for _, key in pairs]),
-            )
-        keys = [key for _, key in everything]
-        connection.execute("delete from member where key = any(%s)", (keys,))
+    for table in ("string", "date", "quantity", "ident"):
+        by_leaf[table] = everything
+    for table, pairs in by_leaf.items():
+        connection.execute(
+            f"delete from {table} where comp = any(%s) and key = any(%s)",
+            ([comp for comp, _ in pairs], [key for _, key in pairs]),
+        )
+    keys = [key for _, key in everything]
+    connection.execute("delete from member where key = any(%s)", (keys,))
 
 
 def _move(connection: Connection, batch: Batch) -> None:

@@ -46,10 +46,10 @@ def in_flight(store: Store, versions: Iterable[Written]) -> Iterator[None]:
     is_written, may_commit = threading.Event(), threading.Event()
 
     def write_and_wait() -> None:
-        with store.transaction() as (connection, tx):
+        with store.transaction() as opened:
             batch = Batch()
-            batch.rows["version"] += [_row(store, tx, version) for version in versions]
-            write(connection, batch)
+            batch.rows["version"] += [_row(store, opened.tx, version) for version in versions]
+            write(opened.connection, batch)
             is_written.set()
             may_commit.wait()
 
@@ -70,11 +70,11 @@ def content(type_name: str, id_: str, ver: int) -> bytes:
 def export_job(store: Store, since: Any = None, *, of_patients: bool = False) -> Job:
     """An export of everything, queued."""
     at, id_ = clock.now(), clock.new_id()
-    with store.transaction() as (connection, tx):
-        ask = Ask(tx, definitions().resource_types, of_patients=of_patients)
-        ask = export.begin(store, connection, ask, at, since)
+    with store.transaction() as opened:
+        ask = Ask(opened.tx, definitions().resource_types, of_patients=of_patients)
+        ask = export.begin(store, opened.connection, ask, at, since)
         job = Job(id_, "export", queue.QUEUED, {"ask": ask.as_json()}, {}, 0, at)
-        queue.put(connection, job)
+        queue.put(opened.connection, job)
     return job
 
 

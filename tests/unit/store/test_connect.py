@@ -20,8 +20,8 @@ def test_who_waits_for_a_lock_has_the_later_number(store: Store) -> None:
     numbers: list[int] = []
 
     def wait_for_both() -> None:
-        with store.transaction([1, 2]) as (_, tx):
-            numbers.append(tx)
+        with store.transaction([1, 2]) as opened:
+            numbers.append(opened.tx)
 
     waiting = threading.Thread(target=wait_for_both)
     with store.transaction([1]):
@@ -41,8 +41,8 @@ def test_a_transaction_inside_another_is_refused(store: Store) -> None:
 
 
 def _number(store: Store, locks: list[int]) -> int:
-    with store.transaction(locks) as (_, tx):
-        return tx
+    with store.transaction(locks) as opened:
+        return opened.tx
 
 
 def _until_somebody_waits(store: Store) -> None:

@@ -38,15 +38,15 @@ def _kick_off(call: Call, *, of_patients: bool) -> Answer:
         )
     wish = wish_of(call, of_patients=of_patients)
     at, id_ = clock.now(), clock.new_id()
-    with call.store.transaction() as (connection, tx):
-        ask = export.Ask(tx, wish.types, of_patients=of_patients)
+    with call.store.transaction() as opened:
+        ask = export.Ask(opened.tx, wish.types, of_patients=of_patients)
         request = {
-            "ask": export.begin(call.store, connection, ask, at, wish.since).as_json(),
+            "ask": export.begin(call.store, opened.connection, ask, at, wish.since).as_json(),
             "at": clock.instant(at),
             "url": _url(call),
             "caller": call.caller.name,
         }
-        queue.put(connection, queue.Job(id_, KIND, queue.QUEUED, request, {}, 0, at))
+        queue.put(opened.connection, queue.Job(id_, KIND, queue.QUEUED, request, {}, 0, at))
     return Answer(202, headers={"Content-Location": f"{call.base_url}/$export-status/{id_}"})
 
 
