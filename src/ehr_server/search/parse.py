@@ -5,6 +5,7 @@ that is left out silently returns the records of everyone. A client that prefers
 is told what was left out; a malformed value is refused all the same.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from urllib.parse import parse_qsl
@@ -40,6 +41,7 @@ _LATER = frozenset(
         "_type",
     )
 )
+_UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
 _ELSEWHERE = frozenset(("_format", "_pretty"))  # decided by the web
 
 
@@ -103,7 +105,7 @@ def _condition(type_name: str, name: str, value: str, rules: Rules) -> Condition
         raise unsupported(
             f"is of the type {here[code].type}" if here[code].expression else "is one"
         )
-    if any(ord(character) < 32 or "\ud800" <= character <= "\udfff" for character in value):
+    if _UNWRITABLE.search(value):
         raise Malformed("holds a control character", "chứa ký tự điều khiển")
     return Condition(name, value, _alternatives(type_name, code, split(value, ","), rules))
 
