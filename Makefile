@@ -42,7 +42,7 @@ bench: $(VENV)/.test ## measure, print the table, save it under bench/results
 # The locks hold every version and its hashes, for all platforms; `make lock` writes them anew.
 COMPILE = $(VENV)/lock/bin/uv pip compile pyproject.toml --quiet --upgrade --universal \
   --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
-  --no-emit-find-links --extra build
+  --no-emit-find-links --extra build --extra examples
 lock: $(VENV)/.run ## choose the newest versions that pyproject.toml allows
 	$(BIN)/python -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --quiet install uv
