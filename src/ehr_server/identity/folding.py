@@ -16,11 +16,20 @@ _LIKE = str.maketrans(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=8192)
+_CACHED_MAX = 200  # characters: names repeat; a text of a megabyte must not stay
+
+
 def fold(text: str) -> str:
     """The text in its compared form: lower case, no accents, single spaces. Folding is final:
     `fold(fold(x)) == fold(x)`."""
+    return _cached(text) if len(text) < _CACHED_MAX else _fold(text)
+
+
+def _fold(text: str) -> str:
     if text.isascii():
         return " ".join(text.lower().split())
     bare = _ACCENTS.sub("", normalize("NFD", text.casefold()))
     return " ".join(normalize("NFC", bare.translate(_LIKE)).split())
+
+
+_cached = lru_cache(maxsize=8192)(_fold)

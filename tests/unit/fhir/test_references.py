@@ -2,6 +2,7 @@
 
 import pytest
 
+from ehr_server.fhir import references
 from ehr_server.fhir.references import Reference, parse
 
 HERE = "http://here/fhir"
@@ -37,3 +38,10 @@ HERE = "http://here/fhir"
 )
 def test_a_reference_is_taken_apart(text: str, reference: Reference) -> None:
     assert parse(text, HERE) == reference
+
+
+def test_long_texts_are_not_kept() -> None:
+    """A cache of megabytes would be a way to fill the memory."""
+    before = references._cached.cache_info().currsize
+    parse("http://example.org/" + "x" * 100_000)
+    assert references._cached.cache_info().currsize == before

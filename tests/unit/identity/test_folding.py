@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ehr_server.identity import folding
 from ehr_server.identity.folding import fold
 
 
@@ -29,3 +30,10 @@ def test_case_tones_and_accents_do_not_count(text: str, folded: str) -> None:
 @given(st.text())
 def test_folding_is_final(text: str) -> None:
     assert fold(fold(text)) == fold(text)
+
+
+def test_long_texts_are_not_kept() -> None:
+    """A cache of megabytes would be a way to fill the memory."""
+    before = folding._cached.cache_info().currsize
+    fold("Đ" * 100_000)
+    assert folding._cached.cache_info().currsize == before
