@@ -1,5 +1,6 @@
 """The tutorial's steps, pasted one after another, do what the text around them says."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -24,12 +25,11 @@ def printed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[st
     steps = re.findall(r"^```sh\n(.*?)^```", TUTORIAL.read_text(encoding="utf-8"), re.M | re.S)
     script = "\necho ---next---\n".join(steps)
     script = script.replace("http://127.0.0.1:8080/fhir", server.fhir)
-    script = script.replace(
-        "PYTHONPATH=bench .venv/bin/python", f"PYTHONPATH={ROOT}/bench {sys.executable}"
-    )
+    script = script.replace("$CHECKOUT/.venv/bin/python", sys.executable)
     done = subprocess.run(
         ["sh", "-e", "-c", script],
-        cwd=tmp_path_factory.mktemp("tutorial"),
+        cwd=ROOT,
+        env=os.environ | {"TMPDIR": str(tmp_path_factory.mktemp("tutorial"))},
         capture_output=True,
         text=True,
         timeout=120,
