@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import commands
+from ehr_server import __version__, commands
 from ehr_server.errors import Refusal
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
 from ehr_server.store.embedded import EmbeddedError
@@ -14,6 +14,10 @@ from ehr_server.telemetry import configure
 
 _DATABASE = ("data_dir", "database_url", "log_level")
 _WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
+_WORKING = (*_DATABASE, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
+_ONLY = "only this type; may be given several times"
+_FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
+_TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,27 +38,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ehr-server", description="A FHIR R4 server for lifelong personal health records."
     )
+    parser.add_argument("--version", action="version", version=f"ehr-server {__version__}")
     below = parser.add_subparsers(required=True, metavar="COMMAND")
     everything = tuple(row.name for row in TABLE)
     with _command(below, "serve", "migrate, then serve", everything) as one:
         one.set_defaults(command=commands.serve)
-    with _command(below, "worker", "run background jobs", everything) as one:
+    with _command(below, "worker", "run background jobs", _WORKING) as one:
         one.set_defaults(command=commands.work)
     with _command(below, "migrate", "bring the schema up to date", _DATABASE) as one:
         one.set_defaults(command=commands.migrate)
     with _command(below, "reindex", "build the search index anew", _WRITING) as one:
-        one.add_argument("--type", action="append", metavar="TYPE", help="only this type")
+        one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.set_defaults(command=commands.reindex)
     with _command(below, "import", "load NDJSON files and Bundles", _WRITING) as one:
-        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.import_)
     with _command(below, "export", "write NDJSON files and a manifest", _DATABASE) as one:
-        one.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to")
-        one.add_argument("--type", action="append", metavar="TYPE", help="only this type")
+        one.add_argument(
+            "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
+        )
+        one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
         one.set_defaults(command=commands.export)
     with _command(below, "validate", "check files, print findings", ("log_level",)) as one:
-        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.validate)
     return parser
 
@@ -74,11 +81,13 @@ def _command(
 
 
 def _option(parser: argparse.ArgumentParser, row: Setting) -> None:
-    help_ = f"{row.help} [{row.variable}]".replace("%", "%%")
+    fallback = "" if row.default is None or row.kind is bool else f", default {row.default}"
+    help_ = f"{row.help} [{row.variable}{fallback}]".replace("%", "%%")
     if row.kind is bool:
         parser.add_argument(row.option, action="store_true", default=None, help=help_)
     else:
-        parser.add_argument(row.option, metavar="|".join(row.choices) or "VALUE", help=help_)
+        takes = "|".join(row.choices) or _TAKES[row.kind]
+        parser.add_argument(row.option, metavar=takes, help=help_)
 
 
 if __name__ == "__main__":

@@ -136,17 +136,20 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
 
 def validate(_settings: Settings, options: argparse.Namespace) -> int:
     """Check files against the standard; print the findings; 1 when any is an error."""
-    status = 0
+    status = checked = findings = 0
     for item in _items(_files(options)):
+        checked += 1
         try:
             value = json.read(item.data)
             found = check(value) if isinstance(value, dict) else [_NO_RESOURCE]
         except Refusal as refusal:
             found = list(issues_of(refusal))
+        findings += len(found)
         for issue in found:
             place = issue.expression[0] if issue.expression else ""
             print(f"{item.file}:{item.line}: {issue.severity}: {place}: {issue.text}")
             status = 1 if issue.severity in ("error", "fatal") else status
+    print(f"{checked} files and lines checked, {findings} findings")
     return status
 
 
@@ -187,7 +190,10 @@ def _known(type_name: str) -> str:
 def _progress(deed: str) -> Iterator[Callable[[int], None]]:
     """A line with count and rate on standard error, where that is a terminal."""
     columns = (TextColumn("{task.completed} " + deed), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(deed, total=None)
         yield lambda count: bar.update(task, advance=count)
 

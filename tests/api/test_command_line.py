@@ -65,6 +65,9 @@ def test_export_holds_what_was_imported(database: str, files: Path, tmp_path: Pa
     manifest = json.read((tmp_path / "out" / "manifest.json").read_bytes())
     counts = {file["type"]: file["count"] for file in manifest["output"]}
     assert counts == {"Observation": 1, "Patient": 3}
+    again = run("import", tmp_path / "out", "--database-url", database)
+    assert (again.returncode, again.stdout) == (0, "4 resources stored, 0 findings\n")
+    assert not again.stderr
 
 
 def test_validate_prints_findings(files: Path) -> None:

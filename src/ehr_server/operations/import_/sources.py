@@ -20,11 +20,18 @@ class Item:
 
 
 def files(paths: Iterable[Path]) -> list[Path]:
-    """The files to read, those of folders sorted by name. Raises FileNotFoundError."""
+    """The files to read, those of folders sorted by name. Raises FileNotFoundError.
+
+    The manifest of an export, which lies beside its files, is no resource and left out.
+    """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(one for one in path.rglob("*") if one.name.endswith(ENDINGS))
+            found += sorted(
+                one
+                for one in path.rglob("*")
+                if one.name.endswith(ENDINGS) and one.name != "manifest.json"
+            )
         elif path.is_file():
             found.append(path)
         else:
