@@ -93,7 +93,12 @@ def _folder(data_dir: Path, owner: Owner) -> Path:
         )
         folder.symlink_to(elsewhere)
         folder = elsewhere
-        log.warning("%s is closed to %s: PostgreSQL is placed in %s", data_dir, owner.name, folder)
+        log.warning(
+            "PostgreSQL runs as the user %s, who cannot reach %s: its data is placed in %s",
+            owner.name,
+            data_dir,
+            folder,
+        )
         folder.chmod(0o711)
     else:
         folder.mkdir()
