@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/search.html
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from ehr_server.search.plan import LOOKED_UP_MAX, Plan, lookups, plan
 from ehr_server.search.query import Condition, Query
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import token
-from ehr_server.store.connect import Connection, Store
+from ehr_server.store.connect import Connection, Store, snapshot
 
 COUNT_BOUND = 5_000  # matches that are counted without being asked to
 
@@ -49,23 +50,8 @@ def find(
     Raises `Invalid` for a page token of another search, and for a look-up that leads to too many.
     """
     query = restrict(query, caller)
-    keyset = unseal(query.page, query, page_key) if query.page is not None else None
-    ready = _ready(connection, query)
-    if ready is None:
-        return Found((), None if query.total == "none" and query.count else 0)
-    if query.count == 0:
-        return Found((), _count(connection, ready, None))
-    rows = _run(connection, ready.page(query.count + 1, keyset), ready.is_pinned)
-    here, is_last = rows[: query.count], len(rows) <= query.count
-    matches = _checked(query, (_match(store, row) for row in here))
-    if keyset is not None:
-        total = keyset.total
-    elif query.total == "none":
-        total = None
-    else:
-        total = len(matches) if is_last else _total(connection, ready)
-    after = None if is_last else seal(Keyset(here[-1][4:], here[-1][1], total), query, page_key)
-    return Found(matches, total, after)
+    with _one_moment(connection, query):
+        return _find(store, connection, query, page_key)
 
 
 def matches(
@@ -85,6 +71,33 @@ def matches(
             rows = _few(store, connection, query, 2)
             found[at] = [identity(match.content)[1] for match in rows]
     return [found[at] for at in range(len(asked))]
+
+
+def _find(store: Store, connection: Connection, query: Query, page_key: bytes) -> Found:
+    keyset = unseal(query.page, query, page_key) if query.page is not None else None
+    ready = _ready(connection, query)
+    if ready is None:
+        return Found((), None if query.total == "none" and query.count else 0)
+    if query.count == 0:
+        return Found((), _count(connection, ready, None))
+    rows = _run(connection, ready.page(query.count + 1, keyset), ready.is_pinned)
+    here, is_last = rows[: query.count], len(rows) <= query.count
+    matches = _checked(query, (_match(store, row) for row in here))
+    if keyset is not None:
+        total = keyset.total
+    elif query.total == "none":
+        total = None
+    else:
+        total = len(matches) if is_last else _total(connection, ready)
+    after = None if is_last else seal(Keyset(here[-1][4:], here[-1][1], total), query, page_key)
+    return Found(matches, total, after)
+
+
+def _one_moment(connection: Connection, query: Query) -> AbstractContextManager[None]:
+    """Between a directory and the record a resource may move to another patient's compartment;
+    Patients stay where they are."""
+    is_looked_up = query.type != "Patient" and bool(lookups(query))
+    return snapshot(connection) if is_looked_up else nullcontext()
 
 
 def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:

@@ -13,8 +13,6 @@ from ehr_server.store import history
 from ehr_server.store.history import Span
 from ehr_server.store.read import CREATE, DELETE, Place, Version
 
-Page = tuple[list[Version], tuple[int, int] | None]
-
 _ELSEWHERE = {"_format", "_pretty"}  # decided by the web
 _METHOD = {CREATE: "POST", DELETE: "DELETE"}
 _NAMES = {"_since", "_count", "_page", *_ELSEWHERE}
@@ -25,13 +23,12 @@ def history_instance(call: Call) -> Answer:
     span, type_name = _span(call), call.parts["type"]
     with call.store.connection() as connection:
 
-        def look(at: Place) -> tuple[Page, int] | None:
-            page = history.of_instance(call.store, connection, type_name, at, span)
-            total = history.count_of_instance(connection, type_name, at)
-            return (page, total) if total else None
+        def look(at: Place) -> tuple[list[Version], tuple[int, int] | None, int] | None:
+            seen = history.of_instance(call.store, connection, type_name, at, span)
+            return seen if seen[2] else None
 
-        page, total = where_it_lies(call, connection, look) or (([], None), 0)
-    return _answer(call, *page, None if span.since else total)
+        versions, after, total = where_it_lies(call, connection, look) or ([], None, 0)
+    return _answer(call, versions, after, None if span.since else total)
 
 
 def history_type(call: Call) -> Answer:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from ehr_server.call import FHIR_JSON, Answer, Call, etag, version_headers
 from ehr_server.errors import Gone, NotFound
-from ehr_server.store.connect import Connection
+from ehr_server.store.connect import Connection, snapshot
 from ehr_server.store.read import Place, Version, current, place
 
 Seen = TypeVar("Seen")
@@ -34,14 +34,12 @@ def where_it_lies(
     """What `look` sees at the place of the resource that the address names. Raises `NotFound`.
 
     Between the directory and the look a resource may move to another patient's compartment: so
-    where nothing is seen the directory is asked again.
+    where nothing is seen both are asked again, as of one moment.
     """
-    at = _known(call, connection)
-    while (seen := look(at)) is None:
-        now = _known(call, connection)
-        if now == at:
-            break
-        at = now
+    seen = look(_known(call, connection))
+    if seen is None:
+        with snapshot(connection):
+            seen = look(_known(call, connection))
     return seen
 
 

@@ -189,6 +189,19 @@ class Transaction:
         return int(_one(self._number)[0]) + self._offset
 
 
+@contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """Everything read in the block is of one moment; part of a transaction that is open already."""
+    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+        yield
+        return
+    connection.execute("begin isolation level repeatable read, read only")
+    try:
+        yield
+    finally:
+        connection.execute("rollback")
+
+
 def piped(connection: Connection) -> AbstractContextManager[object]:
     """Pipeline mode for the block; a block inside another is part of it, without a round trip."""
     is_piped = connection.pgconn.pipeline_status != psycopg.pq.PipelineStatus.OFF

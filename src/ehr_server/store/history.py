@@ -24,24 +24,24 @@ class Span:
 
 def of_instance(
     store: Store, connection: Connection, type_name: str, at: Place, span: Span
-) -> tuple[list[Version], tuple[int, int] | None]:
-    """The versions of one resource, and where the next page begins."""
+) -> tuple[list[Version], tuple[int, int] | None, int]:
+    """The versions of one resource, where the next page begins, and how many there are in all:
+    0 only where it does not lie. One statement, so that all are of one moment.
+    """
+    table, here = f"version_{leaf(type_name)}", (at.comp, at.key)
+    last = span.before[1] if span.before else 2**31 - 1
     rows = connection.execute(
-        f"select {COLUMNS} from version_{leaf(type_name)} v where v.comp = %s and v.key = %s"
+        f"select page.*, every.total from"
+        f" (select count(*) as total from {table} where comp = %s and key = %s) every"
+        f" left join lateral (select {COLUMNS} from {table} v where v.comp = %s and v.key = %s"
         " and (%s::timestamptz is null or v.at >= %s) and v.ver < %s"
-        " order by v.ver desc limit %s",
-        (
-            at.comp,
-            at.key,
-            span.since,
-            span.since,
-            span.before[1] if span.before else 2**31 - 1,
-            span.count + 1,
-        ),
+        " order by v.ver desc limit %s) page on true order by page.ver desc",
+        (*here, *here, span.since, span.since, last, span.count + 1),
     ).fetchall()
-    versions = [version_of(store, row) for row in rows[: span.count]]
-    more = len(rows) > span.count and bool(versions)
-    return versions, (0, versions[-1].ver) if more else None
+    found = [row for row in rows if row[0] is not None]
+    versions = [version_of(store, row) for row in found[: span.count]]
+    more = len(found) > span.count and bool(versions)
+    return versions, (0, versions[-1].ver) if more else None, rows[0][-1]
 
 
 def of_type(
@@ -62,12 +62,3 @@ def of_type(
     versions = [version_of(store, row) for row in page]
     more = len(rows) > span.count and bool(page)
     return versions, (page[-1][7], page[-1][1]) if more else None
-
-
-def count_of_instance(connection: Connection, type_name: str, at: Place) -> int:
-    """How many versions a resource has."""
-    row = connection.execute(
-        f"select count(*) from version_{leaf(type_name)} where comp = %s and key = %s",
-        (at.comp, at.key),
-    ).fetchone()
-    return int(row[0]) if row else 0
