@@ -22,13 +22,16 @@ _SHAPE = re.compile(
 _MINUTE, _SECOND, _DAY = timedelta(minutes=1), timedelta(seconds=1), timedelta(days=1)
 
 
-@lru_cache(maxsize=8192)
 def span(text: str, zone: tzinfo) -> Span:
     """The time that a FHIR date, dateTime or instant covers; `zone` is for those that name none.
 
     Minutes without seconds and times without a zone are read too, since searches may hold them.
     Raises `ValueError` for what is no date: 30 February, month 13, 24 hours.
     """
+    return _cached(text, zone) if len(text) < _CACHED_MAX else _span(text, zone)
+
+
+def _span(text: str, zone: tzinfo) -> Span:
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         raise ValueError("is not a date such as 2024, 2024-05, 2024-05-31 or 2024-05-31T08:00:00Z")
@@ -41,6 +44,10 @@ def span(text: str, zone: tzinfo) -> Span:
         moment = moment.replace(tzinfo=zone)
     lo = _utc(moment)
     return lo, min(lo + _width(shape), LATEST)
+
+
+_CACHED_MAX = 40  # characters; a second has as many digits as its sender likes
+_cached = lru_cache(maxsize=8192)(_span)
 
 
 def period(start: str | None, end: str | None, zone: tzinfo) -> Span:

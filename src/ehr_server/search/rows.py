@@ -12,6 +12,7 @@ FORMAT = 1
 UNDATED = datetime(1, 1, 1, tzinfo=UTC)
 
 STRING_MAX = 400  # characters of a string that are indexed
+CACHED_MAX = 300  # characters of a text that a cache keeps: one of a megabyte must not stay
 
 
 @dataclass(slots=True)

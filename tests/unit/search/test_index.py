@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ehr_server.definitions import definitions
+from ehr_server.fhir import dates
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.index import index
 from ehr_server.search.rows import UNDATED
+from ehr_server.search.types import quantity, reference, token, uri
 from properties.gate_resources import made
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -124,3 +126,22 @@ def test_every_type_can_be_indexed(seed: int) -> None:
         for once in (rows.strings, rows.dates, rows.quantities, rows.identifiers, rows.patients):
             assert len(once) == len(set(once))
         assert all(lo < hi for _, lo, hi in rows.dates)
+
+
+def test_long_texts_stay_in_no_cache() -> None:
+    """A cache of megabytes would be a way to fill the memory."""
+    kept = [one._cached for one in (dates, quantity, reference, token, uri)]
+    before = [cache.cache_info().currsize for cache in kept]
+    long = "x" * 100_000
+    observation = {
+        "resourceType": "Observation",
+        "meta": {"profile": [f"http://{long}"]},
+        "code": _concept((LOINC, long), (long, "HA")),
+        "subject": {"reference": f"http://{long}"},
+        "effectiveDateTime": f"2026-11-22T08:00:00.{'1' * 100_000}Z",
+        "valueQuantity": {"value": Decimal(1), "unit": long},
+    }
+    rows = index(observation, HANOI)
+    assert len(rows.toks) > 5
+    assert rows.refs
+    assert [cache.cache_info().currsize for cache in kept] == before

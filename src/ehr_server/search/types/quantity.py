@@ -14,7 +14,7 @@ from ehr_server.hashing import hash64
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import Rows
+from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps
 from ehr_server.search.types.number import Amount, amount, as_float, compared
@@ -98,7 +98,6 @@ def _unit_name(parameter: Parameter) -> str:
     return parameter.name if parameter.place == "main" else "unit"
 
 
-@lru_cache(maxsize=4096)
 def _units(name: str, system: str, code: str, unit: str) -> tuple[int, ...]:
     """The hashes of a unit, at least one: by system and code, by what else it is called."""
     if not code:
@@ -107,8 +106,12 @@ def _units(name: str, system: str, code: str, unit: str) -> tuple[int, ...]:
     return (hash64(name, system, code), *(hash64(name, "", other) for other in sorted(others)))
 
 
+_cached = lru_cache(maxsize=4096)(_units)
+
+
 def _units_of(name: str, value: dict[str, Any]) -> tuple[int, ...]:
-    return _units(name, value.get("system", ""), value.get("code", ""), value.get("unit", ""))
+    parts = value.get("system", ""), value.get("code", ""), value.get("unit", "")
+    return (_cached if sum(map(len, parts)) < CACHED_MAX else _units)(name, *parts)
 
 
 def _main(parameter: Parameter) -> Callable[[Any, Rows], None]:

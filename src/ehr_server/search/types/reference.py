@@ -16,7 +16,7 @@ from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.escapes import unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import Rows
+from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, overlaps
 
@@ -104,9 +104,12 @@ def _hashes(term: Target) -> list[int]:
     return [own_comp(type_name, term.id) for type_name in term.types]
 
 
-@lru_cache(maxsize=16_384)
 def _targets(text: str, base: str) -> tuple[int, ...]:
     """The hashes of what a reference leads to; none for what is contained."""
+    return _cached(text, base) if len(text) < CACHED_MAX else _hashed(text, base)
+
+
+def _hashed(text: str, base: str) -> tuple[int, ...]:
     reference = references.parse(text, base)
     if reference.kind == "local":
         return (own_comp(reference.type or "", reference.id or ""),)
@@ -115,6 +118,9 @@ def _targets(text: str, base: str) -> tuple[int, ...]:
     if reference.kind == "canonical" and reference.version is not None:
         return (_address(text), _address(reference.text))
     return (_address(reference.text),)
+
+
+_cached = lru_cache(maxsize=16_384)(_hashed)
 
 
 def _address(text: str) -> int:

@@ -16,7 +16,7 @@ from ehr_server.hashing import hash64
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import Rows
+from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, any_of, overlaps
 
@@ -144,7 +144,13 @@ def _forms(name: str, system: str | None, code: str | None) -> tuple[int, tuple[
     return bare, (*full, hash64(name, system, "")) if system else full
 
 
-_coded = lru_cache(maxsize=16_384)(_forms)  # codes repeat, identifiers do not
+_cached = lru_cache(maxsize=16_384)(_forms)
+
+
+def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[int, ...]]:
+    """As `_forms`, of codes, which repeat as identifiers do not."""
+    is_short = len(system or "") + len(code or "") < CACHED_MAX
+    return _cached(name, system, code) if is_short else _forms(name, system, code)
 
 
 def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:

@@ -11,7 +11,7 @@ from ehr_server.hashing import hash64
 from ehr_server.search.escapes import unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import Rows
+from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, overlaps
 
@@ -27,7 +27,7 @@ def extract(
     name = parameter.name
 
     def take(value: Any, rows: Rows) -> None:
-        rows.toks += _forms(name, value)
+        rows.toks += (_cached if len(value) < CACHED_MAX else _forms)(name, value)
 
     return take
 
@@ -45,7 +45,9 @@ def where(terms: Sequence[str], parameter: Parameter) -> Sql:
     return overlaps("r.toks", (hash64(parameter.name, term) for term in terms))
 
 
-@lru_cache(maxsize=4096)
 def _forms(name: str, address: str) -> tuple[int, ...]:
     url, bar, _ = address.partition("|")
     return (hash64(name, address), hash64(name, url)) if bar else (hash64(name, address),)
+
+
+_cached = lru_cache(maxsize=4096)(_forms)
