@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (SettingError, EmbeddedError, Refusal, commands.CommandError) as error:
         sys.exit(f"ehr-server: {error}")
     except OSError as error:  # a port in use, a file that cannot be read, a full disk
-        sys.exit(f"ehr-server: {error}")
+        reason = f"{error.filename}: {error.strerror}" if error.filename else error
+        sys.exit(f"ehr-server: {reason}")
     sys.exit(status)
 
 

@@ -70,6 +70,18 @@ def test_export_holds_what_was_imported(database: str, files: Path, tmp_path: Pa
     assert not again.stderr
 
 
+def test_an_export_replaces_the_one_before_it(database: str, files: Path, tmp_path: Path) -> None:
+    run("import", files, "--database-url", database)
+    out = tmp_path / "out"
+    run("export", "--out", out, "--database-url", database)
+    out.joinpath("mine.ndjson").touch()
+    run("export", "--out", out, "--type", "Patient", "--database-url", database)
+    named = [file["url"] for file in json.read((out / "manifest.json").read_bytes())["output"]]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["manifest.json", "mine.ndjson", *named]
+    )
+
+
 def test_validate_prints_findings(files: Path) -> None:
     done = run("validate", files / "people.ndjson")
     assert done.returncode == 1

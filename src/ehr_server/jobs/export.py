@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
 from ehr_server.definitions import definitions
+from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.store import export, files
 from ehr_server.store.export import Ask, ask_of
@@ -82,7 +83,8 @@ def export_to(
 ) -> dict[str, Any]:
     """Export to a folder now: NDJSON files, and `manifest.json`, which is returned.
 
-    No `types` means all. `told` hears how many more resources are written.
+    No `types` means all. `told` hears how many more resources are written. The files of an
+    earlier export to the folder are replaced: the folder holds this one alone.
     """
     at = clock.now()
     wanted = tuple(sorted(set(types))) or definitions().resource_types
@@ -95,11 +97,24 @@ def export_to(
     for part in _parts(store, ask, folder, [], lambda: None):
         told(sum(file.count for file in part.files))
         written += part.files
+    earlier = _named(folder / "manifest.json")
     manifest = files.manifest(
         clock.instant(at), "ehr-server export", written, "", has_deleted=since is not None
     )
     files.write_manifest(folder, json.write_pretty(manifest))
+    for name in earlier - {file.name for file in written}:
+        folder.joinpath(name).unlink(missing_ok=True)
     return manifest
+
+
+def _named(manifest: Path) -> set[str]:
+    """The names of the files of an earlier export, none where there was none."""
+    try:
+        found = json.read(manifest.read_bytes())
+        urls = [file["url"] for kind in ("output", "deleted") for file in found.get(kind, ())]
+    except (FileNotFoundError, Refusal, AttributeError, KeyError, TypeError):
+        return set()
+    return {url for url in urls if url.endswith(".ndjson") and "/" not in url}
 
 
 def _is_complete(store: Store, ask: Ask) -> bool:

@@ -1,6 +1,7 @@
 """Where resources to import come from: files and folders, line by line."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,23 +21,30 @@ class Item:
 
 
 def files(paths: Iterable[Path]) -> list[Path]:
-    """The files to read, those of folders sorted by name. Raises FileNotFoundError.
+    """The files to read, those of folders sorted by name. Raises OSError for what cannot be read.
 
     The manifest of an export, which lies beside its files, is no resource and left out.
     """
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += sorted(
-                one
-                for one in path.rglob("*")
-                if one.name.endswith(ENDINGS) and one.name != "manifest.json"
-            )
+            found += sorted(_below(path))
         elif path.is_file():
             found.append(path)
         else:
             raise FileNotFoundError(f"there is no {path}")
     return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, _, names in os.walk(folder, onerror=_raise):
+        for name in names:
+            if name.endswith(ENDINGS) and name != "manifest.json":
+                yield Path(place, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def items(path: Path) -> Iterator[Item]:
