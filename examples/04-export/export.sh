@@ -14,8 +14,11 @@ while code=$(curl -sf -o "$OUT/manifest.json" -w '%{http_code}' "$status_url") &
 do sleep 1; done
 [ "$code" = 200 ] || exit 1
 
-grep -o '"url":"[^"]*"' "$OUT/manifest.json" | cut -d'"' -f4 | while read -r url; do
-  curl -sf "$url" -o "$OUT/$(basename "$url")"
+lines=0
+for url in $(grep -o '"url":"[^"]*"' "$OUT/manifest.json" | cut -d'"' -f4); do
+  file=$OUT/$(basename "$url")
+  curl -sf "$url" -o "$file"
+  lines=$((lines + $(wc -l < "$file")))
 done
 curl -sf -X DELETE "$status_url" >/dev/null # the server may drop its files now
-cat "$OUT"/*.ndjson | wc -l
+echo "$lines"
