@@ -13,7 +13,6 @@ from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Means
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
-from ehr_server.search.page import new_key
 from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
@@ -30,7 +29,7 @@ class Record:
         self.store = store
         self.rules = Rules(HANOI, HERE, count=1000)
         self._means = Means(store, LOOPBACK, HERE, False, HANOI, HERE)
-        self._key = new_key()
+        self._key = bytes(32)
 
     def put(self, *resources: dict[str, Any]) -> None:
         """Store the resources under their ids, all in one transaction."""

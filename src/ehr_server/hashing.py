@@ -1,8 +1,9 @@
 """Stable 64-bit hashes: what index rows and compartment keys are made of.
 
 The values stand in the database, so the function may never change. Collisions are possible
-(about 3e-4 for one pair among 1e8 patients); a hit on an identifier or a compartment is therefore
-checked against the content before it is served.
+(about 3e-4 for one pair among 1e8 patients). Hence a hit on an identifier is checked against the
+content before it is served, and one on a compartment against the hash of the reference to the
+patient, which is made apart (`access.find`).
 """
 
 from functools import lru_cache

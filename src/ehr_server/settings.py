@@ -203,13 +203,6 @@ def read_settings(
     return settings
 
 
-def hand_down(settings: Settings) -> None:
-    """Put the settings into the environment, for the server processes that this one starts."""
-    for row in TABLE:
-        value = getattr(settings, row.name)
-        os.environ[row.variable] = "" if value is None else str(value)
-
-
 def _check(settings: Settings) -> None:
     try:
         _ = settings.zone

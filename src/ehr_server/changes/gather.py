@@ -1,6 +1,7 @@
 """The facts a transaction is decided by: what is there now, and whether references lead anywhere.
 
-Two statements for a whole Bundle: where the ids lie, and the newest versions of those changed.
+For a whole Bundle one statement asks where the ids lie, and one for each type that is changed for
+the newest versions.
 """
 
 from collections import defaultdict

@@ -19,8 +19,6 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.query import Query
 
-KEY_BYTES = 32
-
 _NONCE_BYTES = 12
 _KINDS: dict[type, str] = {datetime: "d", float: "f", str: "t"}
 _READ: dict[str, Callable[[str], Any]] = {"d": datetime.fromisoformat, "f": float, "t": str}
@@ -35,13 +33,8 @@ class Keyset:
     total: int | None
 
 
-def new_key() -> bytes:
-    """A key for tokens."""
-    return secrets.token_bytes(KEY_BYTES)
-
-
 def seal(keyset: Keyset, query: Query, key: bytes) -> str:
-    """The token of the page that comes after the row."""
+    """The token of the page that comes after the row; `key` are 32 bytes that nobody knows."""
     kinds = "".join(_KINDS[type(value)] for value in keyset.values)
     values = [str(value) for value in keyset.values]  # JSON has no infinity
     content = json.write([kinds, values, keyset.key, keyset.total])

@@ -79,7 +79,7 @@ class PartFiles:
         return finished
 
     def close(self) -> None:
-        """Let go of the files; what is not published is overwritten or removed later."""
+        """Let go of the files; what is not published is left for `remove_unfinished`."""
         for file, _ in self._open.values():
             file.close()
         self._open.clear()

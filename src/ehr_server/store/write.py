@@ -1,4 +1,4 @@
-"""Writing: everything one transaction changes, one statement per table.
+"""Writing: everything one transaction changes, in a handful of round trips.
 
 Many rows of a table go by binary COPY (18 µs a row, client and server, against 40 for INSERT);
 few rows of several tables by INSERTs in one pipeline, since each COPY needs two round trips.

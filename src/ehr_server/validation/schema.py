@@ -26,7 +26,6 @@ INT64_MAX = 2**63 - 1
 CONTAINED, RESOURCE, RULE = "fhirContained", "fhirResource", "fhirRule"
 """Keywords of our own, which the gate gives to Python."""
 
-_SHADOW = "_"
 _RARE_IN_EXTENSIONS = frozenset(
     [
         "ContactDetail",

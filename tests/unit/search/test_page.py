@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ehr_server.errors import Invalid
-from ehr_server.search.page import Keyset, new_key, seal, unseal
+from ehr_server.search.page import Keyset, seal, unseal
 from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 
-KEY = new_key()
+KEY = bytes(range(32))
 KEYSET = Keyset((datetime(1958, 6, 1, tzinfo=UTC), "nguyen", 1.5), 7, 120)
 
 
@@ -56,4 +56,4 @@ def test_what_is_no_token_is_refused(token: str) -> None:
 
 def test_a_token_of_another_server_is_refused() -> None:
     with pytest.raises(Invalid, match="not a page of this search"):
-        unseal(seal(KEYSET, NAME, KEY), NAME, new_key())
+        unseal(seal(KEYSET, NAME, KEY), NAME, bytes(32))

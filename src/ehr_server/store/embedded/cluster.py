@@ -60,8 +60,8 @@ def _check_major(place: Place) -> None:
     if others and not place.cluster.exists():
         raise EmbeddedError(
             f"The data in {place.folder} were made by PostgreSQL {others[0]}, this version brings "
-            f"{MAJOR}. Save them by `ehr-server backup FILE` of the version that made them, then "
-            "start this one on an empty --data-dir and `ehr-server restore FILE`."
+            f"{MAJOR}. Save them by pg_dump while the version that made them runs, then start this "
+            "one on an empty --data-dir and load them by pg_restore."
         )
 
 
