@@ -24,19 +24,7 @@ def well_formed(changes: Sequence[Change]) -> None:
     ]
     if errors:
         raise Invalid(issues=errors)
-    ids = Counter(change.identity for change in changes if change.id is not None)
-    criteria = Counter(
-        (change.type, urlencode(sorted(parse_qsl(change.if_none_exist.removeprefix("?")))))
-        for change in changes
-        if change.if_none_exist
-    )
-    for (type_name, which), count in (ids + criteria).items():
-        if count > 1:
-            raise Invalid(
-                f"{type_name} {which} stands {count} times in one transaction; send it once.",
-                vi=f"{type_name} {which} xuất hiện {count} lần trong một giao dịch; "
-                "xin gửi một lần.",
-            )
+    _refuse_overlap(changes)
 
 
 def may_happen(changes: Sequence[Change]) -> None:
@@ -63,6 +51,26 @@ def may_happen(changes: Sequence[Change]) -> None:
                 vi=f"Không có {change.type}/{change.id} để xóa.",
                 expression=(change.where,),
             )
+
+
+def _refuse_overlap(changes: Sequence[Change]) -> None:
+    ids = Counter(change.identity for change in changes if change.id is not None)
+    criteria = Counter(_criteria(change) for change in changes if change.if_none_exist)
+    for (type_name, which), count in (ids + criteria).items():
+        if count > 1:
+            shown = which if (type_name, which) in ids else "of the same criteria"
+            shown_vi = which if (type_name, which) in ids else "cùng điều kiện"
+            raise Invalid(
+                f"{type_name} {shown} stands {count} times in one transaction; send it once.",
+                vi=f"{type_name} {shown_vi} xuất hiện {count} lần trong một giao dịch; "
+                "xin gửi một lần.",
+            )
+
+
+def _criteria(change: Change) -> tuple[str, str]:
+    """Type and criteria, in one order. Not to be shown: they hold a person's identifiers."""
+    pairs = parse_qsl((change.if_none_exist or "").removeprefix("?"))
+    return change.type, urlencode(sorted(pairs))
 
 
 def _located(change: Change) -> Iterator[Issue]:

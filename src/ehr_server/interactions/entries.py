@@ -66,7 +66,11 @@ def _request(call: Call, entry: dict[str, Any], index: int, is_linked: bool) -> 
     method = str(asked.get("method", ""))
     where = f"Bundle.entry[{index}].resource"
     if method in ("POST", "PUT") and not isinstance(resource, dict):
-        raise Invalid(f"A {method} needs a resource.", expression=(f"Bundle.entry[{index}]",))
+        raise Invalid(
+            f"A {method} needs a resource.",
+            vi=f"{method} cần có tài nguyên.",
+            expression=(f"Bundle.entry[{index}]",),
+        )
     headers = {header: str(asked[name]) for name, header in _CONDITIONS.items() if name in asked}
     if "prefer" in call.request.headers:
         headers["prefer"] = call.request.headers["prefer"]

@@ -76,7 +76,10 @@ def _before(given: dict[str, str]) -> tuple[int, int] | None:
     try:
         return int(tx, 36), int(key, 36)
     except ValueError:
-        raise Invalid("_page is not a page of this history; begin again.") from None
+        raise Invalid(
+            "_page is not a page of this history; begin again without it.",
+            vi="_page không phải trang của lịch sử này; xin xem lại từ đầu.",
+        ) from None
 
 
 def _answer(

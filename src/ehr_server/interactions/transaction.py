@@ -53,7 +53,11 @@ def _intended(call: Call, request: Request) -> Change | Call:
     if route.change is not None:
         return route.change(inner)
     if request.method not in ("GET", "HEAD") or "$" in route.pattern:
-        raise Invalid(f"{request.method} {'/'.join(request.path)} cannot stand in a transaction.")
+        asked = f"{request.method} {'/'.join(request.path)}"
+        raise Invalid(
+            f"{asked} cannot stand in a transaction.",
+            vi=f"{asked} không thể nằm trong một giao dịch.",
+        )
     return inner
 
 

@@ -22,5 +22,8 @@ def vread(call: Call) -> Answer:
             vi=f"{type_name}/{id_} không có phiên bản {vid}.",
         )
     if version.deed == store_read.DELETE:
-        raise Gone(f"Version {vid} is the deletion of {type_name}/{id_}.")
+        raise Gone(
+            f"Version {vid} is the deletion of {type_name}/{id_}.",
+            vi=f"Phiên bản {vid} là lần xóa {type_name}/{id_}.",
+        )
     return found(call, version)

@@ -27,7 +27,10 @@ def capabilities(call: Call) -> Answer:
     """The CapabilityStatement; other modes than `full` are refused."""
     mode = dict(call.request.query).get("mode", "full")
     if mode != "full":
-        raise Invalid(f"mode={mode} is not there; the only mode is full.")
+        raise Invalid(
+            "The only mode of the CapabilityStatement is full.",
+            vi="CapabilityStatement chỉ có mode full.",
+        )
     return Answer(200, _written(call.base_url, tuple(call.routes.rows())))
 
 

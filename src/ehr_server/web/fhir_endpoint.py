@@ -68,7 +68,8 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 async def _body(headers: dict[str, str], receive: Receive, most: int) -> bytes:
-    """The whole body. Raises `TooLarge` before or while reading more than allowed."""
+    """The whole body. Raises `TooLarge` before or while reading more than allowed, `Invalid` when
+    it is cut short."""
     length = headers.get("content-length", "0")
     if length.isdigit() and int(length) > most:
         raise _too_large(most)
@@ -77,7 +78,10 @@ async def _body(headers: dict[str, str], receive: Receive, most: int) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise TooLarge("The connection ended before the body did.")
+            raise Invalid(
+                "The connection ended before the body did.",
+                vi="Kết nối bị ngắt khi nội dung chưa gửi hết.",
+            )
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > most:
@@ -110,7 +114,10 @@ def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
 def _base_url(scope: Scope, request: Request) -> str:
     host = request.headers.get("host", "localhost")
     if not _HOST.fullmatch(host):  # it becomes part of every fullUrl
-        raise Invalid("The header Host is not a host name with or without a port.")
+        raise Invalid(
+            "The header Host is not a host name with or without a port.",
+            vi="Tiêu đề Host không phải tên máy chủ, có hoặc không có cổng.",
+        )
     return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
 
 

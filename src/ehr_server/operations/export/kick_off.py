@@ -29,7 +29,11 @@ def export_patients(call: Call) -> Answer:
 
 def _kick_off(call: Call, *, of_patients: bool) -> Answer:
     if call.request.method == "HEAD":
-        raise NotAllowed("HEAD must not start an export; GET does.", headers={"Allow": "GET, POST"})
+        raise NotAllowed(
+            "HEAD must not start an export; GET does.",
+            vi="HEAD không được bắt đầu xuất dữ liệu; hãy dùng GET.",
+            headers={"Allow": "GET, POST"},
+        )
     preferences = call.request.headers.get("prefer", "").replace(";", ",").split(",")
     if "respond-async" not in (one.strip().lower() for one in preferences):
         raise Invalid(

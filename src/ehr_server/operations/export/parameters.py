@@ -78,8 +78,14 @@ def _named(parameter: object) -> tuple[str, str]:
         values = [value for key, value in parameter.items() if key.startswith("value")]
         if isinstance(name, str) and len(values) == 1 and isinstance(values[0], str):
             return name, values[0]
-        raise Invalid(f"The parameter {name} of $export has one value, a text or an instant.")
-    raise Invalid("A parameter of $export is an object with a name and a value.")
+        raise Invalid(
+            f"The parameter {name} of $export has one value, a text or an instant.",
+            vi=f"Tham số {name} của $export có đúng một giá trị, là chữ hoặc thời điểm.",
+        )
+    raise Invalid(
+        "A parameter of $export is an object with a name and a value.",
+        vi="Tham số của $export là một đối tượng gồm name và giá trị.",
+    )
 
 
 def _instant(call: Call, text: str) -> datetime:
