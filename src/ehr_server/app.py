@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.jobs import worker
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
@@ -24,6 +25,7 @@ class Opening:
         """The app of process `number`, and what closes it. Process 0 runs the background jobs."""
         configure(self.settings.log_level)
         store = open_store(self.settings, self.database_url)
+        store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
         table = RouteTable((*INTERACTIONS, *found_operations()))
         site = Site(Dispatch(store, self.settings, table))
         closing: Sequence[Callable[[], None]] = (store.close,)

@@ -40,12 +40,13 @@ class Request:
     resource: dict[str, Any] | None = None
     where: str = ""
     full_url: str | None = None
+    depth_max: int = json.DEPTH_MAX
 
     def parsed(self) -> dict[str, Any]:
         """The resource in the body. Raises `Invalid` when there is none."""
         if self.resource is not None:
             return self.resource
-        value = json.read(self.body) if self.body else None
+        value = json.read(self.body, self.depth_max) if self.body else None
         if not isinstance(value, dict):
             raise Invalid(
                 "The body must be one FHIR resource, a JSON object.",

@@ -7,6 +7,7 @@
     ├── NotFound 404             there is no such thing
     ├── NotAllowed 405           not by this method
     ├── NotAcceptable 406        not in that format
+    ├── RequestTimeout 408       the body stopped coming
     ├── Conflict 409             someone else was first
     ├── Gone 410                 it was deleted
     ├── PreconditionFailed 412   If-Match, or criteria that match several
@@ -83,6 +84,11 @@ class NotAllowed(Refusal):
 class NotAcceptable(Refusal):
     status = 406
     code = "not-supported"
+
+
+class RequestTimeout(Refusal):
+    status = 408
+    code = "timeout"
 
 
 class Conflict(Refusal):

@@ -1,10 +1,12 @@
 """create: https://hl7.org/fhir/R4/http.html#create"""
 
 import httpx
+import psycopg
 import pytest
 
 from api.patients import resident, weight
 from ehr_server.fhir import json
+from servers import Server
 
 pytestmark = pytest.mark.smoke
 
@@ -63,6 +65,27 @@ def test_a_reference_to_nothing_is_refused_with_its_place(client: httpx.Client) 
     assert answer.status_code == 422
     assert issue["expression"] == ["Observation.subject.reference"]
     assert "Patient/nobody" in issue["details"]["text"]
+
+
+def test_the_servers_own_address_is_left_out_of_references(
+    server: Server, client: httpx.Client
+) -> None:
+    """A record outlives the address it was written at; found by either form."""
+    patient = client.post("/Patient", json=resident()).json()["id"]
+    address = f"{server.fhir}/Patient/{patient}"
+    created = client.post("/Observation", content=json.write(weight(address)), headers=_JSON)
+    assert created.json()["subject"]["reference"] == f"Patient/{patient}"
+    for target in (address, f"Patient/{patient}"):
+        found = client.get("/Observation", params={"subject": target}).json()
+        assert found["total"] == 1
+
+
+def test_a_refused_create_leaves_no_sender(client: httpx.Client, module_database: str) -> None:
+    body = {**weight("Patient/nobody"), "meta": {"source": "http://his.example/refused"}}
+    assert client.post("/Observation", content=json.write(body), headers=_JSON).status_code == 422
+    with psycopg.connect(module_database) as connection:
+        senders = connection.execute("select name from sender").fetchall()
+    assert ("http://his.example/refused",) not in senders
 
 
 _JSON = {"Content-Type": "application/fhir+json"}

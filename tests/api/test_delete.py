@@ -28,8 +28,11 @@ def test_deleting_twice_is_well_and_changes_nothing(client: httpx.Client) -> Non
     assert client.get(f"/Patient/{id_}/_history").json()["total"] == 2
 
 
-def test_what_never_was_cannot_be_deleted(client: httpx.Client) -> None:
-    assert client.delete("/Patient/never").status_code == 404
+def test_what_never_was_is_deleted_already(client: httpx.Client) -> None:
+    """If the resource does not exist at all, the server should return 204 too."""
+    answer = client.delete("/Patient/never")
+    assert (answer.status_code, "ETag" in answer.headers) == (204, False)
+    assert client.get("/Patient/never").status_code == 404
 
 
 def test_an_update_brings_it_back(client: httpx.Client) -> None:

@@ -18,6 +18,8 @@ def test_instance_type_and_system_newest_first(client: httpx.Client) -> None:
         mine = [e for e in bundle["entry"] if e["fullUrl"].endswith("/Patient/h")]
         assert [e["response"]["etag"] for e in mine] == ['W/"3"', 'W/"2"', 'W/"1"']
         assert "resource" not in mine[0]
+        made = [(e["request"]["method"], e["response"]["status"]) for e in mine]
+        assert made == [("DELETE", "204"), ("PUT", "200"), ("PUT", "201")]
 
 
 def test_pages_follow_each_other_without_gap_or_repeat(client: httpx.Client) -> None:

@@ -32,7 +32,6 @@ def apply(
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
-    sender = means.store.sender_number(_sender(means, changes))
     try:
         locks = list(resolve.locks(changes))
         is_small = len(changes) == 1 and then is None
@@ -42,6 +41,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            sender = means.store.sender_number(_sender(means, changes))
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
             write(connection, batch)

@@ -63,7 +63,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What became of a change. `status` 200, 201 or 204; no `content` after a delete."""
+    """What became of a change. `status` 200, 201 or 204; no `content` after a delete,
+    and `ver` 0 where there was nothing to delete.
+    """
 
     status: int
     type: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import parse_qsl, urlencode
 
 from ehr_server.changes.change import Change
-from ehr_server.errors import Invalid, NotFound, PreconditionFailed
+from ehr_server.errors import Invalid, PreconditionFailed
 from ehr_server.fhir.outcome import Issue
 from ehr_server.validation import check as findings
 
@@ -43,12 +43,6 @@ def may_happen(changes: Sequence[Change]) -> None:
             raise PreconditionFailed(
                 f"{change.type}/{change.id} is there already, and If-None-Match is *.",
                 vi=f"{change.type}/{change.id} đã có sẵn, trong khi If-None-Match là *.",
-                expression=(change.where,),
-            )
-        if change.deed == "delete" and change.place is None:
-            raise NotFound(
-                f"There is no {change.type}/{change.id} to delete.",
-                vi=f"Không có {change.type}/{change.id} để xóa.",
                 expression=(change.where,),
             )
 

@@ -81,7 +81,10 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
                 reference["reference"] = known[target]
                 continue
             parsed = parse(target, means.base_url)
-            if parsed.kind == "conditional":
+            if parsed.kind == "local":
+                # The server's own address is left out: a record outlives it.
+                reference["reference"] = target.removeprefix(f"{means.base_url}/")
+            elif parsed.kind == "conditional":
                 sought.append((change, reference, (parsed.type or "", parsed.query or "")))
             elif parsed.kind == "urn" and change.full_url is not None:
                 raise Unprocessable(

@@ -11,7 +11,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
-from ehr_server.store.read import CREATE, DELETE, UPDATE, Place, Version
+from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.write import Batch
 
 Before = tuple[Place, Version]
@@ -56,7 +56,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
             spot = Spot(_home(change, found), key, number, ver)
-            _version(means, batch, stamp, spot, (UPDATE if before else CREATE, content))
+            _version(means, batch, stamp, spot, (_deed(change, before), content))
             index_rows(batch, stamp, spot, found)
             done.append(_stored(change, before, batch, spot, (stamp.at, content)))
     return batch, done
@@ -76,6 +76,12 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
+
+
+def _deed(change: Change, before: Before | None) -> int:
+    if change.deed == "create":
+        return CREATE
+    return UPDATE if before is not None and before[0].live else UPSERT
 
 
 def _stored(
@@ -99,10 +105,11 @@ def _stored(
 def _deleted(
     means: Means, change: Change, before: Before | None, batch: Batch, stamp: Stamp
 ) -> Done:
-    """A deletion is a version of its own; deleting what is deleted changes nothing."""
+    """A deletion is a version of its own; deleting what is not there changes nothing."""
+    type_name, id_ = change.identity
     if before is None:
-        raise LookupError("only what is there can be deleted")  # changes/check has seen to it
-    (type_name, id_), (place, now) = change.identity, before
+        return Done(204, type_name, id_, 0, stamp.at, None)
+    place, now = before
     if not place.live:
         return Done(204, type_name, id_, now.ver, now.at, None)
     number = definitions().type_number[type_name]

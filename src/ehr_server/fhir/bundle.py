@@ -42,16 +42,20 @@ def search_entry(base_url: str, content: bytes, mode: str) -> bytes:
     )
 
 
-def history_entry(base_url: str, content: bytes, ver: int, at: datetime, method: str) -> bytes:
-    """An entry of a history; a deletion has no resource."""
+def history_entry(
+    base_url: str, content: bytes, version: tuple[int, datetime], done: tuple[str, int]
+) -> bytes:
+    """An entry of a history: `version` is its number and instant, `done` the method and status
+    that made it. A deletion has no resource.
+    """
     type_name, id_ = identity(content)
-    status = {"POST": "201", "PUT": "200", "DELETE": "204"}[method]
+    (ver, at), (method, status) = version, done
     url = type_name if method == "POST" else f"{type_name}/{id_}"
     made = json.write(
         {
             "request": {"method": method, "url": url},
             "response": {
-                "status": status,
+                "status": str(status),
                 "etag": f'W/"{ver}"',
                 "lastModified": clock.instant(at),
             },

@@ -19,11 +19,11 @@ DEPTH_MAX = 100
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
-def read(data: bytes) -> Any:
+def read(data: bytes, depth_max: int = DEPTH_MAX) -> Any:
     """The value of a JSON text in UTF-8.
 
     Raises `Invalid` for what is not JSON, and for what JSON lets pass but a record cannot keep:
-    a key twice in one object, NUL and lone surrogates, NaN, nesting over `DEPTH_MAX`.
+    a key twice in one object, NUL and lone surrogates, NaN, nesting over `depth_max`.
     """
     try:
         value = jiter.from_json(
@@ -38,10 +38,10 @@ def read(data: bytes) -> Any:
             "A string holds the character NUL (\\u0000), which FHIR does not allow.",
             vi="Chuỗi ký tự chứa NUL (\\u0000), FHIR không cho phép.",
         )
-    if data.count(b"{") + data.count(b"[") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+    if data.count(b"{") + data.count(b"[") > depth_max and _depth(value) > depth_max:
         raise Invalid(
-            f"The body is nested more than {DEPTH_MAX} levels deep.",
-            vi=f"Nội dung lồng nhau quá {DEPTH_MAX} tầng.",
+            f"The body is nested more than {depth_max} levels deep.",
+            vi=f"Nội dung lồng nhau quá {depth_max} tầng.",
         )
     return value
 

@@ -95,11 +95,9 @@ def split(call: Call, url: str) -> tuple[tuple[str, ...], tuple[tuple[str, str],
 
 def written_entry(call: Call, done: Done, *, with_resource: bool) -> dict[str, Any]:
     """The entry that answers a write."""
-    response = {
-        "status": _STATUS[done.status],
-        "etag": etag(done.ver),
-        "lastModified": clock.instant(done.at),
-    }
+    response = {"status": _STATUS[done.status]}
+    if done.ver:
+        response |= {"etag": etag(done.ver), "lastModified": clock.instant(done.at)}
     if done.content is not None:
         response["location"] = location(call, done)
     entry: dict[str, Any] = {"response": response}

@@ -11,10 +11,15 @@ from ehr_server.fhir.dates import span
 from ehr_server.interactions.read import where_it_lies
 from ehr_server.store import history
 from ehr_server.store.history import Span
-from ehr_server.store.read import CREATE, DELETE, Place, Version
+from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 
 _ELSEWHERE = {"_format", "_pretty"}  # decided by the web
-_METHOD = {CREATE: "POST", DELETE: "DELETE"}
+_DONE = {
+    CREATE: ("POST", 201),
+    UPSERT: ("PUT", 201),
+    UPDATE: ("PUT", 200),
+    DELETE: ("DELETE", 204),
+}
 _NAMES = {"_since", "_count", "_page", *_ELSEWHERE}
 
 
@@ -90,7 +95,7 @@ def _answer(
 ) -> Answer:
     entries = (
         bundle.history_entry(
-            call.base_url, version.content, version.ver, version.at, _method(version)
+            call.base_url, version.content, (version.ver, version.at), _DONE[version.deed]
         )
         for version in versions
     )
@@ -101,10 +106,6 @@ def _answer(
         page = f"{_base36(after[0])}.{_base36(after[1])}"
         links.append(("next", _url(here, [*kept, ("_page", page)])))
     return Answer(200, bundle.bundle("history", entries, links, total))
-
-
-def _method(version: Version) -> str:
-    return _METHOD.get(version.deed, "PUT")
 
 
 def _url(here: str, query: list[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 
 _LENIENT = re.compile(r"handling\s*=\s*\"?lenient\b")
-_PAGE_KEY = "page_key"
+PAGE_KEY = "page_key"
 
 
 def search(call: Call) -> Answer:
@@ -21,14 +21,14 @@ def search(call: Call) -> Answer:
     settings = call.settings
     rules = Rules(
         call.means.zone,
-        call.means.public_base,
+        call.base_url,
         settings.count_default,
         settings.count_max,
         bool(_LENIENT.search(call.request.headers.get("prefer", ""))),
     )
     query = parse(call.parts["type"], call.request.query, rules)
     with call.store.connection() as connection:
-        found = find(call.store, connection, query, call.caller, call.store.secret(_PAGE_KEY))
+        found = find(call.store, connection, query, call.caller, call.store.secret(PAGE_KEY))
     return Answer(200, _searchset(call, query, found))
 
 

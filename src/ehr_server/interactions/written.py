@@ -8,13 +8,14 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Issue, operation_outcome
 
-_RETURN = re.compile(r"return\s*=\s*\"?(minimal|representation|OperationOutcome)\b")
+_WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
+_RETURN = re.compile(rf"return\s*=\s*\"?({'|'.join(_WISHES)})\b", re.IGNORECASE)
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
 def written(call: Call, done: Done) -> Answer:
     """The answer to a single write, with the body that `Prefer: return=` asks for."""
-    headers = version_headers(done.ver, done.at)
+    headers = version_headers(done.ver, done.at) if done.ver else {}
     if done.content is None:
         return Answer(done.status, None, headers, done=done)
     headers["Location"] = location(call, done)
@@ -37,7 +38,7 @@ def location(call: Call, done: Done) -> str:
 def preferred(call: Call) -> str | None:
     """`minimal`, `representation` or `OperationOutcome`, if the sender prefers one."""
     wish = _RETURN.search(call.request.headers.get("prefer", ""))
-    return wish.group(1) if wish else None
+    return _WISHES[wish.group(1).lower()] if wish else None
 
 
 def version_in(tag: str | None, name: str) -> int | None:

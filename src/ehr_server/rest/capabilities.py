@@ -84,7 +84,7 @@ def _resource(
         "conditionalRead": "not-match",
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
-        "referencePolicy": ["literal", "logical", "local", "enforced"],
+        "referencePolicy": ["literal", "logical", "local"],
         "searchParam": [
             {"name": code, "definition": parameter.url, "type": parameter.type}
             for code, parameter in sorted(definitions().search_parameters[type_name].items())

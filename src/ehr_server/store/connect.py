@@ -23,6 +23,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _KEYS = 1024  # the increment of the sequence record_key: keys are handed out in blocks
 _SECRET_BYTES = 32
+_SENDER = "select id from sender where name = %s"
+_SENDERS_MAX = 10_000  # remembered
+_THERE_S = 3
 _LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
 _EVERYTHING = 0
 _RETRY_AFTER = {"Retry-After": "1"}
@@ -63,6 +66,15 @@ class Store:
 
     def close(self) -> None:
         self._pool.close()
+
+    def is_there(self) -> bool:
+        """Whether the database takes connections: asked by one of its own, since a pool that is
+        busy is no sign of an absent database."""
+        try:
+            psycopg.connect(self.url, connect_timeout=_THERE_S).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -163,14 +175,19 @@ class Store:
     def sender_number(self, name: str) -> int:
         """The number that stands for a sender in `version.sender`."""
         number = self._senders.get(name)
-        if number is None:
-            with self.connection() as connection:
-                connection.execute(
-                    "insert into sender (name) values (%s) on conflict do nothing", (name,)
-                )
-                found = connection.execute("select id from sender where name = %s", (name,))
-                number = self._senders[name] = int(_one(found)[0])
-        return number
+        if number is not None:
+            return number
+        with self.connection() as connection:
+            row = connection.execute(_SENDER, (name,)).fetchone()
+            if row is None:
+                # Not remembered: the transaction that this is part of may be refused yet.
+                insert = "insert into sender (name) values (%s) on conflict do nothing"
+                connection.execute(insert, (name,))
+                return int(_one(connection.execute(_SENDER, (name,)))[0])
+        if len(self._senders) > _SENDERS_MAX:
+            self._senders.clear()
+        self._senders[name] = int(row[0])
+        return self._senders[name]
 
 
 class Transaction:

@@ -12,7 +12,7 @@ from ehr_server.definitions import definitions
 from ehr_server.layout import leaf
 from ehr_server.store.connect import Connection, Store
 
-CREATE, UPDATE, DELETE = 1, 2, 3
+CREATE, UPDATE, DELETE, UPSERT = 1, 2, 3, 4  # an upsert creates at the client's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a resource: `content` as served, `deed` one of CREATE, UPDATE, DELETE."""
+    """One version of a resource: `content` as served, `deed` CREATE or one of its like."""
 
     comp: int
     key: int

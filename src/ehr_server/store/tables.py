@@ -71,7 +71,7 @@ version = Table(
     Column("sender", Integer, nullable=False),
     _key("type", SmallInteger),
     Column("enc", SmallInteger, nullable=False),  # 0 plain, n = zstd with dictionary n
-    Column("deed", SmallInteger, nullable=False),  # 1 create, 2 update, 3 delete
+    Column("deed", SmallInteger, nullable=False),  # store.read.CREATE and its like
     Column("content", LargeBinary, nullable=False),
     postgresql_partition_by="LIST (type)",
 )

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request
-from ehr_server.errors import Invalid, Refusal, TooLarge
+from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge
 from ehr_server.rest.dispatch import Dispatch, language, refused
 from ehr_server.web.negotiate import acceptable, form, styled
 
@@ -23,6 +23,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CHUNK_BYTES = 1 << 20
+_SILENCE_S = 60
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 
@@ -42,7 +43,14 @@ class FhirEndpoint:
             spoken = language(request, self._dispatch.settings)
             await _send(send, refused(refusal, spoken), {"connection": "close"})
             return
-        request = Request(scope["method"], _path(scope), _query(scope), headers, body)
+        request = Request(
+            scope["method"],
+            _path(scope),
+            _query(scope),
+            headers,
+            body,
+            depth_max=self._dispatch.settings.nesting_max,
+        )
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(self._threads, self._answer, request, scope)
         await _send(send, answer, head_only=scope["method"] == "HEAD")
@@ -76,7 +84,14 @@ async def _body(headers: dict[str, str], receive: Receive, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                message = await receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                f"Nothing of the body came for {_SILENCE_S} seconds; send it again.",
+                vi=f"Không nhận được dữ liệu trong {_SILENCE_S} giây; xin gửi lại.",
+            ) from None
         if message["type"] == "http.disconnect":
             raise Invalid(
                 "The connection ended before the body did.",
