@@ -90,7 +90,7 @@ class Routes(Protocol):
     def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         """The row for a request and the parts of its path. Raises NotFound or NotAllowed."""
 
-    def answer(self, call: Call, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
         """What the request is answered, refusals included."""
 
     def rows(self) -> Sequence[Route]:

@@ -169,14 +169,14 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 
 def _means(store: Store, settings: Settings) -> Means:
-    base_url = settings.base_url or f"http://{settings.host}:{settings.port}/fhir"
+    base_url = settings.public_base or f"http://{settings.host}:{settings.port}/fhir"
     return Means(
         store,
         LOOPBACK,
         base_url,
         settings.references == "check",
         settings.zone,
-        (settings.base_url or "").rstrip("/"),
+        settings.public_base,
     )
 
 

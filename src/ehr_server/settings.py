@@ -100,6 +100,11 @@ class Settings:
         return ZoneInfo(self.time_zone)
 
     @property
+    def public_base(self) -> str:
+        """The address of the FHIR base for everybody, without a slash at the end, or ""."""
+        return (self.base_url or "").rstrip("/")
+
+    @property
     def export_path(self) -> Path:
         """The folder that exports are written to."""
         return self.export_dir or self.data_dir / "export"

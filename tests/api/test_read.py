@@ -65,6 +65,17 @@ def test_pretty_json_for_people(client: httpx.Client) -> None:
     assert '\n  "id"' in client.get(f"/Patient/{id_}?_pretty=true").text
 
 
+def test_pretty_json_of_what_is_nested_as_deep_as_may_be(client: httpx.Client) -> None:
+    """The Bundle around it makes it deeper than what may be sent."""
+    inner: dict[str, object] = {"url": "http://x.org/e", "valueDecimal": 1}
+    for _ in range(48):
+        inner = {"url": "http://x.org/e", "extension": [inner]}
+    created = client.post("/Patient", json={**resident(), "extension": [inner]})
+    assert created.status_code == 201
+    id_ = created.json()["id"]
+    assert f'"id": "{id_}"' in client.get(f"/Patient?_id={id_}&_pretty=true").text
+
+
 def test_only_json_is_acceptable(client: httpx.Client) -> None:
     assert client.get("/Patient/x?_format=xml").status_code == 406
     wants_xml = {"Accept": "application/fhir+xml"}

@@ -71,7 +71,7 @@ def _batch(means: Means, type_name: str, rows: list[tuple[Any, ...]]) -> Batch:
     batch = Batch()
     number = definitions().type_number[type_name]
     for comp, key, tx, at, ver, enc, stored in rows:
-        resource = json.read(means.store.contents.unpack(enc, stored))
+        resource = json.read_stored(means.store.contents.unpack(enc, stored))
         batch.replaced.append((type_name, comp, key))
         spot = Spot(comp, key, number, ver)
         index_rows(batch, Stamp(tx, at, 0), spot, index(resource, means.zone, means.public_base))

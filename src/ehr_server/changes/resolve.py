@@ -18,8 +18,8 @@ from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
 from ehr_server.search.parse import parse_criteria
 from ehr_server.search.query import Query
-from ehr_server.store.connect import Connection
-from ehr_server.store.read import newest, places
+from ehr_server.store.connect import Collision, Connection
+from ehr_server.store.read import DELETE, newest, places
 
 Criteria = tuple[str, str]  # type, criteria as in an address
 
@@ -45,7 +45,10 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
 
 
 def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
-    """Look what conditional creates match: nothing, then create; one, then that; more, 412."""
+    """Look what conditional creates match: nothing, then create; one, then that; more, 412.
+
+    Raises `Collision` when another request takes away what was found.
+    """
     asked = [(change, change.if_none_exist) for change in changes if change.if_none_exist]
     found = _find(
         means, connection, [((change.type, criteria), change) for change, criteria in asked]
@@ -61,8 +64,11 @@ def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> 
         if ids:
             change.id = ids[0]
             change.place = places(connection, [change.identity])[change.identity]
-            version = newest(means.store, connection, change.type, [change.place])
-            change.matched = version[change.place.key]
+            change.matched = newest(means.store, connection, change.type, [change.place]).get(
+                change.place.key
+            )
+            if change.matched is None or change.matched.deed == DELETE:
+                raise Collision  # it was moved or deleted since it was found
 
 
 def links(means: Means, connection: Connection, changes: Sequence[Change]) -> None:

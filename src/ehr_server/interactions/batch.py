@@ -39,7 +39,7 @@ def batch(call: Call, sent: dict[str, Any]) -> Answer:
     """200 with an answer for each entry, in the order sent."""
     with_resource = preferred(call) == "representation"
     entries = [
-        answered_entry(call, call.routes.answer(call, request), with_resource=with_resource)
+        answered_entry(call, call.routes.answer(request), with_resource=with_resource)
         for request in requests(call, sent)
     ]
     response: dict[str, Any] = {"resourceType": "Bundle", "type": "batch-response"}

@@ -1,14 +1,11 @@
 """update: a new version at a given id, or its first. https://hl7.org/fhir/R4/http.html#update"""
 
-import re
-
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid
+from ehr_server.fhir.references import ID
 from ehr_server.interactions.written import version_in, written
-
-_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 def update(call: Call) -> Answer:
@@ -28,7 +25,7 @@ def change(call: Call) -> Change:
             vi=f"id trong nội dung phải trùng với id trong địa chỉ, {id_}.",
             expression=(f"{where}.id",),
         )
-    if not _ID.fullmatch(id_):
+    if not ID.fullmatch(id_):
         raise Invalid(
             "An id holds 1 to 64 letters, digits, hyphens and dots.",
             vi="id gồm 1 đến 64 chữ cái, chữ số, gạch nối và dấu chấm.",

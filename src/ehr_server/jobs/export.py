@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ehr_server.jobs.work import Work
     from ehr_server.store.connect import Store
 
-KIND = "export"
-
 PART_ROWS = 100_000
 PART_BYTES = 256 << 20  # whichever comes first: a part is what a killed worker does again
 _BUFFER_BYTES = 1 << 20

@@ -11,6 +11,7 @@ from ehr_server.errors import Unavailable
 from ehr_server.jobs import export
 from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.store import marks, queue
+from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _IDLE_S = 0.1  # a look costs 0.1 ms
 _MARK_EVERY = 600  # idle rounds: a mark a minute while there are writes
 _RETRY_S = 10
 
-KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType({export.KIND: export.run})
+KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType({KIND: export.run})
 
 
 def run(store: Store, settings: Settings, stop: threading.Event) -> None:

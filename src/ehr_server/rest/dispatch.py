@@ -33,9 +33,9 @@ class Dispatch:
             base_url,
             self.settings.references == "check",
             self.settings.zone,
-            (self.settings.base_url or "").rstrip("/"),
+            self.settings.public_base,
         )
-        return _Session(self, means).run(request)
+        return _Session(self, means).answer(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,7 @@ class _Session:
     def rows(self) -> tuple[Route, ...]:
         return tuple(self.dispatch.table.rows())
 
-    def answer(self, call: Call, request: Request) -> Answer:  # noqa: ARG002
-        return self.run(request)
-
-    def run(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Answer:
         try:
             route, parts = self.match(request)
             return route.deed(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ehr_server.store.connect import Connection, Store
 
+KIND = "export"  # of the jobs that do it
+
 _CHUNK_ROWS = 500
 
 # Left to itself the planner hashes the whole table and sorts it, for every part anew.

@@ -14,8 +14,6 @@ from ehr_server.store import export, queue
 if TYPE_CHECKING:
     from ehr_server.call import Call
 
-KIND = "export"
-
 
 def export_system(call: Call) -> Answer:
     """Everything."""
@@ -50,7 +48,7 @@ def _kick_off(call: Call, *, of_patients: bool) -> Answer:
             "url": _url(call),
             "caller": call.caller.name,
         }
-        queue.put(opened.connection, queue.Job(id_, KIND, queue.QUEUED, request, {}, 0, at))
+        queue.put(opened.connection, queue.Job(id_, export.KIND, queue.QUEUED, request, {}, 0, at))
     return Answer(202, headers={"Content-Location": f"{call.base_url}/$export-status/{id_}"})
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from ehr_server.call import Answer
 from ehr_server.errors import NotFound, Refusal
 from ehr_server.fhir import json
-from ehr_server.operations.export.kick_off import KIND
-from ehr_server.store import files, queue
+from ehr_server.store import export, files, queue
 from ehr_server.store.files import File, file_of
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _job(call: Call, connection: Connection) -> Job:
     job = queue.find(connection, call.parts["job"])
     if (
         job is None
-        or job.kind != KIND
+        or job.kind != export.KIND
         or job.state == queue.CANCELLED
         or job.request["caller"] != call.caller.name
     ):
