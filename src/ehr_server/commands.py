@@ -20,7 +20,8 @@ from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
-from ehr_server.fhir.outcome import Issue, issues_of
+from ehr_server.fhir.outcome import issues_of
+from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
@@ -169,14 +170,14 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 
 def _means(store: Store, settings: Settings) -> Means:
-    base_url = settings.public_base or f"http://{settings.host}:{settings.port}/fhir"
+    base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
     return Means(
         store,
         LOOPBACK,
         base_url,
         settings.references == "check",
         settings.zone,
-        settings.public_base,
+        settings.public_url,
     )
 
 

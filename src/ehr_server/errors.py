@@ -20,7 +20,7 @@
 
 A refusal is raised with what to tell the sender: issues that are ready, or one text. The status
 and the default issue code are those of https://hl7.org/fhir/R4/http.html#Status-Codes. Findings
-about a resource are not exceptions but values, `ehr_server.fhir.outcome.Issue`.
+about a resource are not exceptions but values, `ehr_server.issue.Issue`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, ClassVar
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ehr_server.fhir.outcome import Issue
+    from ehr_server.issue import Issue
 
 
 class Refusal(Exception):

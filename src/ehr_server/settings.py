@@ -100,7 +100,7 @@ class Settings:
         return ZoneInfo(self.time_zone)
 
     @property
-    def public_base(self) -> str:
+    def public_url(self) -> str:
         """The address of the FHIR base for everybody, without a slash at the end, or ""."""
         return (self.base_url or "").rstrip("/")
 

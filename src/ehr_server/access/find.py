@@ -13,7 +13,7 @@ from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
 from ehr_server.search.plan import LOOKED_UP_MAX, Plan, lookups, plan
 from ehr_server.search.query import Condition, Query

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid, PreconditionFailed
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 from ehr_server.validation import check as findings
 
 

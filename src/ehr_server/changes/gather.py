@@ -12,8 +12,8 @@ from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
 from ehr_server.definitions import definitions
 from ehr_server.errors import Unprocessable
-from ehr_server.fhir.outcome import Issue
 from ehr_server.fhir.references import parse
+from ehr_server.issue import Issue
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place, newest, places
 

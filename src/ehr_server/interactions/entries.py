@@ -12,8 +12,8 @@ from ehr_server.call import Answer, Call, Request, etag
 from ehr_server.changes.change import Done
 from ehr_server.errors import Invalid, TooLarge
 from ehr_server.fhir import json
-from ehr_server.fhir.outcome import Issue
 from ehr_server.interactions.written import location
+from ehr_server.issue import Issue
 from ehr_server.validation import check
 
 _CONDITIONS = {

@@ -7,7 +7,8 @@ from urllib.parse import quote, urlencode
 from ehr_server.access.find import Found, find
 from ehr_server.call import Answer, Call
 from ehr_server.fhir import bundle, json
-from ehr_server.fhir.outcome import Issue, operation_outcome
+from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.issue import Issue
 from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules

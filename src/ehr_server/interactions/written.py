@@ -6,7 +6,8 @@ from ehr_server.call import Answer, Call, version_headers
 from ehr_server.changes.change import Done
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
-from ehr_server.fhir.outcome import Issue, operation_outcome
+from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.issue import Issue
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
 _RETURN = re.compile(rf"return\s*=\s*\"?({'|'.join(_WISHES)})\b", re.IGNORECASE)

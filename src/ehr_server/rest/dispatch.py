@@ -9,7 +9,8 @@ from ehr_server.call import Answer, Call, Request, Route
 from ehr_server.changes.change import Means
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
-from ehr_server.fhir.outcome import Issue, Language, issues_of, operation_outcome
+from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
+from ehr_server.issue import Issue
 from ehr_server.rest.routes import RouteTable
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -33,7 +34,7 @@ class Dispatch:
             base_url,
             self.settings.references == "check",
             self.settings.zone,
-            self.settings.public_base,
+            self.settings.public_url,
         )
         return _Session(self, means).answer(request)
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 from ehr_server.search.escapes import split
 from ehr_server.search.malformed import Malformed, unsupported
 from ehr_server.search.parameters import TYPES, searched

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ehr_server.definitions import definitions
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 from ehr_server.validation import messages
 from ehr_server.validation.explain import explain
 from ehr_server.validation.gate import is_valid

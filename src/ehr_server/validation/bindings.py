@@ -12,7 +12,7 @@ from ehr_server.definitions import definitions
 from ehr_server.validation import messages
 
 if TYPE_CHECKING:
-    from ehr_server.fhir.outcome import Issue
+    from ehr_server.issue import Issue
 
 
 def findings(value: Any, value_set: str, type_name: str, place: str) -> list[Issue]:

@@ -11,7 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import PRIMITIVES, definitions
-from ehr_server.fhir.outcome import ISSUES_MAX, Issue
+from ehr_server.fhir.outcome import ISSUES_MAX
+from ehr_server.issue import Issue
 from ehr_server.validation import bindings, links, messages, references, values
 from ehr_server.validation.rules import Rule, element_rules, rules
 from ehr_server.validation.rules.texts import text_of

@@ -10,7 +10,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

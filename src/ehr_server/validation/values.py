@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ehr_server.definitions import PRIMITIVES, Primitive
-from ehr_server.fhir.outcome import Issue
+from ehr_server.issue import Issue
 from ehr_server.validation import messages, narrative
 from ehr_server.validation.patterns import matches
 

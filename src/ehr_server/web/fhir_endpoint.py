@@ -60,7 +60,7 @@ class FhirEndpoint:
         try:
             acceptable(request)
             request = form(request)
-            base_url = settings.public_base or _base_url(scope, request)
+            base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
             return refused(refusal, language(request, settings))
         return styled(request, self._dispatch.answer(request, LOOPBACK, base_url))

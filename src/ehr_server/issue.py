@@ -1,0 +1,34 @@
+"""A finding about a resource or a request, as a value.
+
+https://hl7.org/fhir/R4/operationoutcome.html: `fhir.outcome` makes an OperationOutcome of several.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["fatal", "error", "warning", "information"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One finding: `code` of IssueType, `text` in English, `vi` in Vietnamese where there is one.
+
+    `expression` holds FHIRPath locations, such as `Patient.name[0].family`.
+    """
+
+    severity: Severity
+    code: str
+    text: str
+    expression: tuple[str, ...] = ()
+    vi: str | None = None
+
+    def under(self, prefix: str) -> "Issue":
+        """The same finding about a resource that stands at `prefix`, as in `Bundle.entry[3]`."""
+        places = tuple(prefix + _below(place) for place in self.expression) or (prefix,)
+        return Issue(self.severity, self.code, self.text, places, self.vi)
+
+
+def _below(place: str) -> str:
+    """`Patient.name[0]` seen from an entry: `.resource.name[0]`."""
+    _, dot, rest = place.partition(".")
+    return f".resource{dot}{rest}"
