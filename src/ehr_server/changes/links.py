@@ -81,11 +81,8 @@ def _types_of(type_name: str, name: str) -> tuple[str, ...]:
     element = definition.elements.get(name)
     if element is not None:
         return element.types[:1]
-    for choice in definition.elements.values():
-        if choice.is_choice and name.startswith(choice.name):
-            kind = name[len(choice.name) :]
-            return tuple(found for found in choice.types if found[:1].upper() + found[1:] == kind)
-    return ()
+    choices = (one for one in definition.elements.values() if one.is_choice)
+    return tuple(kind for one in choices for own, kind in one.json_names() if own == name)
 
 
 def _each_resource(value: Any, links: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ehr_server.fhir import json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Kind = Literal["resource", "complex", "backbone", "primitive"]
 
@@ -53,6 +53,12 @@ class Element:
     targets: tuple[str, ...]
     binding: str | None
     constraints: tuple[Constraint, ...]  # only what its types do not have themselves
+
+    def json_names(self) -> Iterator[tuple[str, str]]:
+        """The names it can have in JSON, each with its type: a choice has several."""
+        for type_name in self.types:
+            suffix = type_name[0].upper() + type_name[1:] if self.is_choice else ""
+            yield self.name + suffix, type_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def step(definitions: Definitions, branch: Branch, name: str) -> tuple[Branch, .
         element = definitions.types["DomainResource"].elements.get(name)
     if element is None:
         return None
-    return tuple(_branch(definitions, branch, element, type_name) for type_name in element.types)
+    return tuple(_branch(definitions, branch, element, named) for named in element.json_names())
 
 
 def keep(branch: Branch, test: Run, type_name: str | None = None) -> Branch:
@@ -51,10 +51,10 @@ def keep(branch: Branch, test: Run, type_name: str | None = None) -> Branch:
     return Branch(type_name or branch.type, kept_run, branch.is_list, branch.keys)
 
 
-def _branch(definitions: Definitions, before: Branch, element: Element, type_name: str) -> Branch:
-    key = element.name
-    if element.is_choice:
-        key += type_name[0].upper() + type_name[1:]
+def _branch(
+    definitions: Definitions, before: Branch, element: Element, named: tuple[str, str]
+) -> Branch:
+    key, type_name = named
     is_primitive = definitions.types[type_name].kind == "primitive"
     shadow = _child(before, f"_{key}", element.is_list, "Element", True) if is_primitive else None
     child = _child(before, key, element.is_list, type_name, is_primitive)

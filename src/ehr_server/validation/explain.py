@@ -16,7 +16,7 @@ from ehr_server.issue import Issue
 from ehr_server.validation import bindings, links, messages, references, values
 from ehr_server.validation.rules import Rule, element_rules, rules
 from ehr_server.validation.rules.texts import text_of
-from ehr_server.validation.schema import has_sibling, json_names
+from ehr_server.validation.schema import has_sibling
 
 if TYPE_CHECKING:
     from ehr_server.definitions import Element, TypeDefinition
@@ -48,14 +48,14 @@ def _shape(type_name: str) -> _Shape:
     choices = []
     for element in definitions().types[type_name].elements.values():
         own = {}
-        for name, of in json_names(element):
+        for name, of in element.json_names():
             own[name] = (element, of)
             if has_sibling(element, of):
                 own[f"_{name}"] = (element, of)
         if element.min:
             required.append((element, frozenset(own)))
         if element.is_choice:
-            choices.append((element, tuple(name for name, _ in json_names(element))))
+            choices.append((element, tuple(name for name, _ in element.json_names())))
         names.update(own)
     return _Shape(names, tuple(required), tuple(choices))
 

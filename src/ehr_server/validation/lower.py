@@ -15,8 +15,6 @@ from ehr_server.definitions import definitions
 from ehr_server.fhirpath.parse import Invocation, Literal, Member, Node, Operation, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ehr_server.definitions import Element
 
 Schema: TypeAlias = dict[str, Any]
@@ -139,7 +137,7 @@ def _there(path: tuple[Element, ...], criterion: Schema | None) -> Schema:
     element, rest = path[0], path[1:]
     inner = _there(rest, criterion) if rest else criterion
     ways: list[Schema] = []
-    for name, type_name in _json_names(element):
+    for name, type_name in element.json_names():
         is_primitive = definitions().types[type_name].kind == "primitive"
         way: Schema = {"required": [name]}
         if inner is not None:
@@ -167,14 +165,6 @@ def _path(node: Node, type_name: str) -> tuple[Element, ...] | None:
     holder = "DomainResource" if holder == "Resource" else holder
     element = definitions().types[holder].elements.get(node.name)
     return (*before, element) if element is not None else None
-
-
-def _json_names(element: Element) -> Iterator[tuple[str, str]]:
-    for type_name in element.types:
-        if element.is_choice:
-            yield element.name + type_name[0].upper() + type_name[1:], type_name
-        else:
-            yield element.name, type_name
 
 
 def _contains(inner: Schema) -> Schema:

@@ -16,7 +16,7 @@ from ehr_server.validation import narrative, references
 from ehr_server.validation.rules import Rule, element_rules, rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ehr_server.definitions import Element, TypeDefinition
 
@@ -99,7 +99,7 @@ class _Builder:
     def _add(self, properties: Schema, element: Element) -> list[str]:
         """Adds the JSON properties of an element; returns their names without `_name`."""
         names = []
-        for name, type_name in json_names(element):
+        for name, type_name in element.json_names():
             if element.name == "contained" and not self._is_local:
                 continue
             properties[name] = self._element(element, type_name)
@@ -211,15 +211,6 @@ class _Builder:
             self._definitions[name] = {}  # types refer to themselves
             self._definitions[name] = schema()
         return {"$ref": f"#/definitions/{name.replace('/', '~1')}"}
-
-
-def json_names(element: Element) -> Iterator[tuple[str, str]]:
-    """The names an element can have in JSON, each with its type."""
-    for type_name in element.types:
-        if element.is_choice:
-            yield element.name + type_name[0].upper() + type_name[1:], type_name
-        else:
-            yield element.name, type_name
 
 
 def has_sibling(element: Element, type_name: str) -> bool:
