@@ -5,6 +5,7 @@ The same routes and deeds serve the socket and the entries of a Bundle.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
 
+_PARTS = re.compile("[,;]")
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -41,6 +44,17 @@ class Request:
     where: str = ""
     full_url: str | None = None
     depth_max: int = json.DEPTH_MAX
+
+    def preference(self, name: str) -> str | None:
+        """What the header Prefer says of it, in lower case; "" where it is named without a value.
+
+        https://www.rfc-editor.org/rfc/rfc7240: `return=minimal, handling="lenient"; respond-async`.
+        """
+        for part in _PARTS.split(self.headers.get("prefer", "")):
+            key, _, value = part.partition("=")
+            if key.strip().lower() == name:
+                return value.strip().strip('"').lower()
+        return None
 
     def parsed(self) -> dict[str, Any]:
         """The resource in the body. Raises `Invalid` when there is none."""

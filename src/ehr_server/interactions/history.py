@@ -9,18 +9,18 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle
 from ehr_server.fhir.dates import span
 from ehr_server.interactions.read import where_it_lies
+from ehr_server.search.parse import PRESENTATION
 from ehr_server.store import history
 from ehr_server.store.history import Span
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 
-_ELSEWHERE = {"_format", "_pretty"}  # decided by the web
 _DONE = {
     CREATE: ("POST", 201),
     UPSERT: ("PUT", 201),
     UPDATE: ("PUT", 200),
     DELETE: ("DELETE", 204),
 }
-_NAMES = {"_since", "_count", "_page", *_ELSEWHERE}
+_NAMES = {"_since", "_count", "_page", *PRESENTATION}
 
 
 def history_instance(call: Call) -> Answer:

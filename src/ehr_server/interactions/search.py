@@ -1,6 +1,5 @@
 """search of a type. https://hl7.org/fhir/R4/http.html#search"""
 
-import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote, urlencode
 
@@ -13,7 +12,6 @@ from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 
-_LENIENT = re.compile(r"handling\s*=\s*\"?lenient\b")
 PAGE_KEY = "page_key"
 
 
@@ -25,7 +23,7 @@ def search(call: Call) -> Answer:
         call.base_url,
         settings.count_default,
         settings.count_max,
-        bool(_LENIENT.search(call.request.headers.get("prefer", ""))),
+        call.request.preference("handling") == "lenient",
     )
     query = parse(call.parts["type"], call.request.query, rules)
     with call.store.connection() as connection:

@@ -10,7 +10,6 @@ from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
-_RETURN = re.compile(rf"return\s*=\s*\"?({'|'.join(_WISHES)})\b", re.IGNORECASE)
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
@@ -38,8 +37,7 @@ def location(call: Call, done: Done) -> str:
 
 def preferred(call: Call) -> str | None:
     """`minimal`, `representation` or `OperationOutcome`, if the sender prefers one."""
-    wish = _RETURN.search(call.request.headers.get("prefer", ""))
-    return _WISHES[wish.group(1).lower()] if wish else None
+    return _WISHES.get(call.request.preference("return") or "")
 
 
 def version_in(tag: str | None, name: str) -> int | None:

@@ -22,6 +22,7 @@ from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES
 
 SEARCHABLE = frozenset(TYPES)  # the types of parameters that can be searched by
+PRESENTATION = frozenset(("_format", "_pretty"))  # allowed everywhere, heeded by the web
 
 PARAMETERS_MAX = 50  # of one search: three hundred criteria keep a database busy for 18 s
 VALUES_MAX = 1000  # of one parameter, parted by commas
@@ -49,7 +50,6 @@ _TOO_MANY = Issue(
     vi=f"Mỗi lần tìm tối đa {PARAMETERS_MAX} tham số; nhiều giá trị thì viết name=a,b.",
 )
 _UNWRITABLE = re.compile("[\x00-\x1f\ud800-\udfff]")
-_ELSEWHERE = frozenset(("_format", "_pretty"))  # decided by the web
 
 
 def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Query:
@@ -68,7 +68,7 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
         try:
             if name in RESULT_PARAMETERS:
                 wanted.take(name, value)
-            elif name not in _ELSEWHERE:
+            elif name not in PRESENTATION:
                 conditions.append(_condition(type_name, name, value, rules))
         except Malformed as fault:
             if fault.is_unsupported and rules.lenient:

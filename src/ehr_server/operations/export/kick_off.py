@@ -32,8 +32,7 @@ def _kick_off(call: Call, *, of_patients: bool) -> Answer:
             vi="HEAD không được bắt đầu xuất dữ liệu; hãy dùng GET.",
             headers={"Allow": "GET, POST"},
         )
-    preferences = call.request.headers.get("prefer", "").replace(";", ",").split(",")
-    if "respond-async" not in (one.strip().lower() for one in preferences):
+    if call.request.preference("respond-async") is None:
         raise Invalid(
             "$export runs in the background: send the header Prefer: respond-async.",
             vi="$export chạy nền: hãy gửi tiêu đề Prefer: respond-async.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.dates import span
+from ehr_server.search.parse import PRESENTATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ehr_server.call import Call
 
 _FORMATS = {"application/fhir+ndjson", "application/ndjson", "ndjson"}
-_ELSEWHERE = {"_format", "_pretty"}  # decided by the web
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
     """
     types: list[str] = []
     since: datetime | None = None
-    is_lenient = "handling=lenient" in call.request.headers.get("prefer", "").replace(" ", "")
+    is_lenient = call.request.preference("handling") == "lenient"
     for name, value in _given(call):
         if name == "_type":
             types += [one.strip() for one in value.split(",") if one.strip()]
@@ -46,7 +46,7 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
             since = _instant(call, value)
         elif name == "_outputFormat":
             _check_format(value)
-        elif name not in _ELSEWHERE and not is_lenient:
+        elif name not in PRESENTATION and not is_lenient:
             raise Invalid(
                 f"$export does not know the parameter {name}; it knows _type, _since and"
                 " _outputFormat.",
