@@ -1,6 +1,6 @@
 """Logging: one line per event, as `name=value` pairs (logfmt), on standard error.
 
-    time=2026-11-22T08:15:30.123Z level=info event="bundle committed" request=01j… entries=60
+    time=2026-11-22T08:15:30.123Z level=error logger=… event="GET Patient failed" request=01j…
 
 Lines name ids and counts, never a person's data. Facts are given as `extra={"facts": {...}}`, and
 a logged exception shows its type and where it was raised but not its text, because the text of a

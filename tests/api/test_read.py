@@ -60,6 +60,14 @@ def test_vread_gives_each_version(client: httpx.Client) -> None:
     assert client.get(f"/Patient/{first['id']}/_history/x").status_code == 404
 
 
+def test_every_answer_names_its_request(client: httpx.Client) -> None:
+    """https://hl7.org/fhir/R4/http.html#custom"""
+    own = client.get("/Patient/x", headers={"X-Request-Id": "his-42"})
+    assert own.headers["X-Request-Id"] == "his-42"
+    strange = client.get("/Patient/x", headers={"X-Request-Id": "a b"})
+    assert len(strange.headers["X-Request-Id"]) == 26
+
+
 def test_pretty_json_for_people(client: httpx.Client) -> None:
     id_ = client.post("/Patient", json=resident()).json()["id"]
     assert '\n  "id"' in client.get(f"/Patient/{id_}?_pretty=true").text

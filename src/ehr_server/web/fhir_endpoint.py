@@ -8,14 +8,17 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request
 from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge
 from ehr_server.rest.dispatch import Dispatch, language, refused
+from ehr_server.telemetry import request_id
 from ehr_server.web.negotiate import acceptable, form, styled
 
 Scope = MutableMapping[str, Any]
@@ -24,11 +27,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CHUNK_BYTES = 1 << 20
 _SILENCE_S = 60
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 
 class FhirEndpoint:
-    """The ASGI app of the FHIR base."""
+    """The ASGI app of the FHIR base.
+
+    Every request has an id, the sender's own or one of ours, which the answer and the lines of the
+    log name: https://hl7.org/fhir/R4/http.html#custom.
+    """
 
     def __init__(self, dispatch: Dispatch, threads: int) -> None:
         self._dispatch = dispatch
@@ -36,12 +44,16 @@ class FhirEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope["headers"])
+        id_ = headers.get("x-request-id", "")
+        id_ = id_ if _REQUEST_ID.fullmatch(id_) else clock.new_id()
+        request_id.set(id_)
+        shown = {"x-request-id": id_}
         try:
             body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
             spoken = language(request, self._dispatch.settings)
-            await _send(send, refused(refusal, spoken), {"connection": "close"})
+            await _send(send, refused(refusal, spoken), {**shown, "connection": "close"})
             return
         request = Request(
             scope["method"],
@@ -52,8 +64,10 @@ class FhirEndpoint:
             depth_max=self._dispatch.settings.nesting_max,
         )
         loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._threads, self._answer, request, scope)
-        await _send(send, answer, head_only=scope["method"] == "HEAD")
+        answer = await loop.run_in_executor(
+            self._threads, copy_context().run, self._answer, request, scope
+        )
+        await _send(send, answer, shown, head_only=scope["method"] == "HEAD")
 
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
