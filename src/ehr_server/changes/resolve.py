@@ -16,6 +16,8 @@ from ehr_server.errors import Invalid, PreconditionFailed, Unprocessable
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
+from ehr_server.search.escapes import split, unescape
+from ehr_server.search.malformed import Malformed
 from ehr_server.search.parse import parse_criteria
 from ehr_server.search.query import Query
 from ehr_server.store.connect import Collision, Connection
@@ -35,7 +37,7 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
         if change.deed != "create":
             yield hash64("id", *change.identity)
         if change.if_none_exist is not None:
-            yield hash64("criteria", change.type, change.if_none_exist)
+            yield hash64("criteria", change.type, change.if_none_exist.removeprefix("?"))
             for value in _identifiers_sought(change.if_none_exist):
                 yield hash64("identifier", change.type, value)
         identifiers = (change.resource or {}).get("identifier")
@@ -158,6 +160,10 @@ def _query(means: Means, criteria: Criteria, change: Change) -> Query:
 
 
 def _identifiers_sought(criteria: str) -> Iterator[str]:
-    for name, value in parse_qsl(criteria):
-        if name == "identifier":
-            yield value.rpartition("|")[2].casefold()
+    for name, text in parse_qsl(criteria.removeprefix("?")):
+        for one in split(text, ",") if name == "identifier" else ():
+            try:
+                value = unescape(split(one, "|")[-1])
+            except Malformed:  # refused when the criteria are parsed
+                continue
+            yield value.casefold()
