@@ -269,6 +269,19 @@ def test_root_runs_it_as_an_unprivileged_user(folder: Path) -> None:
 
 
 @as_root
+def test_the_umask_of_root_does_not_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ehr_server.store.embedded.owner.SHARED", folder / "shared")
+    umask = os.umask(0o077)
+    try:
+        for data_dir in (folder / "data", folder / "closed" / "data"):  # in reach, and out of it
+            with embedded(data_dir) as url:
+                assert _can_connect(url)
+    finally:
+        os.umask(umask)
+    assert folder.joinpath("closed/data/postgres").resolve().parent == folder / "shared"
+
+
+@as_root
 def test_root_runs_it_as_the_owner_of_the_data_folder(folder: Path) -> None:
     daemon = pwd.getpwnam("daemon")
     data_dir = folder / "data"

@@ -67,7 +67,9 @@ def can_reach(path: Path, owner: Owner) -> bool:
 def shared_folder(owner: Owner) -> Path:
     """The folder for what would be out of reach elsewhere, which is root's alone to change."""
     try:
-        SHARED.mkdir(mode=0o755, exist_ok=True)
+        if not SHARED.exists():
+            SHARED.mkdir(exist_ok=True)
+            SHARED.chmod(0o755)
         facts = SHARED.stat()
         is_fit = facts.st_uid == 0 and not facts.st_mode & 0o022 and can_reach(SHARED, owner)
     except OSError:

@@ -72,7 +72,8 @@ class Place:
         """Make a file of the folder unless it is there."""
         path = self.folder / name
         if not path.exists():
-            path.touch(mode=mode)
+            path.touch()
+            path.chmod(mode)  # whatever the umask of root is, the user must read it
             give(path, self.folder)
 
 
