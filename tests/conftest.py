@@ -5,6 +5,7 @@ that of the environment variable EHR_TEST_DATABASE_URL (a superuser's URL; datab
 dropped there).
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 
 from databases import PostgreSQL, open_folder, postgresql
 from servers import Server, serving
+
+os.umask(0o022)  # for root: the user that PostgreSQL runs as must reach what tests make
 
 
 @pytest.fixture

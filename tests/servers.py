@@ -32,13 +32,14 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
     """`ehr-server serve` on a free port for as long as the block.
 
     `settings` are environment variables without their prefix: `references="accept"`. Without a
-    database URL the options should name a `--data-dir`.
+    database URL the options should name a `--data-dir`; else files go to a folder that is removed.
     """
     command = [sys.executable, "-m", "ehr_server", "serve", "--port=0", *options]
     if database_url:
         command.append(f"--database-url={database_url}")
     variables = {"EHR_WORKERS": "1"} | {f"EHR_{k.upper()}": v for k, v in settings.items()}
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data_dir:
+        variables = {"EHR_DATA_DIR": data_dir} | variables
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env=os.environ | variables
         )
