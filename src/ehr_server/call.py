@@ -32,7 +32,8 @@ _PARTS = re.compile("[,;]")
 class Request:
     """A request below the base: `path` in decoded segments, `headers` with names in lower case.
 
-    A Bundle entry brings its `resource` parsed, the socket brings a `body`.
+    A Bundle entry brings its `resource` parsed, `where` that stands (`Bundle.entry[3].resource`)
+    and, in a transaction, its `full_url`; the socket brings a `body`, nested `depth_max` at most.
     """
 
     method: str

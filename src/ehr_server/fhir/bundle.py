@@ -11,12 +11,15 @@ from ehr_server.fhir import json
 
 Link = tuple[str, str]  # relation, url
 
+_TYPE_AT = len(b'{"resourceType":"')
+_TO_ID = b'","id":"'
+
 
 def identity(content: bytes) -> tuple[str, str]:
     """`(type, id)` of a stored content, which begins `{"resourceType":"T","id":"ID","meta":`."""
-    start = content.index(b'","id":"', 17)
-    end = content.index(b'"', start + 8)
-    return content[17:start].decode(), content[start + 8 : end].decode()
+    start = content.index(_TO_ID, _TYPE_AT)
+    id_at = start + len(_TO_ID)
+    return content[_TYPE_AT:start].decode(), content[id_at : content.index(b'"', id_at)].decode()
 
 
 def bundle(

@@ -95,6 +95,7 @@ def select(site: Site) -> Flow:
 
 
 def count(site: Site) -> Flow:
+    """How many values there are."""
     values = all_values(site.source)
     return Flow((Branch("integer", lambda focus, resource: len(values(focus, resource))),))
 
@@ -113,6 +114,7 @@ def unique(site: Site) -> Flow:
 
 
 def is_distinct(site: Site) -> Flow:
+    """Whether no value comes twice."""
     values = all_values(site.source)
 
     def run(focus: Any, resource: Any) -> bool:
@@ -129,10 +131,12 @@ def has_value(site: Site) -> Flow:
 
 
 def of_type(site: Site) -> Flow:
+    """The values of the type: `ofType(Quantity)`, `as(Quantity)`."""
     return only(site.definitions, site.source, site.named_type())
 
 
 def is_type(site: Site) -> Flow:
+    """Whether the one value is of the type."""
     return tested(site.definitions, site.source, site.named_type())
 
 
@@ -144,6 +148,7 @@ def extension(site: Site) -> Flow:
 
 
 def has_extension(site: Site) -> Flow:
+    """Whether there is an extension with the url."""
     return boolean(presence(extension(site)))
 
 
@@ -210,6 +215,7 @@ def matches(site: Site) -> Flow:
 
 
 def length(site: Site) -> Flow:
+    """How many characters the string has."""
     one = single(site.source)
 
     def run(focus: Any, resource: Any) -> int | None:

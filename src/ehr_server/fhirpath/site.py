@@ -32,12 +32,15 @@ class Site:
     compile: Callable[[Node, Branch], Flow]
 
     def argument(self, number: int = 0) -> Flow:
+        """An argument as a value, such as the text in `startsWith('A')`."""
         return self.compile(self.arguments[number], self.focus)
 
     def criterion(self, branch: Branch, number: int = 0) -> Flow:
+        """An argument asked of each value, such as the test in `where(use = 'home')`."""
         return self.compile(self.arguments[number], start(branch.type))
 
     def named_type(self, number: int = 0) -> str:
+        """An argument that names a type. Raises `FHIRPathError` if it does not."""
         node = self.arguments[number]
         name = type_name(node)
         if name is None or name not in self.definitions.types:
@@ -45,6 +48,7 @@ class Site:
         return name
 
     def text(self, number: int = 0) -> str:
+        """An argument that is a text written out. Raises `FHIRPathError` if it is not."""
         node = self.arguments[number]
         if not isinstance(node, Literal) or not isinstance(node.value, str):
             raise FHIRPathError(f"{self.name}() wants a string", node.at)

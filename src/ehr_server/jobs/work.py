@@ -59,6 +59,7 @@ class Work:
         self.go_on()
 
     def finished_parts(self) -> list[Part]:
+        """The parts that are done, by whichever worker, in order."""
         with self.store.connection() as connection:
             return queue.parts(connection, self.job.id)
 

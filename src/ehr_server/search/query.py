@@ -40,6 +40,7 @@ class Condition:
 
     @property
     def terms(self) -> tuple[Any, ...]:
+        """What is searched for, whichever parameter has it."""
         return tuple(one.term for one in self.alternatives)
 
 

@@ -54,6 +54,7 @@ class Ask:
         return (marks.BEGINNING if self.since is None else self.since, marks.BEGINNING)
 
     def as_json(self) -> dict[str, Any]:
+        """As a job keeps it; `ask_of` reads it."""
         return {
             "below": self.below,
             "types": list(self.types),

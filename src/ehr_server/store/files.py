@@ -32,6 +32,7 @@ class File:
     is_deleted: bool = False
 
     def as_json(self) -> dict[str, Any]:
+        """As a finished part keeps it; `file_of` reads it."""
         return {
             "name": self.name,
             "type": self.type,
