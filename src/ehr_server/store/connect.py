@@ -65,7 +65,7 @@ class Store:
             self._tx_offset = int(_one(offset)[0])
 
     def close(self) -> None:
-        """Let go of all connections; what other threads still do with one fails."""
+        """Give out no more connections; those in use end when they are returned."""
         self._pool.close()
 
     def is_there(self) -> bool:
