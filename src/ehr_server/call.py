@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ehr_server.access.caller import Caller
     from ehr_server.changes.change import Change, Done, Means
+    from ehr_server.fhir.outcome import Language
     from ehr_server.settings import Settings
     from ehr_server.store.connect import Store
 
@@ -56,6 +57,16 @@ class Request:
             if key.strip().lower() == name:
                 return value.strip().strip('"').lower()
         return None
+
+    def language(self, otherwise: Language) -> Language:
+        """Vietnamese or English, by Accept-Language: the first of the two that is named."""
+        for part in self.headers.get("accept-language", "").split(","):
+            tag = part.strip()[:2].lower()
+            if tag == "vi":
+                return "vi"
+            if tag == "en":
+                return "en"
+        return otherwise
 
     def parsed(self) -> dict[str, Any]:
         """The resource in the body. Raises `Invalid` when there is none."""
@@ -123,6 +134,11 @@ class Call:
     means: Means
     settings: Settings
     routes: Routes
+
+    @property
+    def language(self) -> Language:
+        """What to speak to this caller."""
+        return self.request.language(self.settings.language)
 
     @property
     def base_url(self) -> str:

@@ -9,9 +9,8 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.hashing import hash64
-from ehr_server.layout import leaf
 from ehr_server.search.index import index
-from ehr_server.store.connect import Connection
+from ehr_server.store.read import indexed_after, indexed_at
 from ehr_server.store.write import Batch, write
 
 _TOGETHER = 200
@@ -27,44 +26,18 @@ def reindex(means: Means, type_name: str, told: Callable[[int], None]) -> int:
     after = (-(2**63), -(2**63))
     while True:
         with means.store.connection() as connection:
-            rows = _some(connection, type_name, after)
+            rows = indexed_after(connection, type_name, after, _TOGETHER)
         if not rows:
             return count
         unpack = means.store.contents.unpack
         names = [identity(unpack(enc, stored)) for *_, enc, stored in rows]
         locks = [hash64("id", *name) for name in names]
         with means.store.transaction(locks) as opened:
-            keys = [row[1] for row in rows]
-            again = _these(opened.connection, type_name, [row[0] for row in rows], keys)
+            again = indexed_at(opened.connection, type_name, [row[:2] for row in rows])
             write(opened.connection, _batch(means, type_name, again))
         count += len(rows)
         told(len(rows))
         after = rows[-1][:2]
-
-
-def _some(connection: Connection, type_name: str, after: tuple[int, int]) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        _select(type_name) + " and (r.comp, r.key) > (%s, %s) order by r.comp, r.key limit %s",
-        (definitions().type_number[type_name], *after, _TOGETHER),
-    ).fetchall()
-
-
-def _these(
-    connection: Connection, type_name: str, comps: list[int], keys: list[int]
-) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        _select(type_name) + " and r.comp = any(%s) and v.comp = any(%s) and r.key = any(%s)",
-        (definitions().type_number[type_name], comps, comps, keys),
-    ).fetchall()
-
-
-def _select(type_name: str) -> str:
-    suffix = leaf(type_name)
-    return (
-        "select r.comp, r.key, r.tx, r.at, r.ver, v.enc, v.content"
-        f" from resource_{suffix} r join version_{suffix} v"
-        " on v.comp = r.comp and v.key = r.key and v.ver = r.ver where r.type = %s"
-    )
 
 
 def _batch(means: Means, type_name: str, rows: list[tuple[Any, ...]]) -> Batch:

@@ -11,7 +11,7 @@ from ehr_server.fhir.dates import span
 from ehr_server.interactions.read import where_it_lies
 from ehr_server.search.parse import PRESENTATION
 from ehr_server.store import history
-from ehr_server.store.history import Span
+from ehr_server.store.history import Excerpt
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 
 _DONE = {
@@ -25,26 +25,26 @@ _NAMES = {"_since", "_count", "_page", *PRESENTATION}
 
 def history_instance(call: Call) -> Answer:
     """All versions of one resource, newest first; its deletions too."""
-    span, type_name = _span(call), call.parts["type"]
+    wanted, type_name = _excerpt(call), call.parts["type"]
     with call.store.connection() as connection:
 
         def look(at: Place) -> tuple[list[Version], tuple[int, int] | None, int] | None:
-            seen = history.of_instance(call.store, connection, type_name, at, span)
+            seen = history.of_instance(call.store, connection, type_name, at, wanted)
             return seen if seen[2] else None
 
         versions, after, total = where_it_lies(call, connection, look) or ([], None, 0)
-    return _answer(call, versions, after, None if span.since else total)
+    return _answer(call, versions, after, None if wanted.since else total)
 
 
 def history_type(call: Call) -> Answer:
     """The versions of one type, newest first, as far as nothing in flight can still appear."""
     with call.store.connection() as connection:
         return _answer(
-            call, *history.of_type(call.store, connection, call.parts.get("type"), _span(call))
+            call, *history.of_type(call.store, connection, call.parts.get("type"), _excerpt(call))
         )
 
 
-def _span(call: Call) -> Span:
+def _excerpt(call: Call) -> Excerpt:
     given = dict(call.request.query)
     unknown = sorted(set(given) - _NAMES)
     if unknown:
@@ -53,7 +53,7 @@ def _span(call: Call) -> Span:
             "_count.",
             vi=f"Lịch sử không có tham số {', '.join(unknown)}; chỉ có _since và _count.",
         )
-    return Span(_count(call, given.get("_count")), _since(call, given), _before(given))
+    return Excerpt(_count(call, given.get("_count")), _since(call, given), _before(given))
 
 
 def _count(call: Call, text: str | None) -> int:

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from ehr_server.access.find import Found, find
 from ehr_server.call import Answer, Call
 from ehr_server.fhir import bundle, json
-from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.fhir.outcome import Language, operation_outcome
 from ehr_server.issue import Issue
 from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
@@ -36,7 +36,7 @@ def _searchset(call: Call, query: Query, found: Found) -> bytes:
         bundle.search_entry(call.base_url, match.content, "match") for match in found.matches
     ]
     if query.ignored:
-        entries.append(_left_out(query.ignored))
+        entries.append(_left_out(query.ignored, call.language))
     return bundle.bundle("searchset", entries, _links(call, query, found), found.total)
 
 
@@ -56,7 +56,9 @@ def _url(here: str, pairs: Iterable[tuple[str, str]]) -> str:
     return f"{here}?{query}" if query else here
 
 
-def _left_out(names: Sequence[str]) -> bytes:
-    text = f"Left out, because there are no such search parameters: {', '.join(names)}."
-    outcome = operation_outcome([Issue("warning", "not-supported", text)])
+def _left_out(names: Sequence[str], language: Language) -> bytes:
+    listed = ", ".join(names)
+    text = f"Left out, because there are no such search parameters: {listed}."
+    vi = f"Đã bỏ qua vì không có các tham số tìm kiếm này: {listed}."
+    outcome = operation_outcome([Issue("warning", "not-supported", text, vi=vi)], language)
     return b'{"resource":' + json.write(outcome) + b',"search":{"mode":"outcome"}}'

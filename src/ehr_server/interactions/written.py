@@ -25,7 +25,9 @@ def written(call: Call, done: Done) -> Answer:
     if wish == "OperationOutcome":
         deed = "created" if done.status == 201 else "stored"
         text = f"{done.type}/{done.id} version {done.ver} is {deed}."
-        outcome = operation_outcome([Issue("information", "informational", text)])
+        vi = f"{done.type}/{done.id} phiên bản {done.ver} đã được lưu."
+        issue = Issue("information", "informational", text, vi=vi)
+        outcome = operation_outcome([issue], call.language)
         return Answer(done.status, json.write(outcome), headers, done=done)
     return Answer(done.status, done.content, headers, done=done)
 

@@ -67,7 +67,7 @@ class _Session:
                 )
             )
         except Refusal as refusal:
-            return refused(refusal, language(request, self.dispatch.settings))
+            return refused(refusal, request.language(self.dispatch.settings.language))
         except Exception:
             log.exception("%s %s failed", request.method, "/".join(request.path[:1]))
             issue = Issue(
@@ -76,23 +76,12 @@ class _Session:
                 "The server failed; nothing was stored. The failure is in its log.",
                 vi="Máy chủ gặp lỗi; không có gì được lưu. Lỗi đã được ghi lại.",
             )
-            return _outcome(500, (issue,), language(request, self.dispatch.settings))
+            return _outcome(500, (issue,), request.language(self.dispatch.settings.language))
 
 
 def refused(refusal: Refusal, spoken: Language) -> Answer:
     """A refusal as the sender gets it: the one place where errors become OperationOutcomes."""
     return _outcome(refusal.status, issues_of(refusal), spoken, refusal.headers)
-
-
-def language(request: Request, settings: Settings) -> Language:
-    """Vietnamese or English, by Accept-Language: the first of the two that is named."""
-    for part in request.headers.get("accept-language", "").split(","):
-        tag = part.strip()[:2].lower()
-        if tag == "vi":
-            return "vi"
-        if tag == "en":
-            return "en"
-    return settings.language
 
 
 def _outcome(

@@ -17,7 +17,7 @@ from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request
 from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge
-from ehr_server.rest.dispatch import Dispatch, language, refused
+from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web.negotiate import acceptable, form, styled
 
@@ -52,7 +52,7 @@ class FhirEndpoint:
             body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
-            spoken = language(request, self._dispatch.settings)
+            spoken = request.language(self._dispatch.settings.language)
             await _send(send, refused(refusal, spoken), {**shown, "connection": "close"})
             return
         request = Request(
@@ -76,7 +76,7 @@ class FhirEndpoint:
             request = form(request)
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
-            return refused(refusal, language(request, settings))
+            return refused(refusal, request.language(settings.language))
         return styled(request, self._dispatch.answer(request, LOOPBACK, base_url))
 
 
