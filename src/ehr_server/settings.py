@@ -75,6 +75,9 @@ class Settings:
     lease_s: int = _setting(
         60, "Seconds without a sign of life after which a job is taken over.", least=1
     )
+    export_keep_h: int = _setting(
+        48, "Hours after its start for which the files of an export are kept.", least=1
+    )
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."
     )

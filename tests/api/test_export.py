@@ -205,6 +205,7 @@ def _wait(client: httpx.Client, location: str) -> dict[str, Any]:
         status = client.get(location)
         if status.status_code == 200:
             assert status.headers["content-type"].startswith("application/json")
+            assert status.headers["expires"].endswith("GMT")
             manifest: dict[str, Any] = status.json()
             return manifest
         assert status.status_code == 202, status.text

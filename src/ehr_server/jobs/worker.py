@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ehr_server.settings import Settings
-    from ehr_server.store.connect import Store
+    from ehr_server.store.connect import Connection, Store
     from ehr_server.store.queue import Job
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 5  # without a part coming to its end; then the job has failed
 
 _IDLE_S = 0.1  # a look costs 0.1 ms
-_MARK_EVERY = 600  # idle rounds: a mark a minute while there are writes
+_MARK_EVERY = 600  # idle rounds: once a minute a mark, and old exports are removed
 _RETRY_S = 10
 
 KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType({KIND: export.run})
@@ -45,6 +46,7 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
             if idle % _MARK_EVERY == 0:
                 with store.connection() as connection:
                     marks.leave_if_written(store, connection, clock.now())
+                    _remove_old_exports(connection, settings)
         except Unavailable as error:
             log.warning("the worker waits for the database: %s", error)
             stop.wait(_RETRY_S)
@@ -53,6 +55,14 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
             stop.wait(_RETRY_S)
         idle += 1
         stop.wait(_IDLE_S)
+
+
+def _remove_old_exports(connection: Connection, settings: Settings) -> None:
+    """Files of whole records are not left lying: the files go first, then what names them."""
+    kept_since = clock.now() - timedelta(hours=settings.export_keep_h)
+    for id_ in queue.ended_before(connection, KIND, kept_since):
+        remove_folder(settings.export_path / id_)
+        queue.forget(connection, id_)
 
 
 def _claimed(store: Store, settings: Settings) -> Job | None:

@@ -138,6 +138,22 @@ def cancel(connection: Connection, id_: str) -> None:
         connection.execute("delete from job_part where job = %s", (id_,))
 
 
+def ended_before(connection: Connection, kind: str, moment: datetime) -> list[str]:
+    """The ids of jobs that were made before the moment and neither wait nor run."""
+    rows = connection.execute(
+        "select id from job where kind = %s and made < %s and state not in ('queued', 'running')",
+        (kind, moment),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def forget(connection: Connection, id_: str) -> None:
+    """No trace of the job is left."""
+    with connection.transaction():
+        connection.execute("delete from job_part where job = %s", (id_,))
+        connection.execute("delete from job where id = %s", (id_,))
+
+
 def _changed(connection: Connection, statement: str, values: Sequence[Any]) -> bool:
     return connection.execute(statement, values).rowcount == 1
 

@@ -1,6 +1,7 @@
 """Claims, leases and ends of jobs."""
 
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,33 @@ def test_an_idle_worker_leaves_marks_where_something_was_written(store: Store) -
         put(store, created("Patient", "b"))
         (tx,) = connection.execute("select max(tx) from version").fetchone() or (0,)
         assert before <= tx < store.horizon(connection)
+
+
+def test_old_exports_are_removed_and_running_ones_are_not(store: Store, folder: Path) -> None:
+    ids = {}
+    for state in (queue.DONE, queue.FAILED, queue.RUNNING):
+        for age_h in (1, 49):
+            id_ = ids[state, age_h] = clock.new_id()
+            made = clock.now() - timedelta(hours=age_h)
+            with store.connection() as connection:
+                queue.put(connection, Job(id_, "export", state, {}, {}, 0, made))
+                connection.execute("update job set lease = now() + interval '1 hour'")
+            (folder / id_).mkdir()
+            (folder / id_ / "Patient.0.ndjson").write_bytes(b"{}\n")
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(store, settings(folder), stop))
+    running.start()
+    gone = [ids[queue.DONE, 49], ids[queue.FAILED, 49]]
+    while any((folder / id_).exists() for id_ in gone):
+        stop.wait(0.05)
+    stop.set()
+    running.join()
+    with store.connection() as connection:
+        assert all(queue.find(connection, id_) is None for id_ in gone)
+        assert all(
+            queue.find(connection, id_) and (folder / id_).exists()
+            for id_ in set(ids.values()) - set(gone)
+        )
 
 
 def _marks(store: Store) -> int:

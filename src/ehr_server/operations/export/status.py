@@ -5,8 +5,10 @@ https://hl7.org/fhir/uv/bulkdata/export.html#bulk-data-status-request
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ehr_server import clock
 from ehr_server.call import Answer
 from ehr_server.errors import NotFound, Refusal
 from ehr_server.fhir import json
@@ -41,7 +43,9 @@ def status(call: Call) -> Answer:
         f"{call.base_url}/$export-status/{job.id}/",
         has_deleted=job.request["ask"]["since"] is not None,
     )
-    return Answer(200, json.write(manifest), content_type="application/json")
+    expires = job.made + timedelta(hours=call.settings.export_keep_h)
+    headers = {"Expires": clock.http_date(expires)}
+    return Answer(200, json.write(manifest), headers, "application/json")
 
 
 def download(call: Call) -> Answer:
