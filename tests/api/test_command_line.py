@@ -142,6 +142,7 @@ def test_a_port_in_use_is_told_in_one_line(database: str) -> None:
         ("a.ndjson.gz", b"no gzip", "is broken"),
         ("a.ndjson.gz", gzip.compress(b'{"resourceType":"Patient","id":"one"}')[:-9], "is broken"),
     ],
+    ids=["no-gzip", "cut-off"],  # a gzip holds the time, and so would the name of the test
 )
 def test_files_that_cannot_be_read(
     database: str, tmp_path: Path, name: str, content: bytes, says: str
