@@ -65,12 +65,9 @@ def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> 
             )
         if ids:
             change.id = ids[0]
-            change.place = places(connection, [change.identity])[change.identity]
-            change.matched = newest(means.store, connection, change.type, [change.place]).get(
-                change.place.key
-            )
-            if change.matched is None or change.matched.deed == DELETE:
-                raise Collision  # it was moved or deleted since it was found
+    _fetch(
+        means, connection, [change for change, criteria in asked if found[change.type, criteria]]
+    )
 
 
 def links(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
@@ -101,6 +98,19 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
                     expression=(place_of(change, reference),),
                 )
     _resolve(means, connection, sought)
+
+
+def _fetch(means: Means, connection: Connection, matched: Sequence[Change]) -> None:
+    """What conditional creates answer with; a statement for the places and one for each type."""
+    lie = places(connection, [change.identity for change in matched])
+    for type_name in {change.type for change in matched}:
+        same = [change for change in matched if change.type == type_name]
+        at = [lie[change.identity] for change in same]
+        versions = newest(means.store, connection, type_name, at)
+        for change, place in zip(same, at, strict=True):
+            change.place, change.matched = place, versions.get(place.key)
+            if change.matched is None or change.matched.deed == DELETE:
+                raise Collision  # it was moved or deleted since it was found
 
 
 def _full_urls(changes: Sequence[Change]) -> Iterator[tuple[str, str]]:
