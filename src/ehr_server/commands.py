@@ -14,7 +14,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ehr_server import app
 from ehr_server.access.caller import LOOPBACK
-from ehr_server.changes.change import Means
+from ehr_server.changes.change import Means, means
 from ehr_server.changes.reindex import reindex as reindex_type
 from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal
@@ -89,8 +89,7 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
     """Load files; print what was refused, by line; 1 when anything was."""
     files = _files(options)
     with opened(settings) as store, _progress("stored") as told:
-        means = _means(store, settings)
-        report = load.load(means, _items(files), told)
+        report = load.load(_means(store, settings), _items(files), told)
     for one in report.refused:
         print(f"{one.item.file}:{one.item.line}: {one.expression}: {one.text}")
     print(f"{report.stored} resources stored, {len(report.refused)} findings")
@@ -129,8 +128,8 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
     """Build the search index anew, of the types given or of all."""
     types = options.type or definitions().resource_types
     with opened(settings) as store, _progress("indexed") as told:
-        means = _means(store, settings)
-        count = sum(reindex_type(means, _known(type_name), told) for type_name in types)
+        with_these = _means(store, settings)
+        count = sum(reindex_type(with_these, _known(type_name), told) for type_name in types)
     print(f"{count} resources indexed")
     return 0
 
@@ -171,14 +170,7 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
-    return Means(
-        store,
-        LOOPBACK,
-        base_url,
-        settings.references == "check",
-        settings.zone,
-        settings.public_url,
-    )
+    return means(store, settings, LOOPBACK, base_url)
 
 
 def _known(type_name: str) -> str:

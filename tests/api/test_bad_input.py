@@ -65,9 +65,7 @@ def test_a_decimal_of_400_digits_is_refused_with_its_place(client: httpx.Client)
     )
     answer = client.post("/Observation", content=body, headers=_JSON)
     assert answer.status_code == 400
-    assert answer.json()["issue"][0]["expression"] == ["Observation.value.value"] or (
-        "valueQuantity" in answer.text or "whole number" in answer.text
-    )
+    assert answer.json()["issue"][0]["expression"] == ["Observation.value.value"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,10 @@
 """https://hl7.org/fhir/R4/search.html#date and https://hl7.org/fhir/R4/search.html#prefix"""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from searching import Record, record
+from searching import Record
 
 
 def _encounter(id_: str, **period: str) -> dict[str, Any]:
@@ -39,13 +38,6 @@ RECORD = [
     _report("later", "2024-03-06T00:00:00+07:00"),
 ]
 del RECORD[5]["period"]
-
-
-@pytest.fixture(scope="module")
-def here(module_database: str) -> Iterator[Record]:
-    with record(module_database) as found:
-        found.put(*RECORD)
-        yield found
 
 
 @pytest.mark.parametrize(

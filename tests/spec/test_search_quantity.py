@@ -1,12 +1,11 @@
 """https://hl7.org/fhir/R4/search.html#number and https://hl7.org/fhir/R4/search.html#quantity"""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from searching import Record, record
+from searching import Record
 
 UCUM = "http://unitsofmeasure.org"
 
@@ -53,13 +52,6 @@ RECORD = [
     _risk("r104.9", "104.9"),
     _risk("tiny", "0.00000012"),
 ]
-
-
-@pytest.fixture(scope="module")
-def here(module_database: str) -> Iterator[Record]:
-    with record(module_database) as found:
-        found.put(*RECORD)
-        yield found
 
 
 @pytest.mark.parametrize(

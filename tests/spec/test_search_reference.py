@@ -1,13 +1,12 @@
 """https://hl7.org/fhir/R4/search.html#reference and https://hl7.org/fhir/R4/search.html#uri"""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ehr_server.fhir.bundle import identity
-from searching import HERE, Record, record
+from searching import HERE, Record
 
 URN = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
 
@@ -47,13 +46,6 @@ RECORD: list[dict[str, Any]] = [
         "meta": {"profile": ["http://x.org/p|1.0"]},
     },
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def here(module_database: str) -> Iterator[Record]:
-    with record(module_database) as found:
-        found.put(*RECORD)
-        yield found
 
 
 @pytest.mark.parametrize(

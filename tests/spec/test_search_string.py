@@ -1,11 +1,10 @@
 """https://hl7.org/fhir/R4/search.html#string"""
 
 import unicodedata
-from collections.abc import Iterator
 
 import pytest
 
-from searching import Record, record
+from searching import Record
 
 RECORD = [
     {
@@ -31,13 +30,6 @@ RECORD = [
     {"resourceType": "Patient", "id": "odd", "name": [{"family": "50%_a\\b,c"}]},
     {"resourceType": "Patient", "id": "last", "name": [{"family": "\U0010ffff\U0010ffff"}]},
 ]
-
-
-@pytest.fixture(scope="module")
-def here(module_database: str) -> Iterator[Record]:
-    with record(module_database) as found:
-        found.put(*RECORD)
-        yield found
 
 
 @pytest.mark.parametrize(

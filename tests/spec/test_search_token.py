@@ -1,10 +1,8 @@
 """https://hl7.org/fhir/R4/search.html#token"""
 
-from collections.abc import Iterator
-
 import pytest
 
-from searching import Record, record
+from searching import Record
 
 LOINC, SNOMED, LOCAL = "http://loinc.org", "http://snomed.info/sct", "http://benhvien.vn/xn"
 CCCD, BHYT = "http://cccd.vn", "http://bhyt.vn"
@@ -57,13 +55,6 @@ RECORD = [
         component=[{"code": {"coding": [{"system": LOINC, "code": "8480-6"}]}}],
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def here(module_database: str) -> Iterator[Record]:
-    with record(module_database) as found:
-        found.put(*RECORD)
-        yield found
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
+from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
 
@@ -28,6 +29,18 @@ class Means:
     check_references: bool
     zone: tzinfo
     public_base: str = ""
+
+
+def means(store: Store, settings: Settings, caller: Caller, base_url: str) -> Means:
+    """What the settings say of it; `base_url` is the address that this caller used."""
+    return Means(
+        store,
+        caller,
+        base_url,
+        settings.references == "check",
+        settings.zone,
+        settings.public_url,
+    )
 
 
 @dataclass(slots=True)

@@ -52,7 +52,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
         else:
             ver = before[1].ver + 1 if before else 1
             content = _render(change.resource, change.identity[1], ver, stamp.at)
-            found = index({**change.resource, "id": change.id}, means.zone, means.public_base)
+            found = index(change.resource, means.zone, means.public_base)
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
             spot = Spot(_home(change, found), key, number, ver)

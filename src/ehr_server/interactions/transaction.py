@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from ehr_server.call import Answer, Call, Request
+from ehr_server.call import Answer, Call, Request, Route
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid, Refusal
@@ -19,7 +19,7 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     """
     entries = requests(call, bundle)
     changes: dict[int, Change] = {}
-    reads: dict[int, tuple[Call, Request]] = {}
+    reads: dict[int, tuple[Route, Call]] = {}
     for index, request in enumerate(entries):
         try:
             intended = _intended(call, request)
@@ -29,12 +29,12 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
         if isinstance(intended, Change):
             changes[index] = intended
         else:
-            reads[index] = (intended, request)
+            reads[index] = intended
     answers: dict[int, dict[str, Any]] = {}
 
     def read() -> None:
-        for index, (inner, request) in reads.items():
-            answers[index] = answered_entry(call, _read(inner, request, index), with_resource=True)
+        for index, (route, inner) in reads.items():
+            answers[index] = answered_entry(call, _read(route, inner, index), with_resource=True)
 
     done = apply(call.means, list(changes.values()), read if reads else None)
     with_resource = preferred(call) == "representation"
@@ -44,9 +44,9 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     return Answer(200, json.write(_response("transaction-response", answered)))
 
 
-def _intended(call: Call, request: Request) -> Change | Call:
-    """The write that an entry asks for, or the call of a read. Operations are neither: $export
-    has a transaction of its own, whose commit would be that of all entries before it.
+def _intended(call: Call, request: Request) -> Change | tuple[Route, Call]:
+    """The write that an entry asks for, or the route and call of a read. Operations are neither:
+    $export has a transaction of its own, whose commit would be that of all entries before it.
     """
     route, parts = call.routes.match(request)
     inner = replace(call, request=request, parts=parts)
@@ -58,12 +58,12 @@ def _intended(call: Call, request: Request) -> Change | Call:
             f"{asked} cannot stand in a transaction.",
             vi=f"{asked} không thể nằm trong một giao dịch.",
         )
-    return inner
+    return route, inner
 
 
-def _read(call: Call, request: Request, index: int) -> Answer:
+def _read(route: Route, call: Call, index: int) -> Answer:
     try:
-        return call.routes.match(request)[0].deed(call)
+        return route.deed(call)
     except Refusal as refusal:
         refusal.issues = tuple(
             issue.under(f"Bundle.entry[{index}]") for issue in issues_of(refusal)

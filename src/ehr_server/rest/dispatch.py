@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ehr_server.access.caller import Caller
 from ehr_server.call import Answer, Call, Request, Route
-from ehr_server.changes.change import Means
+from ehr_server.changes.change import Means, means
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
@@ -28,15 +28,7 @@ class Dispatch:
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request from the socket, refusals and failures included."""
-        means = Means(
-            self.store,
-            caller,
-            base_url,
-            self.settings.references == "check",
-            self.settings.zone,
-            self.settings.public_url,
-        )
-        return _Session(self, means).answer(request)
+        return _Session(self, means(self.store, self.settings, caller, base_url)).answer(request)
 
 
 @dataclass(frozen=True, slots=True)

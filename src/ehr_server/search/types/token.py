@@ -20,6 +20,8 @@ from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, any_of, overlaps
 
+_FormsOf = Callable[[str, str | None, str | None], tuple[int, tuple[int, ...]]]
+
 _SPACED = str.maketrans("", "", " .()-")
 _WITHOUT_SYSTEM = frozenset(("id", "ContactPoint", "uri", "boolean", "string"))
 
@@ -154,14 +156,11 @@ def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[
 
 
 def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
+    take_coding = _coding(parameter)
 
     def take(value: Any, rows: Rows) -> None:
         for coding in value.get("coding", ()):
-            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
-            rows.toks += forms
-            if bare:
-                rows.toks.append(bare)
+            take_coding(coding, rows)
 
     return take
 
@@ -182,22 +181,18 @@ def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
 
 
 def _coding(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
-
-    def take(value: Any, rows: Rows) -> None:
-        bare, forms = _coded(name, value.get("system"), value.get("code"))
-        rows.toks += forms
-        if bare:
-            rows.toks.append(bare)
-
-    return take
+    return _paired(parameter.name, _coded, "code")
 
 
 def _identifier(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
+    return _paired(parameter.name, _forms, "value")
+
+
+def _paired(name: str, forms_of: _FormsOf, key: str) -> Callable[[Any, Rows], None]:
+    """What has a system and, under `key`, a code in it."""
 
     def take(value: Any, rows: Rows) -> None:
-        bare, forms = _forms(name, value.get("system"), value.get("value"))
+        bare, forms = forms_of(name, value.get("system"), value.get(key))
         rows.toks += forms
         if bare:
             rows.toks.append(bare)
