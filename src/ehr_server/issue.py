@@ -3,7 +3,7 @@
 https://hl7.org/fhir/R4/operationoutcome.html: `fhir.outcome` makes an OperationOutcome of several.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
@@ -13,7 +13,9 @@ Severity = Literal["fatal", "error", "warning", "information"]
 class Issue:
     """One finding: `code` of IssueType, `text` in English, `vi` in Vietnamese where there is one.
 
-    `expression` holds FHIRPath locations, such as `Patient.name[0].family`.
+    `expression` holds FHIRPath locations, such as `Patient.name[0].family`. `rule` names what is
+    broken, for counting: the key of an invariant, or a word such as `min` or `binding`; `profile`
+    is the url of the profile that asks for it, "" for the standard itself.
     """
 
     severity: Severity
@@ -21,11 +23,13 @@ class Issue:
     text: str
     expression: tuple[str, ...] = ()
     vi: str | None = None
+    rule: str = ""
+    profile: str = ""
 
     def under(self, prefix: str) -> "Issue":
         """The same finding about a resource that stands at `prefix`, as in `Bundle.entry[3]`."""
         places = tuple(prefix + _below(place) for place in self.expression) or (prefix,)
-        return Issue(self.severity, self.code, self.text, places, self.vi)
+        return replace(self, expression=places)
 
 
 def _below(place: str) -> str:

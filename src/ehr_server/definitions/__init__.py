@@ -13,6 +13,7 @@ from ehr_server.definitions.model import (
     definitions,
 )
 from ehr_server.definitions.primitives import PRIMITIVES, Primitive
+from ehr_server.definitions.profile import Profile, ProfileError
 
 __all__ = [
     "PRIMITIVES",
@@ -20,6 +21,8 @@ __all__ = [
     "Definitions",
     "Element",
     "Primitive",
+    "Profile",
+    "ProfileError",
     "SearchParameter",
     "TypeDefinition",
     "definitions",
