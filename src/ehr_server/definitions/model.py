@@ -23,11 +23,14 @@ Kind = Literal["resource", "complex", "backbone", "primitive"]
 
 
 class Constraint(NamedTuple):
-    """A rule of the standard as a FHIRPath expression, such as `obs-6`."""
+    """A rule as a FHIRPath expression, such as `obs-6`; `text` (English) and `vi` are what a
+    profile says where it is broken, "" in the tables of the standard."""
 
     key: str
     severity: Literal["error", "warning"]
     expression: str
+    text: str = ""
+    vi: str = ""
 
 
 @dataclass(frozen=True, slots=True)
