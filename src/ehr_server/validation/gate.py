@@ -12,7 +12,7 @@ from jsonschema_rs import Draft4Validator
 
 from ehr_server.definitions import definitions
 from ehr_server.validation import links
-from ehr_server.validation.patterns import OPTIONS
+from ehr_server.patterns import OPTIONS
 from ehr_server.validation.schema import CONTAINED, RESOURCE, RULE, resource_schema
 
 if TYPE_CHECKING:

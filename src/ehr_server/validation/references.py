@@ -3,7 +3,7 @@
 from functools import cache
 
 from ehr_server.definitions import definitions
-from ehr_server.validation.patterns import matches
+from ehr_server.patterns import matches
 
 _ID = "[A-Za-z0-9.-]{1,64}"
 _ABSOLUTE = r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20]+"

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from ehr_server.validation.narrative import SAFE
-from ehr_server.validation.patterns import matches
+from ehr_server.patterns import matches
 
 _DIV = '<div xmlns="http://www.w3.org/1999/xhtml">'
 
