@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = "hl7.fhir.r4.examples@4.0.1"  # holds all conformance resources of the standard too
 EXPANSIONS = "hl7.fhir.r4.expansions@4.0.1"
+KINDS = ("StructureDefinition", "SearchParameter", "CompartmentDefinition", "ValueSet")
 TABLES = Path(__file__).parent.parent / "src" / "ehr_server" / "definitions"
 
 Resource = dict[str, Any]
@@ -73,15 +74,17 @@ def resources(tarball: Path) -> Iterator[tuple[str, Resource]]:
                 yield name, json.load(stream)
 
 
-def conformance_resources(tarball: Path) -> dict[str, list[Resource]]:
-    """The package's conformance resources by type, sorted by url."""
-    kinds = ("StructureDefinition", "SearchParameter", "CompartmentDefinition", "ValueSet")
+def conformance_resources(
+    tarball: Path, kinds: tuple[str, ...] = KINDS
+) -> dict[str, list[Resource]]:
+    """The package's conformance resources of these types, by type, sorted by url."""
     found: dict[str, list[Resource]] = defaultdict(list)
     for _, resource in resources(tarball):
-        if resource.get("resourceType") in kinds and "url" in resource:
+        # A NamingSystem of R4 has no url.
+        if resource.get("resourceType") in kinds and ("url" in resource or "uniqueId" in resource):
             found[resource["resourceType"]].append(resource)
     for several in found.values():
-        several.sort(key=lambda resource: (resource["url"], resource["id"]))
+        several.sort(key=lambda resource: (resource.get("url", ""), resource["id"]))
     return found
 
 

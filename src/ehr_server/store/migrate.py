@@ -1,6 +1,5 @@
 """The schema, brought up to date by Alembic from the migrations that travel with the package."""
 
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -8,8 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import NullPool, create_engine, text
 
-import ehr_server
 from ehr_server.errors import Unavailable
+from ehr_server.layout import folder
 from ehr_server.store.contents import starter_dictionary
 
 _ALONE = 7_304_411  # any number: servers that start together migrate one after another
@@ -27,7 +26,7 @@ def migrate(url: str) -> None:
         connection.execute(text("select pg_advisory_lock(:alone)"), {"alone": _ALONE})
         connection.commit()
         config = Config()
-        config.set_main_option("script_location", str(_folder()))
+        config.set_main_option("script_location", str(folder("migrations")))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.execute(
@@ -47,10 +46,3 @@ def _connected(url: str) -> psycopg.Connection[Any]:
         raise Unavailable(
             "--database-url is not of the form postgresql://user:password@host/database."
         ) from None
-
-
-def _folder() -> Path:
-    """Inside the wheel the migrations lie in the package, in a checkout beside `src`."""
-    package = Path(ehr_server.__file__).parent
-    inside = package / "migrations"
-    return inside if inside.is_dir() else package.parents[1] / "migrations"
