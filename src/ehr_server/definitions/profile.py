@@ -22,7 +22,14 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class ProfileError(ValueError):
-    """A profile that cannot be used; the text names it, the element, and what is wrong."""
+    """A profile that cannot be used; the text names it, the element, and what is wrong.
+
+    `vi` is the text in Vietnamese, "" where there is none.
+    """
+
+    def __init__(self, text: str, vi: str = "") -> None:
+        super().__init__(text)
+        self.vi = vi
 
 
 @dataclass(frozen=True, slots=True)
