@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from campaign import Plan, bundles
 from ehr_server.identity.kinds import KINDS
 from ehr_server.issue import Issue
 from ehr_server.validation.identifiers import are_sound, findings
@@ -277,6 +278,12 @@ def test_texts_say_in_both_languages_how_to_mend_it() -> None:
 def test_what_is_not_well_formed_is_left_to_the_structural_check(resource: dict[str, Any]) -> None:
     assert findings(resource) == []
     are_sound(resource)  # may say no, may not fail
+
+
+def test_nothing_is_said_about_the_residents_of_a_campaign() -> None:
+    for bundle in bundles(Plan(residents=40, seed=1)):
+        for entry in bundle["entry"]:
+            assert _told(entry["resource"]) == []
 
 
 _SYSTEMS = st.sampled_from([system for kind in KINDS for system in kind.systems] + ["http://x.vn"])

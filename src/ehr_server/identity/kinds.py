@@ -156,7 +156,7 @@ KINDS: tuple[Kind, ...] = (
         "ma-lk",
         "key of a visit or checkup (MA_LK)",
         "Mã liên kết (MA_LK)",
-        (f"{_HL7_VN}ma-lk",),
+        (f"{_HL7_VN}ma-lk", f"{_MOH}VisitNumber"),
         lambda value: value.strip() and len(value) <= _LINK_LENGTH_MAX,
         f"have 1 to {_LINK_LENGTH_MAX} characters",
         f"có từ 1 đến {_LINK_LENGTH_MAX} ký tự",

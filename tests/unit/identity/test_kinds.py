@@ -1,9 +1,12 @@
 """The kinds of identifier: https://hl7.org/fhir/R4/datatypes.html#Identifier"""
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
+from ehr_server.fhir import json
 from ehr_server.identity import provinces
 from ehr_server.identity.kinds import KINDS, kind_named, kind_of
 from ehr_server.identity.numbers import (
@@ -14,9 +17,11 @@ from ehr_server.identity.numbers import (
     insurance_card,
     personal_number,
 )
+from ehr_server.layout import folder
 
 _HL7_VN = "http://fhir.hl7.org.vn/core/sid/"
 _MOH = "http://fhir.ehealth.gov.vn/core/sid/"
+_OURS = folder("profiles") / "vn"
 _HIV = "https://basespecs.vn/NamingSystem/"
 
 
@@ -39,7 +44,7 @@ _HIV = "https://basespecs.vn/NamingSystem/"
         ("facility", (f"{_HL7_VN}ma-cskcb", f"{_MOH}provider-code")),
         ("gln", (f"{_HL7_VN}gln",)),
         ("licence", (f"{_HL7_VN}cchn",)),
-        ("ma-lk", (f"{_HL7_VN}ma-lk",)),
+        ("ma-lk", (f"{_HL7_VN}ma-lk", f"{_MOH}VisitNumber")),
         ("mrn", (f"{_HL7_VN}mrn", f"{_MOH}patient-internal-id")),
         (
             "driver",
@@ -72,6 +77,31 @@ def test_no_two_kinds_have_a_name_or_a_system_in_common() -> None:
     assert len(names) == len(set(names))
     assert len(systems) == len(set(systems))
     assert {name for kind in KINDS for name in kind.taken_for} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(_OURS.glob("NamingSystem/*.json")), ids=lambda path: path.stem
+)
+def test_our_naming_systems_say_the_same(path: Path) -> None:
+    """https://hl7.org/fhir/R4/namingsystem.html: the preferred uri is the one that is written."""
+    uris = [one for one in json.read(path.read_bytes())["uniqueId"] if one["type"] == "uri"]
+    (kind,) = {kind_of(one["value"]) for one in uris}
+    assert kind is not None
+    assert {one["value"] for one in uris} == set(kind.systems)
+    assert [one["value"] for one in uris if one.get("preferred")] == [kind.system]
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("province-2008", provinces.BEFORE_REFORM),
+        ("province-2025", provinces.SINCE_REFORM),
+        ("bhyt-card-group", LEVEL_OF_GROUP),
+    ],
+)
+def test_our_code_systems_have_the_same_codes(name: str, codes: Mapping[str, str]) -> None:
+    system = json.read((_OURS / "CodeSystem" / f"{name}.json").read_bytes())
+    assert {concept["code"] for concept in system["concept"]} == set(codes)
 
 
 def test_a_kind_cannot_be_changed() -> None:
