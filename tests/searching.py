@@ -17,6 +17,7 @@ from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.store.connect import Store
+from ehr_server.validation.rulebook import Rulebook
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 HERE = "http://here/fhir"
@@ -28,7 +29,7 @@ class Record:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.rules = Rules(HANOI, HERE, count=1000)
-        self._means = Means(store, LOOPBACK, HERE, False, HANOI, HERE)
+        self._means = Means(store, LOOPBACK, HERE, False, HANOI, Rulebook(), HERE)
         self._key = bytes(32)
 
     def put(self, *resources: dict[str, Any]) -> None:

@@ -84,6 +84,19 @@ class Settings:
     references: Literal["check", "accept"] = _setting(
         "check", "Whether a reference to this server must point to a resource that exists."
     )
+    profiles: str = _setting(
+        "*=warn",
+        "How strictly resources are held to profiles: rules TYPE=LEVEL or URL=LEVEL, divided by "
+        "commas, with the levels off, warn and reject; * stands for all types.",
+    )
+    identifiers: Literal["off", "warn", "reject"] = _setting(
+        "reject", "How strictly the shape of identifiers (CCCD, BHYT, ...) is checked."
+    )
+    refuse_modifiers: str = _setting(
+        "",
+        "Resource types, divided by commas (* for all), in which a modifierExtension that is not "
+        "known here is refused; elsewhere it is a warning.",
+    )
     time_zone: str = _setting("Asia/Ho_Chi_Minh", "Time zone of dates and times without one.")
     language: Literal["en", "vi"] = _setting(
         "en", "Language of messages when the client asks for neither English nor Vietnamese."

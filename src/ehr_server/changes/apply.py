@@ -13,6 +13,7 @@ from ehr_server.changes import check, gather, resolve, rows
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
 from ehr_server.store.connect import Collision
+from ehr_server.store.findings import learn
 from ehr_server.store.write import write
 
 _SENDER_MAX = 400  # characters: an index takes no more than 2,704 bytes
@@ -28,7 +29,7 @@ def apply(
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
     place of each finding; `Unavailable` when the database is away.
     """
-    check.well_formed(changes)
+    check.well_formed(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -44,6 +45,7 @@ def apply(
             sender = means.store.sender_number(_sender(means, changes))
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
+            learn(means.store, connection, batch.kinds)
             write(connection, batch)
             if then is not None:
                 then()

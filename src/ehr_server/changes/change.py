@@ -6,9 +6,11 @@ from datetime import datetime, tzinfo
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
+from ehr_server.issue import Issue
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
+from ehr_server.validation.rulebook import Rulebook
 
 Deed = Literal["create", "update", "delete"]
 
@@ -20,7 +22,7 @@ class Means:
     `base_url` is the server's own address as this caller used it, without a slash at the end;
     `public_base` the one it is configured with, or "", which is the same for all callers and so
     is what index rows go by. `check_references` refuses references to nothing; `zone` is that of
-    dates without one.
+    dates without one, `rulebook` what resources are held to.
     """
 
     store: Store
@@ -28,10 +30,13 @@ class Means:
     base_url: str
     check_references: bool
     zone: tzinfo
+    rulebook: Rulebook
     public_base: str = ""
 
 
-def means(store: Store, settings: Settings, caller: Caller, base_url: str) -> Means:
+def means(
+    store: Store, settings: Settings, rulebook: Rulebook, caller: Caller, base_url: str
+) -> Means:
     """What the settings say of it; `base_url` is the address that this caller used."""
     return Means(
         store,
@@ -39,6 +44,7 @@ def means(store: Store, settings: Settings, caller: Caller, base_url: str) -> Me
         base_url,
         settings.references == "check",
         settings.zone,
+        rulebook,
         settings.public_url,
     )
 
@@ -65,6 +71,7 @@ class Change:
     now: Version | None = None  # the newest version there is
     matched: Version | None = None  # what a conditional create found instead
     references: Sequence[dict[str, Any]] = ()
+    findings: Sequence[Issue] = ()  # what was found but does not stand in the way
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -77,7 +84,7 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of a change. `status` 200, 201 or 204; no `content` after a delete,
-    and `ver` 0 where there was nothing to delete.
+    and `ver` 0 where there was nothing to delete. `findings` did not stand in its way.
     """
 
     status: int
@@ -86,3 +93,4 @@ class Done:
     ver: int
     at: datetime
     content: bytes | None
+    findings: Sequence[Issue] = ()

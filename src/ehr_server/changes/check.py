@@ -1,29 +1,31 @@
 """The decisions of the write path: pure, from what was sent and from the facts gathered."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
-from ehr_server.changes.change import Change
+from ehr_server.changes.change import Change, Means
 from ehr_server.errors import Invalid, PreconditionFailed
 from ehr_server.issue import Issue
-from ehr_server.validation import check as findings
+from ehr_server.validation.profiles.around import Around
 
 
-def well_formed(changes: Sequence[Change]) -> None:
-    """Refuse resources that break the base standard, and two changes of one resource.
+def well_formed(means: Means, changes: Sequence[Change]) -> None:
+    """Refuse resources that break the standard, or a profile that is not only advice, and two
+    changes of one resource; note the findings of the others.
 
     A transaction's resources SHALL NOT overlap: https://hl7.org/fhir/R4/http.html#trules.
     """
-    errors = [
-        issue
-        for change in changes
-        if change.resource is not None
-        for issue in _located(change)
-        if issue.severity in ("error", "fatal")
-    ]
+    around = Around((one.full_url, one.resource) for one in changes if one.resource is not None)
+    errors: list[Issue] = []
+    for change in changes:
+        if change.resource is not None:
+            found = means.rulebook.check(change.resource, change.type, around=around)
+            change.findings = [_located(change, issue) for issue in found]
+            errors += (one for one in change.findings if one.severity in ("error", "fatal"))
     if errors:
-        raise Invalid(issues=errors)
+        warnings = (one for change in changes for one in change.findings if one not in errors)
+        raise Invalid(issues=[*errors, *warnings])
     _refuse_overlap(changes)
 
 
@@ -67,9 +69,7 @@ def _criteria(change: Change) -> tuple[str, str]:
     return change.type, urlencode(sorted(pairs))
 
 
-def _located(change: Change) -> Iterator[Issue]:
-    for issue in findings(change.resource or {}, change.type):
-        if change.where.endswith(".resource"):
-            yield issue.under(change.where.removesuffix(".resource"))
-        else:
-            yield issue
+def _located(change: Change, issue: Issue) -> Issue:
+    if change.where.endswith(".resource"):
+        return issue.under(change.where.removesuffix(".resource"))
+    return issue

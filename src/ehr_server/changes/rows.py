@@ -1,7 +1,7 @@
 """From changes to rows: contents rendered, index entries extracted, compartments found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
+from ehr_server.store.findings import OF_ONE_MAX, kind_of
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.write import Batch
 
@@ -48,7 +49,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
         elif change.resource is None:
             done.append(_deleted(means, change, before, batch, stamp))
         elif before is not None and _is_unchanged(change, change.resource, before):
-            done.append(_as_it_is(change, before[1]))
+            done.append(replace(_as_it_is(change, before[1]), findings=change.findings))
         else:
             ver = before[1].ver + 1 if before else 1
             content = _render(change.resource, change.identity[1], ver, stamp.at)
@@ -58,7 +59,12 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             spot = Spot(_home(change, found), key, number, ver)
             _version(means, batch, stamp, spot, (_deed(change, before), content))
             index_rows(batch, stamp, spot, found)
+            if change.findings:
+                _note(change, batch, spot)
             done.append(_stored(change, before, batch, spot, (stamp.at, content)))
+    batch.rows["finding"] = [
+        (comp, stamp.tx, stamp.at, stamp.sender, *of_comp) for comp, of_comp in batch.noted.items()
+    ]
     return batch, done
 
 
@@ -76,6 +82,17 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
+
+
+def _note(change: Change, batch: Batch, spot: Spot) -> None:
+    """Keep the findings that do not stand in the way, to be counted."""
+    keys, kinds = batch.noted.setdefault(spot.comp, ([], []))
+    for issue in change.findings[:OF_ONE_MAX]:
+        kind = kind_of(change.type, change.where, issue)
+        number = kind.number
+        batch.kinds[number] = kind
+        keys.append(spot.key)
+        kinds.append(number)
 
 
 def _deed(change: Change, before: Before | None) -> int:
@@ -99,7 +116,7 @@ def _stored(
             batch.moved.append((type_name, spot.key, old, spot.comp))
         if spot.comp != old or is_new:
             batch.lives.append((spot.type_number, id_, spot.comp, True))
-    return Done(201 if is_new else 200, type_name, id_, spot.ver, *new)
+    return Done(201 if is_new else 200, type_name, id_, spot.ver, *new, change.findings)
 
 
 def _deleted(

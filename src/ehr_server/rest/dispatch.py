@@ -1,7 +1,7 @@
 """From a request to an answer: the deed, or the outcome that says why not."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ehr_server.access.caller import Caller
@@ -14,6 +14,7 @@ from ehr_server.issue import Issue
 from ehr_server.rest.routes import RouteTable
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
+from ehr_server.validation.rulebook import Rulebook
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,13 @@ class Dispatch:
     store: Store
     settings: Settings
     table: RouteTable
+    rulebook: Callable[[], Rulebook]  # the one in force: loading a package makes a new one
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request from the socket, refusals and failures included."""
-        return _Session(self, means(self.store, self.settings, caller, base_url)).answer(request)
+        return _Session(
+            self, means(self.store, self.settings, self.rulebook(), caller, base_url)
+        ).answer(request)
 
 
 @dataclass(frozen=True, slots=True)

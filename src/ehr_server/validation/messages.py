@@ -59,6 +59,15 @@ def other_resource_type(place: str, name: str, expected: str) -> Issue:
     )
 
 
+def profile_of_other_type(place: str, url: str, expected: str) -> Issue:
+    return _issue(
+        "structure",
+        place,
+        f"The profile {url} is of {expected}: claim one of this resource's type.",
+        f"Hồ sơ {url} dành cho {expected}: hãy dùng hồ sơ của đúng loại tài nguyên này.",
+    )
+
+
 def unknown_element(place: str, name: str, of: str, names: Iterable[str]) -> Issue:
     shown = _shown(name, _NAME)
     meant, vi = _meant(name, names)

@@ -24,6 +24,7 @@ Schema: TypeAlias = dict[str, Any]
 
 INT64_MAX = 2**63 - 1
 CONTAINED, RESOURCE, RULE = "fhirContained", "fhirResource", "fhirRule"
+EXTENSION = "fhirExtension"
 """Keywords of our own, which the gate gives to Python."""
 
 _RARE_IN_EXTENSIONS = frozenset(
@@ -53,17 +54,22 @@ class ResourceSchema:
     calls: Mapping[str, Rule]
 
 
-def resource_schema(type_name: str, is_local: bool) -> ResourceSchema:
-    """The schema of a resource type; `is_local`: of one with or among contained resources."""
-    builder = _Builder(is_local)
+def resource_schema(type_name: str, is_local: bool, known: str | None = None) -> ResourceSchema:
+    """The schema of a resource type; `is_local`: of one with or among contained resources.
+
+    Extensions whose url the pattern `known` finds are left to the keyword `EXTENSION`, with the
+    type they stand in.
+    """
+    builder = _Builder(is_local, known)
     return ResourceSchema(builder.schema(type_name), builder.calls)
 
 
 class _Builder:
     """Collects the schemas of all types that one resource type leads to."""
 
-    def __init__(self, is_local: bool) -> None:
+    def __init__(self, is_local: bool, known: str | None) -> None:
         self._is_local = is_local
+        self._known = known
         self._definitions: dict[str, Schema] = {}
         self.calls: dict[str, Rule] = {}
 
@@ -80,7 +86,7 @@ class _Builder:
         required: list[str] = []
         every: list[Schema] = []
         for element in definition.elements.values():
-            names = self._add(properties, element)
+            names = self._add(properties, element, definition.name)
             if len(names) > 1:
                 every.append(_at_most_one(names, element.min == 1))
             elif element.min:
@@ -96,13 +102,15 @@ class _Builder:
             found["dependencies"] = {"id": {"minProperties": 2}}  # ele-1
         return self._with_rules(found, every, definition.name, rules(definition.name))
 
-    def _add(self, properties: Schema, element: Element) -> list[str]:
+    def _add(self, properties: Schema, element: Element, holder: str) -> list[str]:
         """Adds the JSON properties of an element; returns their names without `_name`."""
-        names = []
+        names: list[str] = []
+        if element.name == "modifierExtension":  # never without a second look
+            return names
         for name, type_name in element.json_names():
             if element.name == "contained" and not self._is_local:
                 continue
-            properties[name] = self._element(element, type_name)
+            properties[name] = self._element(element, type_name, holder)
             names.append(name)
             if has_sibling(element, type_name) and _is_plain(element, type_name):
                 properties[f"_{name}"] = self._sibling()
@@ -113,7 +121,7 @@ class _Builder:
         properties: Schema = {}
         for element in definition.elements.values():
             if element.name != "id":
-                self._add(properties, element)
+                self._add(properties, element, definition.name)
         for type_name in _RARE_IN_EXTENSIONS:
             del properties[f"value{type_name}"]
         return {
@@ -125,9 +133,10 @@ class _Builder:
             "maxProperties": 2,
         }
 
-    def _element(self, element: Element, type_name: str) -> Schema:
+    def _element(self, element: Element, type_name: str, holder: str) -> Schema:
         own = element_rules(element, type_name)
-        one = self._with_rules(self._value(element, type_name), [], type_name, own)
+        every = [self._unless_known(holder)] if type_name == "Extension" and self._known else []
+        one = self._with_rules(self._value(element, type_name), every, type_name, own)
         if not element.is_list:
             return one
         found: Schema = {"type": "array", "items": one, "minItems": 1}
@@ -175,12 +184,16 @@ class _Builder:
         some = {"not": {"items": {"not": coding}}}
         return {"allOf": [concept, {"properties": {"coding": some}, "required": ["coding"]}]}
 
+    def _unless_known(self, holder: str) -> Schema:
+        unknown = {"properties": {"url": {"not": {"pattern": self._known}}}}
+        return {"anyOf": [unknown, {EXTENSION: holder}]}
+
     def _sibling(self) -> Schema:
         """`_name`: the extensions of a primitive value, and its id."""
 
         def schema() -> Schema:
             elements = definitions().types["Element"].elements.values()
-            properties = {of.name: self._element(of, of.types[0]) for of in elements}
+            properties = {of.name: self._element(of, of.types[0], "Element") for of in elements}
             return {
                 "type": "object",
                 "properties": properties,

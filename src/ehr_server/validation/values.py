@@ -8,8 +8,8 @@ from typing import Any
 
 from ehr_server.definitions import PRIMITIVES, Primitive
 from ehr_server.issue import Issue
-from ehr_server.validation import messages, narrative
 from ehr_server.patterns import matches
+from ehr_server.validation import messages, narrative
 
 INT64_MAX = 2**63 - 1
 EXPONENT_MAX = 307  # beyond that an index cannot hold the number

@@ -27,6 +27,8 @@ class Closure:
 
 def is_ordered(first: str, second: str) -> bool:
     """Whether the FHIR date or dateTime `first` may be at or before `second`."""
+    if len(first) == len(second) and (first[19:] == second[19:] or first[-1] == second[-1] == "Z"):
+        return first <= second  # nearly always: both as precise, in one zone
     if "T" in first and "T" in second:
         return _moment(first) <= _moment(second)
     if "T" in first or "T" in second:
