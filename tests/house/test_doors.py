@@ -20,7 +20,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "orjson": ("fhir/json.py",),
     "jiter": ("fhir/json.py",),
     "fhirpathpy": ("fhirpath/foreign.py",),
-    "jsonschema_rs": ("patterns.py", "validation/gate.py"),
+    "jsonschema_rs": ("patterns.py", "validation/"),
     "zstandard": ("store/",),
     "uuid": ("clock.py",),
     "random": (),

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ehr_server.fhirpath.errors import FHIRPathError
-from ehr_server.fhirpath.flow import ALWAYS, Branch, Flow, start
-from ehr_server.fhirpath.functions import FUNCTIONS, item
+from ehr_server.fhirpath.amounts import UCUM
+from ehr_server.fhirpath.arithmetic import negative
+from ehr_server.fhirpath.errors import FHIRPathError, Unsupported
+from ehr_server.fhirpath.flow import ALWAYS, DYNAMIC, Branch, Flow, start
+from ehr_server.fhirpath.functions import FUNCTIONS
+from ehr_server.fhirpath.functions.subsetting import item
 from ehr_server.fhirpath.kinds import conforms, only, tested
 from ehr_server.fhirpath.operators import OPERATORS
 from ehr_server.fhirpath.parse import (
@@ -23,6 +26,7 @@ from ehr_server.fhirpath.parse import (
     type_name,
 )
 from ehr_server.fhirpath.referred import REFERRED
+from ehr_server.fhirpath.scope import Scope, resource_of
 from ehr_server.fhirpath.site import Site
 from ehr_server.fhirpath.steps import step
 
@@ -30,24 +34,49 @@ if TYPE_CHECKING:
     from ehr_server.definitions import Definitions
 
 
-def compile_flow(expression: str, type_: str, definitions: Definitions) -> Flow:
+_CONSTANTS = {
+    "%ucum": UCUM,
+    "%sct": "http://snomed.info/sct",
+    "%loinc": "http://loinc.org",
+}
+_NAMED = {
+    "%vs-": "http://hl7.org/fhir/ValueSet/",
+    "%ext-": "http://hl7.org/fhir/StructureDefinition/",
+}
+# What a `Scope` is needed for; all other expressions take the resource as it is.
+_WIDE = (
+    *("%context", "%rootResource", "resolve", "conformsTo", "memberOf", "subsumes", "subsumedBy"),
+    *("now", "today", "timeOfDay"),
+)
+
+
+def compile_flow(
+    expression: str, type_: str, definitions: Definitions, *, follows: bool = False
+) -> Flow:
     """The flow of the expression on a focus of the type.
 
-    Raises `FHIRPathError`, with the place, for what the grammar, the types or this subset do not
-    hold.
+    `follows`: whether resolve() leads to resources, or to no more than their types. Raises
+    `FHIRPathError`, with the place, for what the grammar or the types do not hold, `Unsupported`
+    for what this subset does not.
     """
     if type_ not in definitions.types:
         raise FHIRPathError(f"there is no type {type_!r}", 0, expression)
     try:
-        return _Compiler(type_, definitions).flow(parse(expression), start(type_))
+        return _Compiler(type_, definitions, follows).flow(parse(expression), start(type_))
     except FHIRPathError as error:
-        raise FHIRPathError(error.text, error.at, expression) from None
+        raise type(error)(error.text, error.at, expression) from None
+
+
+def is_wide(expression: str) -> bool:
+    """Whether the expression asks for more than its value and the resource around that."""
+    return any(word in expression for word in _WIDE)
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiler:
     type: str
     definitions: Definitions
+    follows: bool
 
     def flow(self, node: Node, focus: Branch) -> Flow:
         match node:
@@ -64,20 +93,28 @@ class _Compiler:
             case Operation():
                 return self._operation(node, focus)
             case Negation():
-                return _constant(_negated(node))
+                return self._negated(node, focus)
 
     def _variable(self, node: Variable, focus: Branch) -> Flow:
         if node.name == "$this":
             return Flow((focus,))
-        if node.name in ("%resource", "%rootResource"):
+        if node.name == "%resource":
             type_ = self.type.partition(".")[0]  # a backbone lies in the resource it is named by
             if not conforms(self.definitions, type_, "Resource"):
                 type_ = "Resource"
             return Flow((Branch(type_, _resource),))
-        raise FHIRPathError(f"{node.name} is not supported", node.at)
+        if node.name == "%rootResource":
+            return Flow((Branch("Resource", _root),))
+        if node.name == "%context":
+            return Flow((Branch(self.type, _context),))
+        if (url := _constant_url(node.name)) is not None:
+            return _constant(Literal(url, "uri", node.at))
+        raise Unsupported(f"{node.name} is not supported", node.at)
 
     def _member(self, node: Member, focus: Branch) -> Flow:
         if node.source is None:
+            if focus.type == DYNAMIC and node.name in self.definitions.types:
+                return only(self.definitions, Flow((focus,)), node.name)
             if _names_type(node, focus, self.definitions):
                 is_kind = conforms(self.definitions, focus.type, node.name)
                 return Flow((focus,) if is_kind else ())
@@ -92,17 +129,26 @@ class _Compiler:
     def _invocation(self, node: Invocation, focus: Branch) -> Flow:
         function = FUNCTIONS.get(node.name)
         if function is None:
-            raise FHIRPathError(f"the function {node.name}() is not supported", node.at)
+            raise Unsupported(f"the function {node.name}() is not supported", node.at)
         if not function.arguments_min <= len(node.arguments) <= function.arguments_max:
             raise FHIRPathError(f"wrong number of arguments of {node.name}()", node.at)
         source = Flow((focus,)) if node.source is None else self.flow(node.source, focus)
         return function.compile(
-            Site(node.name, source, node.arguments, node.at, self.definitions, focus, self.flow)
+            Site(
+                node.name,
+                source,
+                node.arguments,
+                node.at,
+                self.definitions,
+                focus,
+                self.flow,
+                self.follows,
+            )
         )
 
     def _indexed(self, node: Indexer, focus: Branch) -> Flow:
         if not isinstance(node.index, Literal) or type(node.index.value) is not int:
-            raise FHIRPathError("an index is a whole number here", node.index.at)
+            raise Unsupported("an index is a whole number here", node.index.at)
         return item(self.flow(node.source, focus), node.index.value)
 
     def _operation(self, node: Operation, focus: Branch) -> Flow:
@@ -114,8 +160,15 @@ class _Compiler:
             return narrow(self.definitions, self.flow(node.left, focus), wanted)
         operator = OPERATORS.get(node.operator)
         if operator is None:
-            raise FHIRPathError(f"the operator {node.operator} is not supported", node.at)
+            raise Unsupported(f"the operator {node.operator} is not supported", node.at)
         return operator(self.flow(node.left, focus), self.flow(node.right, focus))
+
+    def _negated(self, node: Negation, focus: Branch) -> Flow:
+        operand = node.operand
+        if isinstance(operand, Literal) and operand.type in ("integer", "decimal"):
+            value = -operand.value  # type: ignore[operator]
+            return _constant(Literal(value, operand.type, node.at))
+        return negative(self.flow(operand, focus))
 
 
 def _names_type(node: Member, focus: Branch, definitions: Definitions) -> bool:
@@ -141,12 +194,20 @@ def _constant(node: Literal) -> Flow:
     return Flow((Branch(node.type, lambda focus, resource: value, keys=ALWAYS),))  # noqa: ARG005
 
 
-def _negated(node: Negation) -> Literal:
-    operand = node.operand
-    if not isinstance(operand, Literal) or operand.type not in ("integer", "decimal"):
-        raise FHIRPathError("only a number can be negated here", node.at)
-    return Literal(-operand.value, operand.type, node.at)  # type: ignore[operator]
+def _constant_url(name: str) -> str | None:
+    for prefix, base in _NAMED.items():
+        if name.startswith(prefix):
+            return base + name.removeprefix(prefix)
+    return _CONSTANTS.get(name)
 
 
 def _resource(focus: Any, resource: Any) -> Any:  # noqa: ARG001
-    return resource
+    return resource_of(resource)
+
+
+def _root(focus: Any, resource: Any) -> Any:  # noqa: ARG001
+    return resource.root if type(resource) is Scope else resource
+
+
+def _context(focus: Any, resource: Any) -> Any:  # noqa: ARG001
+    return resource.context

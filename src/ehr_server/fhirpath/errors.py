@@ -9,3 +9,7 @@ class FHIRPathError(ValueError):
         super().__init__(f"{text} at character {at + 1}{place}")
         self.text = text
         self.at = at
+
+
+class Unsupported(FHIRPathError):
+    """The expression may be right, but asks for what is not compiled here."""

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from ehr_server.definitions import definitions
 from ehr_server.fhirpath.compile import compile_flow
-from ehr_server.fhirpath.flow import Branch, Flow, many
+from ehr_server.fhirpath.flow import DYNAMIC, Branch, Flow, all_typed, many
+from ehr_server.fhirpath.scope import Scope
 
 
 class Evaluate(Protocol):
@@ -30,6 +31,8 @@ def compile_path(expression: str, type_name: str) -> Evaluate:
     their order; those of several types come type by type. Raises `FHIRPathError`.
     """
     flow = compile_flow(expression, type_name, definitions())
+    if "%context" in expression or any(branch.type == DYNAMIC for branch in flow.branches):
+        return _of_typed(flow)
     if all(branch.step for branch in flow.branches):
         return _of_steps(flow)
     if any(branch.type in ("Resource", "DomainResource") for branch in flow.branches):
@@ -114,5 +117,18 @@ def _of_resources(flow: Flow) -> Evaluate:
             for type_, run in parts
             for value in run(focus, resource or focus)
         ]
+
+    return evaluate
+
+
+def _of_typed(flow: Flow) -> Evaluate:
+    """Of what tells its type only when the expression runs."""
+    values = all_typed(flow)
+
+    def evaluate(
+        focus: dict[str, Any], resource: dict[str, Any] | None = None
+    ) -> list[tuple[str, Any]]:
+        scope = Scope(resource or focus, focus)
+        return [(one.type, one.value) for one in values(focus, scope) if one.value is not None]
 
     return evaluate

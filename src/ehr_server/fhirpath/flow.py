@@ -2,22 +2,35 @@
 
 The types are known before any resource is: a choice element becomes one branch for each of its
 JSON names, so that `as Quantity` costs nothing when the expression runs. A closure takes the
-focus (`$this`) and the resource (`%resource`); it returns the value or None where there is at
-most one, else a sequence.
+focus (`$this`) and the resource (`%resource`), or the `Scope` that it lies in; it returns the
+value or None where there is at most one, else a sequence. Where no definition tells the type, as
+in `descendants()`, the branch is of the type `DYNAMIC` and its values are `Typed`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 Run: TypeAlias = Callable[[Any, Any], Any]
 Many: TypeAlias = Callable[[Any, Any], Sequence[Any]]
 
 # The keys of an expression that may yield something of any resource, such as `x.exists()`.
 ALWAYS = frozenset(("resourceType",))
+# The type of a branch whose values tell their types themselves.
+DYNAMIC = "*"
 _NOTHING: tuple[Any, ...] = ()
+
+
+class Typed(NamedTuple):
+    """A value with its FHIR type. `shadow`: the id and extensions of a primitive, the value of
+    which may be None then.
+    """
+
+    type: str
+    value: Any
+    shadow: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,7 @@ def boolean(run: Run) -> Flow:
 
 
 def many(branch: Branch) -> Many:
-    """The branch's values as a sequence, empty if there is none."""
+    """The branch's values as a sequence, empty if there is none; `Typed` if it is dynamic."""
     run = branch.run
     if branch.is_list:
         return run
@@ -70,13 +83,52 @@ def many(branch: Branch) -> Many:
 def all_values(flow: Flow) -> Many:
     """The values of all branches, one after another."""
     if len(flow.branches) == 1:
-        return many(flow.branches[0])
-    parts = tuple(many(branch) for branch in flow.branches)
+        return _plain(flow.branches[0])
+    parts = tuple(_plain(branch) for branch in flow.branches)
 
     def values(focus: Any, resource: Any) -> Sequence[Any]:
         return [value for part in parts for value in part(focus, resource)]
 
     return values
+
+
+def all_typed(flow: Flow) -> Many:
+    """The values of all branches, one after another, each with its type."""
+    parts = tuple(many(typed(branch)) for branch in flow.branches)
+    if len(parts) == 1:
+        return parts[0]
+
+    def values(focus: Any, resource: Any) -> Sequence[Any]:
+        return [value for part in parts for value in part(focus, resource)]
+
+    return values
+
+
+def typed(branch: Branch) -> Branch:
+    """The branch with values that tell their types."""
+    type_, run = branch.type, branch.run
+    if type_ == DYNAMIC:
+        return branch
+    if branch.is_list:
+
+        def run_list(focus: Any, resource: Any) -> list[Typed]:
+            return [Typed(type_of(type_, value), value) for value in run(focus, resource)]
+
+        return Branch(DYNAMIC, run_list, True, branch.keys)
+
+    def run_one(focus: Any, resource: Any) -> Typed | None:
+        value = run(focus, resource)
+        return None if value is None else Typed(type_of(type_, value), value)
+
+    return Branch(DYNAMIC, run_one, keys=branch.keys)
+
+
+def type_of(type_: str, value: Any) -> str:
+    """The type of a value of a branch: of a resource the one that it names."""
+    if type_ in ("Resource", "DomainResource") and isinstance(value, dict):
+        name = value.get("resourceType")
+        return name if isinstance(name, str) else type_
+    return type_
 
 
 def single(flow: Flow) -> Run:
@@ -85,15 +137,21 @@ def single(flow: Flow) -> Run:
     http://hl7.org/fhirpath/N1/#singleton-evaluation-of-collections makes several an error; a
     resource already stored is not a place to raise one, so they count as unknown.
     """
-    if len(flow.branches) == 1 and not flow.branches[0].is_list:
+    if is_single(flow) and flow.branches[0].type != DYNAMIC:
         return flow.branches[0].run
-    values = all_values(flow)
+    return _one_of(all_values(flow))
 
-    def value(focus: Any, resource: Any) -> Any:
-        found = values(focus, resource)
-        return found[0] if len(found) == 1 else None
 
-    return value
+def single_typed(flow: Flow) -> Run:
+    """The one value with its type, or None if there is none or more than one."""
+    if is_single(flow):
+        return typed(flow.branches[0]).run
+    return _one_of(all_typed(flow))
+
+
+def is_single(flow: Flow) -> bool:
+    """Whether the flow is known to yield one value at most, of one type."""
+    return len(flow.branches) == 1 and not flow.branches[0].is_list
 
 
 def truth(flow: Flow) -> Run:
@@ -139,7 +197,7 @@ def distinct(values: Sequence[Any]) -> Sequence[Any]:
     if len(values) < 2:
         return values
     if len(values) > 16:
-        return list({_frozen(value): value for value in reversed(values)}.values())[::-1]
+        return list({frozen(value): value for value in reversed(values)}.values())[::-1]
     kept: list[Any] = []
     for value in values:
         if value not in kept:
@@ -169,9 +227,29 @@ def _union(branches: Sequence[Branch]) -> Branch:
     return Branch(first.type, run, True, keys, _union(shadows) if shadows else None)
 
 
-def _frozen(value: Any) -> Any:
+def frozen(value: Any) -> Any:
     if isinstance(value, dict):
-        return frozenset((key, _frozen(item)) for key, item in value.items())
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
+        return frozenset((key, frozen(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(frozen(item) for item in value)
     return value
+
+
+def _one_of(values: Many) -> Run:
+    def value(focus: Any, resource: Any) -> Any:
+        found = values(focus, resource)
+        return found[0] if len(found) == 1 else None
+
+    return value
+
+
+def _plain(branch: Branch) -> Many:
+    """The branch's values without their types."""
+    values = many(branch)
+    if branch.type != DYNAMIC:
+        return values
+
+    def plain(focus: Any, resource: Any) -> list[Any]:
+        return [one.value for one in values(focus, resource) if one.value is not None]
+
+    return plain

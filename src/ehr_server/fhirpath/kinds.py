@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ehr_server.fhirpath.flow import Branch, Flow, Run, boolean, single
+from ehr_server.fhirpath.flow import DYNAMIC, Branch, Flow, Run, boolean, many, single
 from ehr_server.fhirpath.referred import REFERRED, referred_type
+from ehr_server.fhirpath.scope import resource_of
 from ehr_server.fhirpath.steps import keep
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ def only(definitions: Definitions, flow: Flow, wanted: str) -> Flow:
     """The part of the flow that is of the type: `as`, `ofType`."""
     kept: list[Branch] = []
     for branch in flow.branches:
-        if branch.type != REFERRED and conforms(definitions, branch.type, wanted):
+        if branch.type == DYNAMIC:
+            kept.append(_narrowed(definitions, branch, wanted))
+        elif branch.type != REFERRED and conforms(definitions, branch.type, wanted):
             kept.append(branch)
         elif _may_be(definitions, branch, wanted):
             kept.append(keep(branch, _tester(definitions, branch, wanted), wanted))
@@ -41,7 +44,7 @@ def tested(definitions: Definitions, flow: Flow, wanted: str) -> Flow:
     if len(flow.branches) == 1 and flow.branches[0].step == "":  # `where($this is Patient)`
         return boolean(_tester(definitions, flow.branches[0], wanted))
     tests = tuple(
-        (single(Flow((branch,))), _tester(definitions, branch, wanted)) for branch in flow.branches
+        (_single(branch), _tester(definitions, branch, wanted)) for branch in flow.branches
     )
 
     def run(focus: Any, resource: Any) -> bool | None:
@@ -54,6 +57,33 @@ def tested(definitions: Definitions, flow: Flow, wanted: str) -> Flow:
     return boolean(run)
 
 
+def _narrowed(definitions: Definitions, branch: Branch, wanted: str) -> Branch:
+    """A branch of the wanted type: what is known of its elements is known again."""
+    values = many(branch)
+
+    def run(focus: Any, resource: Any) -> list[Any]:
+        return [
+            one.value
+            for one in values(focus, resource)
+            if one.value is not None and conforms(definitions, one.type, wanted)
+        ]
+
+    return Branch(wanted, run, True, branch.keys)
+
+
+def _single(branch: Branch) -> Run:
+    """The one value of a branch, `Typed` if it is dynamic."""
+    if branch.type != DYNAMIC:
+        return single(Flow((branch,)))
+    values = many(branch)
+
+    def run(focus: Any, resource: Any) -> Any:
+        found = values(focus, resource)
+        return found[0] if len(found) == 1 else None
+
+    return run
+
+
 def _may_be(definitions: Definitions, branch: Branch, wanted: str) -> bool:
     return branch.type == REFERRED or conforms(definitions, wanted, branch.type)
 
@@ -62,6 +92,8 @@ def _tester(definitions: Definitions, branch: Branch, wanted: str) -> Run:
     """A test of one value of the branch; it looks at the value only where the type is open."""
     if branch.type == REFERRED:
         return _refers_to(definitions, wanted)
+    if branch.type == DYNAMIC:
+        return lambda value, resource: conforms(definitions, value.type, wanted)  # noqa: ARG005
     if conforms(definitions, branch.type, wanted):
         return lambda value, resource: True  # noqa: ARG005
     if not _may_be(definitions, branch, wanted):
@@ -81,7 +113,7 @@ def _refers_to(definitions: Definitions, wanted: str) -> Run:
             link = reference.get("reference")
             if link is not None and link.startswith(prefix):
                 return True
-        return referred_type(reference, resource) in names
+        return referred_type(reference, resource_of(resource)) in names
 
     return test
 

@@ -7,19 +7,79 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from ehr_server.fhirpath.flow import Flow, all_values, boolean, single, truth, union
+from ehr_server.fhirpath import compare
+from ehr_server.fhirpath.arithmetic import calculated
+from ehr_server.fhirpath.flow import (
+    DYNAMIC,
+    Flow,
+    Many,
+    all_typed,
+    all_values,
+    boolean,
+    is_single,
+    single,
+    single_typed,
+    truth,
+    union,
+)
+from ehr_server.fhirpath.system import kind
 
 Operator: TypeAlias = Callable[[Flow, Flow], Flow]
 
 
 def equal(left: Flow, right: Flow) -> Flow:
     """`=`: empty if either side is. http://hl7.org/fhirpath/N1/#equality"""
-    return _compared(left, right, operator.eq)
+    if _is_plain(left, right):
+        return _compared(left, right, operator.eq)
+    return _compared_typed(left, right, lambda found: found)
 
 
 def not_equal(left: Flow, right: Flow) -> Flow:
     """`!=`: empty if either side is."""
-    return _compared(left, right, operator.ne)
+    if _is_plain(left, right):
+        return _compared(left, right, operator.ne)
+    return _compared_typed(left, right, operator.not_)
+
+
+def equivalent(left: Flow, right: Flow) -> Flow:
+    """`~`: never empty. http://hl7.org/fhirpath/N1/#equivalence"""
+    first, second = all_typed(left), all_typed(right)
+    return boolean(
+        lambda focus, resource: compare.all_equivalent(
+            first(focus, resource), second(focus, resource)
+        )
+    )
+
+
+def not_equivalent(left: Flow, right: Flow) -> Flow:
+    """`!~`"""
+    (branch,) = equivalent(left, right).branches
+    return boolean(lambda focus, resource: not branch.run(focus, resource))
+
+
+def ordered(test: Callable[[int, int], bool]) -> Operator:
+    """A row for one of `< <= > >=`: of the order of two values and 0."""
+
+    def compile_(left: Flow, right: Flow) -> Flow:
+        if _are_numbers(left, right):
+            return _compared(left, right, test)
+        one, other = single_typed(left), single_typed(right)
+
+        def run(focus: Any, resource: Any) -> bool | None:
+            value, given = one(focus, resource), other(focus, resource)
+            if value is None or given is None or value.value is None or given.value is None:
+                return None
+            found = compare.order(value, given)
+            return None if found is None else test(found, 0)
+
+        return boolean(run)
+
+    return compile_
+
+
+def calculating(sign: str) -> Operator:
+    """A row for one of `+ - * / div mod &`."""
+    return lambda left, right: calculated(sign, left, right)
 
 
 def both(left: Flow, right: Flow) -> Flow:
@@ -97,7 +157,7 @@ def joined(left: Flow, right: Flow) -> Flow:
 
 
 def _compared(left: Flow, right: Flow, test: Callable[[Any, Any], bool]) -> Flow:
-    if _is_single(left) and _is_single(right):
+    if is_single(left) and is_single(right):
         one, other = single(left), single(right)
 
         def run(focus: Any, resource: Any) -> bool | None:
@@ -114,14 +174,55 @@ def _compared(left: Flow, right: Flow, test: Callable[[Any, Any], bool]) -> Flow
     return boolean(run_all)
 
 
-def _is_single(flow: Flow) -> bool:
-    return len(flow.branches) == 1 and not flow.branches[0].is_list
+def _compared_typed(left: Flow, right: Flow, said: Callable[[bool], bool]) -> Flow:
+    first, second = _there(left), _there(right)
+
+    def run(focus: Any, resource: Any) -> bool | None:
+        values, wanted = first(focus, resource), second(focus, resource)
+        found = compare.all_equal(values, wanted) if values and wanted else None
+        return None if found is None else said(found)
+
+    return boolean(run)
+
+
+def _there(flow: Flow) -> Many:
+    """The typed values, without primitives that have but extensions."""
+    values = all_typed(flow)
+    if all(branch.type != DYNAMIC for branch in flow.branches):
+        return values
+    return lambda focus, resource: [
+        value for value in values(focus, resource) if value.value is not None
+    ]
+
+
+def _is_plain(left: Flow, right: Flow) -> bool:
+    """Whether values of the two are equal if JSON says so: the usual case."""
+    branches = (*left.branches, *right.branches)
+    if any(branch.type == DYNAMIC for branch in branches):
+        return False
+    kinds = [{kind(branch.type) for branch in flow.branches} for flow in (left, right)]
+    both = kinds[0] & kinds[1]
+    if kinds[0] | kinds[1] >= {"boolean", "number"}:
+        return False
+    return not both & {"moment", "quantity"}
+
+
+def _are_numbers(left: Flow, right: Flow) -> bool:
+    branches = (*left.branches, *right.branches)
+    is_each_single = is_single(left) and is_single(right)
+    return is_each_single and all(kind(branch.type) == "number" for branch in branches)
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         "=": equal,
         "!=": not_equal,
+        "~": equivalent,
+        "!~": not_equivalent,
+        "<": ordered(operator.lt),
+        "<=": ordered(operator.le),
+        ">": ordered(operator.gt),
+        ">=": ordered(operator.ge),
         "and": both,
         "or": either,
         "xor": differ,
@@ -129,5 +230,6 @@ OPERATORS: Mapping[str, Operator] = MappingProxyType(
         "in": within,
         "contains": contains,
         "|": joined,
+        **{sign: calculating(sign) for sign in ("+", "-", "*", "/", "div", "mod", "&")},
     }
 )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from ehr_server.fhirpath.amounts import CALENDAR, quantity
 from ehr_server.fhirpath.errors import FHIRPathError
 from ehr_server.fhirpath.lexer import KEYWORD_OPERATORS, Token, tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value written out; `type` is its FHIR primitive. `{}` is the type "" and None."""
+    """A value written out; `type` is its FHIR type. `{}` is the type "" and None."""
 
-    value: str | bool | int | Decimal | None
+    value: str | bool | int | Decimal | dict[str, Any] | None
     type: str
     at: int
 
@@ -200,10 +201,11 @@ class _Parser:
         raise FHIRPathError(f"unexpected {token.text!r}", token.at, self._expression)
 
     def _number(self) -> Node:
-        token = self._advance()
-        if "." in token.text:
-            return Literal(Decimal(token.text), "decimal", token.at)
-        return Literal(int(token.text), "integer", token.at)
+        token, unit = self._advance(), self.token
+        value = Decimal(token.text) if "." in token.text else int(token.text)
+        if unit.kind == "string" or (unit.kind == "name" and unit.text in CALENDAR):
+            return Literal(quantity(value, self._advance().text), "Quantity", token.at)
+        return Literal(value, "decimal" if "." in token.text else "integer", token.at)
 
     def _step(self, source: Node | None) -> Node:
         token = self.token

@@ -1,4 +1,4 @@
-"""The type that a Reference refers to, told by the Reference itself.
+"""What a Reference refers to, or its type, told by the Reference itself.
 
 A server that indexes a resource does not fetch what it refers to, so `resolve() is Patient` is
 decided by the reference string (https://hl7.org/fhir/R4/references.html#literal), else by
@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from typing import Any
+
+from ehr_server.fhirpath.flow import Typed, type_of
+from ehr_server.fhirpath.scope import Scope, reach_of, resource_of
 
 # What resolve() leads to: the reference stands for it, only its type can be asked for.
 REFERRED = "resolve()"
@@ -28,11 +31,31 @@ def referred_type(reference: Any, resource: Any) -> str | None:
     return reference.get("type") if is_reference else None
 
 
-def _contained_type(id_: str, resource: Any) -> str | None:
+def followed(reference: Any, scope: Any) -> Typed | None:
+    """What a Reference or canonical leads to: what is contained, or what the caller can reach.
+
+    Of what lies elsewhere no more than its type is known; None where not even that is.
+    """
+    resource = resource_of(scope)
+    link = reference.get("reference") if isinstance(reference, dict) else reference
+    if isinstance(link, str) and link.startswith("#"):
+        root = scope.root if type(scope) is Scope else resource
+        target = _contained(link[1:], root) or _contained(link[1:], resource)
+        return target and Typed(type_of("Resource", target), target)
+    resolve = reach_of(scope).resolve
+    target = resolve(reference) if resolve is not None else None
+    if target is not None:
+        return Typed(type_of("Resource", target), target)
+    name = referred_type(reference, resource)
+    return Typed(name, {"resourceType": name}) if name else None
+
+
+def _contained(id_: str, resource: Any) -> Any:
     if not id_:
-        found: str | None = resource.get("resourceType")
-        return found
-    return next(
-        (one.get("resourceType") for one in resource.get("contained", ()) if one.get("id") == id_),
-        None,
-    )
+        return resource
+    return next((one for one in resource.get("contained", ()) if one.get("id") == id_), None)
+
+
+def _contained_type(id_: str, resource: Any) -> str | None:
+    found = _contained(id_, resource)
+    return None if found is None else found.get("resourceType")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ehr_server.fhirpath.errors import FHIRPathError
-from ehr_server.fhirpath.flow import Branch, Flow, start
+from ehr_server.fhirpath.flow import DYNAMIC, Branch, Flow, all_typed, start
 from ehr_server.fhirpath.parse import Literal, Node, type_name
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Site:
 
     `source` is what the function is applied to, `arguments` are still trees: `argument` compiles
     one on the focus of the whole expression, `criterion` on the values of a branch of the source.
+    `follows`: whether resolve() leads to resources, or to no more than their types.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Site:
     definitions: Definitions
     focus: Branch
     compile: Callable[[Node, Branch], Flow]
+    follows: bool = False
 
     def argument(self, number: int = 0) -> Flow:
         """An argument as a value, such as the text in `startsWith('A')`."""
@@ -38,6 +40,12 @@ class Site:
     def criterion(self, branch: Branch, number: int = 0) -> Flow:
         """An argument asked of each value, such as the test in `where(use = 'home')`."""
         return self.compile(self.arguments[number], start(branch.type))
+
+    def whole(self) -> Branch:
+        """All that the function is applied to, as the focus of its arguments."""
+        if len(self.source.branches) == 1:
+            return self.source.branches[0]
+        return Branch(DYNAMIC, all_typed(self.source), True)
 
     def named_type(self, number: int = 0) -> str:
         """An argument that names a type. Raises `FHIRPathError` if it does not."""

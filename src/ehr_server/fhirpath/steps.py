@@ -9,18 +9,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ehr_server.fhirpath.flow import Branch, Run
+from ehr_server.fhirpath.flow import DYNAMIC, Branch, Run, many, typed
+from ehr_server.fhirpath.tree import element_names, member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ehr_server.definitions import Definitions, Element
 
+# The type of what type() yields.
+TYPE_INFO = "ClassInfo"
 _NOTHING: tuple[Any, ...] = ()
 
 
 def step(definitions: Definitions, branch: Branch, name: str) -> tuple[Branch, ...] | None:
-    """The branches from `branch` to its element `name`; None if its type has no such element."""
+    """The branches from `branch` to its element `name`; None if its type has no such element.
+
+    Where the type is not known, nor that of a resource, each value is asked when it runs.
+    """
+    if branch.type == DYNAMIC:
+        return (_member(definitions, branch, name),) if name in element_names(definitions) else None
+    if branch.type == TYPE_INFO and name in ("namespace", "name"):
+        return (Branch("string", _values_of_list(branch.run, name), True),)
     definition = definitions.types.get(branch.type)
     if definition is None:
         return None
@@ -30,6 +40,8 @@ def step(definitions: Definitions, branch: Branch, name: str) -> tuple[Branch, .
     if element is None and branch.type == "Resource":
         # What is contained is nearly always a DomainResource; its type is not known here.
         element = definitions.types["DomainResource"].elements.get(name)
+    if element is None and branch.type in ("Resource", "DomainResource"):
+        return step(definitions, typed(branch), name)
     if element is None:
         return None
     return tuple(_branch(definitions, branch, element, named) for named in element.json_names())
@@ -49,6 +61,17 @@ def keep(branch: Branch, test: Run, type_name: str | None = None) -> Branch:
 
     kept_run = kept_of_list if branch.is_list else kept
     return Branch(type_name or branch.type, kept_run, branch.is_list, branch.keys)
+
+
+def _member(definitions: Definitions, before: Branch, name: str) -> Branch:
+    values = many(before)
+
+    def run(focus: Any, resource: Any) -> Sequence[Any]:
+        return [
+            found for value in values(focus, resource) for found in member(definitions, value, name)
+        ]
+
+    return Branch(DYNAMIC, run, True, before.keys)
 
 
 def _branch(
