@@ -13,7 +13,7 @@ pytestmark = pytest.mark.smoke
 
 _MIGRATIONS = "migration"
 # Directories, reference tables and the server's own: they are not distributed by `comp`.
-_WITHOUT_COMP = {"mark", "zdict", "setting", "sender", "job", "job_part"}
+_WITHOUT_COMP = {"mark", "zdict", "setting", "sender", "job", "job_part", "package", "artifact"}
 _DIRECTORIES = {"rid", "ident"}  # they have a `comp`, but are distributed by their own key
 
 

@@ -27,7 +27,6 @@ _R4 = Path(__file__).parent / "r4.zip"
 _OWN_URL, _OWN_VERSION = (
     re.compile(rb'^  "%s": "([^"\\]*)"' % name, re.MULTILINE) for name in (b"url", b"version")
 )
-_R5_URL = "http://hl7.org/fhir/5.0/StructureDefinition/extension-NamingSystem.url"
 
 
 @dataclass(frozen=True)
@@ -169,15 +168,9 @@ def _member(name: str) -> bytes:
 
 
 def _url(value: dict[str, Any]) -> str:
-    if value["resourceType"] != "NamingSystem":
-        return _text(value.get("url"))
-    r5 = [
-        one.get("valueUri")
-        for one in value.get("extension") or ()
-        if isinstance(one, dict) and one.get("url") == _R5_URL
-    ]
-    return _text(value.get("url")) or _text(*r5[:1]) or f"NamingSystem/{_text(value.get('id'))}"
+    url, id_ = _text(value.get("url")), _text(value.get("id"))
+    return url or (f"NamingSystem/{id_}" if value["resourceType"] == "NamingSystem" else "")
 
 
-def _text(value: object = None) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""

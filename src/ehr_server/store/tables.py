@@ -190,3 +190,23 @@ job_part = Table(
     Column("request", JSONB, nullable=False),
     Column("done", JSONB),
 )
+
+# Implementation guides. The number grows: later packages lie above earlier ones.
+package = Table(
+    "package",
+    metadata,
+    Column("name", _text, primary_key=True),
+    Column("version", _text, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("at", _instant, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of all its artifacts
+)
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("package", _text, primary_key=True),  # name#version
+    Column("type", _text, primary_key=True),
+    Column("url", _text, primary_key=True),
+    Column("version", _text, primary_key=True),
+    Column("content", LargeBinary, nullable=False),  # zstd
+)

@@ -1,0 +1,79 @@
+"""Loading packages: read, ordered, checked together, stored together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ehr_server.packages import dependencies
+from ehr_server.packages.check import check, faulty
+from ehr_server.packages.read import Package, PackageError, read
+from ehr_server.packages.shelf import on_shipped
+from ehr_server.store.packages import save, stored
+
+if TYPE_CHECKING:
+    from ehr_server.issue import Issue
+    from ehr_server.store.connect import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came of it: the packages, what depends on nothing first, and all findings.
+
+    `is_refused`: there are errors, and nothing was stored. `is_new`: False if all of it was there
+    already.
+    """
+
+    packages: tuple[Package, ...]
+    findings: tuple[Issue, ...]
+    is_refused: bool
+    is_new: bool = False
+
+
+def load(store: Store, files: Sequence[Path], *, without_dependencies: bool = False) -> Loaded:
+    """Load the packages in these files, in the order of their dependencies.
+
+    Raises `PackageError` for a file that is no package of FHIR 4.0 and for dependencies that are
+    missing (unless `without_dependencies`), `Conflict` if another load was first.
+    """
+    findings: list[Issue] = []
+    packages = dependencies.ordered([_usable(file, findings) for file in files])
+    before = stored(store)
+    library = on_shipped(before.layers)
+    if not without_dependencies:
+        _refuse_missing(packages, library.packages, files)
+    findings += dependencies.other_versions(packages, library.packages)
+    for package in packages:
+        library = library.plus(package.label, package.artifacts)
+    findings += check(library, [one for package in packages for one in package.artifacts])
+    if any(issue.severity == "error" for issue in findings):
+        return Loaded(tuple(packages), tuple(findings), is_refused=True)
+    layers = {package.label: package.artifacts for package in packages}
+    is_new = save(store, layers, before.generation)
+    return Loaded(tuple(packages), tuple(findings), is_refused=False, is_new=is_new)
+
+
+def _usable(file: Path, findings: list[Issue]) -> Package:
+    """The package without what is left out; the reasons are added to the findings."""
+    package = read(file)
+    if package.name in dependencies.BUILT_IN:
+        raise PackageError(f"{file.name}: {package.name} is built in")
+    left_out = dict(faulty(package.artifacts))
+    findings += left_out.values()
+    return replace(package, artifacts=tuple(a for a in package.artifacts if a not in left_out))
+
+
+def _refuse_missing(
+    packages: Sequence[Package], loaded: Sequence[str], files: Sequence[Path]
+) -> None:
+    missing = dependencies.missing(packages, loaded)
+    if missing:
+        them = " ".join(f"{label.replace('#', '-')}.tgz" for label in missing)
+        given = " ".join(str(file) for file in files)
+        raise PackageError(
+            f"{' and '.join(package.label for package in packages)} depends on what is not loaded: "
+            f"{', '.join(missing)}. Load all at once (ehr-server load-package {them} {given}), or "
+            "add --without-dependencies: what would need them is then not checked."
+        )

@@ -1,0 +1,120 @@
+"""Rules for profiles: each can be made, and all that it asks can be asked.
+
+https://hl7.org/fhir/R4/profiling.html, https://hl7.org/fhir/R4/conformance-rules.html#constraints
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.definitions import ProfileError, definitions
+from ehr_server.definitions.snapshot import Profiles
+from ehr_server.fhirpath import FHIRPathError, compile_path
+from ehr_server.packages.findings import error
+from ehr_server.patterns import matcher
+
+if TYPE_CHECKING:
+    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.issue import Issue
+
+_REGEX = "http://hl7.org/fhir/StructureDefinition/regex"
+
+
+def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+    """Every profile and extension becomes a tree: nothing in it contradicts what it derives from,
+    and it does not derive from itself."""
+    made = Profiles(library)
+    for one in _profiles(new):
+        try:
+            made.find(f"{one.url}|{one.version}" if one.version else one.url)
+        except ProfileError as reason:
+            yield error(one, "profile", str(reason), reason.vi or str(reason))
+
+
+def invariants_parse(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+    """An invariant that cannot be run would hold no one to anything."""
+    for one in _profiles(new):
+        for element in _elements(one):
+            for constraint in element.get("constraint", ()):
+                reason = _unusable(constraint.get("expression"), element["path"])
+                if reason:
+                    key = constraint["key"]
+                    yield error(
+                        one,
+                        "invariant",
+                        f"the invariant {key} cannot be used: {reason}",
+                        f"quy tắc {key} không dùng được: {reason}",
+                        (element.get("id", element["path"]),),
+                    )
+
+
+def patterns_compile(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+    """https://hl7.org/fhir/R4/extension-regex.html: the form of a value."""
+    for one in _profiles(new):
+        for element in _elements(one):
+            for pattern in _patterns(element):
+                try:
+                    matcher(pattern)
+                except ValueError as reason:
+                    yield error(
+                        one,
+                        "pattern",
+                        f"its regular expression cannot be used: {reason}",
+                        f"biểu thức chính quy không dùng được: {reason}",
+                        (element.get("id", element["path"]),),
+                    )
+
+
+def _patterns(element: dict[str, Any]) -> Iterator[str]:
+    holders = (element, *element.get("type", ()))
+    for holder in holders:
+        for extension in holder.get("extension", ()):
+            if extension["url"] == _REGEX and "valueString" in extension:
+                yield extension["valueString"]
+
+
+def _profiles(new: Sequence[Artifact]) -> Iterator[Artifact]:
+    """Constraints alone: logical models and the like are named, not used."""
+    for one in new:
+        if one.type == "StructureDefinition" and one.resource().get("derivation") == "constraint":
+            yield one
+
+
+def _elements(one: Artifact) -> list[dict[str, Any]]:
+    elements: list[dict[str, Any]] = one.resource().get("differential", {}).get("element", [])
+    return elements
+
+
+def _unusable(expression: str | None, path: str) -> str:
+    """Why the expression cannot be run on what stands at the path; "" if it can on one of the
+    types that it may have."""
+    if not expression:
+        return ""
+    reasons = []
+    for type_name in _types_at(path):
+        try:
+            compile_path(expression, type_name)
+        except FHIRPathError as reason:
+            reasons.append(str(reason))
+        else:
+            return ""
+    return reasons[0] if reasons else ""
+
+
+def _types_at(path: str) -> tuple[str, ...]:
+    """The types of an element by its path, such as `Observation.component.value[x]`."""
+    known = definitions().types
+    first, *steps = path.split(".")
+    types: tuple[str, ...] = (first,) if first in known else ()
+    for step in steps:
+        name = step.removesuffix("[x]")
+        found: dict[str, None] = {}
+        for type_name in types:
+            for element in known[type_name].elements.values():
+                if element.name == name:
+                    found |= dict.fromkeys(element.types)
+                elif element.is_choice:
+                    found |= {type_: None for json, type_ in element.json_names() if json == name}
+        types = tuple(type_ for type_ in found if type_ in known)
+    return types

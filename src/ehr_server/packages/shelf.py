@@ -1,0 +1,83 @@
+"""The library of one process: what is shipped and what is loaded, swapped whole when it changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from ehr_server.definitions.library import Artifact, Library, shipped
+from ehr_server.errors import Unavailable
+from ehr_server.store.packages import generations, stored
+
+if TYPE_CHECKING:
+    from ehr_server.store.connect import Store
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 1
+
+
+def on_shipped(layers: Mapping[str, Iterable[Artifact]]) -> Library:
+    """The library of these packages, lowest first, above what is shipped."""
+    library = shipped()
+    for label, artifacts in layers.items():
+        library = library.plus(label, artifacts)
+    return library
+
+
+class Shelf:
+    """Holds the library of a process.
+
+    `told` is called with the library that is there when the shelf is made, and with each new one;
+    what was made of the old one serves on until it returns. Raises `Unavailable` when the database
+    is away as the shelf is made.
+    """
+
+    def __init__(self, store: Store, told: Callable[[Library], None] = lambda _: None) -> None:
+        self._store = store
+        self._told = told
+        self._stop = threading.Event()
+        self._generation = -1
+        self._take()
+        self._thread = threading.Thread(target=self._watch, name="packages", daemon=True)
+
+    def follow(self) -> None:
+        """From now on take up what is loaded, until `close`."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take up nothing more."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def current(self) -> Library:
+        """The library as it is now."""
+        return self._library
+
+    def _take(self) -> None:
+        found = stored(self._store)
+        library = on_shipped(found.layers)
+        self._told(library)
+        self._library = library
+        self._generation = found.generation
+
+    def _watch(self) -> None:
+        for number in generations(self._store.url, self._stop):
+            if number != self._generation:
+                self._take_up()
+
+    def _take_up(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._take()
+                log.info("packages: %s", ", ".join(self._library.packages))
+                return
+            except Unavailable as error:
+                log.warning("packages: the database is away: %s", error)
+                self._stop.wait(_RETRY_S)
+            except Exception:  # what was valid before serves on, until the next change
+                log.exception("packages: what was loaded cannot be taken up")
+                return
