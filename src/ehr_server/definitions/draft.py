@@ -63,7 +63,8 @@ class Draft:
         """Its slice of that name, a new one if need be.
 
         What cannot repeat and is no choice has no slices: the name is one for the element itself,
-        as in some profiles of the standard. Raises `ProfileError` if nothing says how the slices are told apart.
+        as in some profiles of the standard. Raises `ProfileError` if nothing says how the slices
+        are told apart.
         """
         if name in self.slices:
             return self.slices[name]
