@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server.fhirpath.flow import DYNAMIC, Branch, Flow, Run, boolean, many, single
 from ehr_server.fhirpath.referred import REFERRED, referred_type
-from ehr_server.fhirpath.scope import resource_of
 from ehr_server.fhirpath.steps import keep
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ def _refers_to(definitions: Definitions, wanted: str) -> Run:
             link = reference.get("reference")
             if link is not None and link.startswith(prefix):
                 return True
-        return referred_type(reference, resource_of(resource)) in names
+        return referred_type(reference, resource) in names
 
     return test
 

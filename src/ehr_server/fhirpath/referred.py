@@ -25,7 +25,7 @@ def referred_type(reference: Any, resource: Any) -> str | None:
     link = reference.get("reference") if is_reference else reference
     if isinstance(link, str):
         if link.startswith("#"):
-            return _contained_type(link[1:], resource)
+            return _contained_type(link[1:], resource_of(resource))
         if not link.startswith("urn:") and (match := _LITERAL.search(link)):
             return match.group(1)
     return reference.get("type") if is_reference else None

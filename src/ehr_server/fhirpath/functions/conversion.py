@@ -28,8 +28,10 @@ def to_string(value: Any) -> str | None:
     """A primitive or a quantity as text."""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Decimal) and abs(value.adjusted()) < 100:
+        return format(value, "f")
     if is_number(value):
-        return format(value, "f") if _is_short(value) else str(value)
+        return str(value)
     if isinstance(value, dict):
         unit = value.get("code", value.get("unit"))
         number = to_string(value["value"]) if is_number(value.get("value")) else None
@@ -86,10 +88,6 @@ def to_date_time(value: Any) -> str | None:
 def to_time(value: Any) -> str | None:
     """A time of day."""
     return value if isinstance(value, str) and moments.is_time(value) else None
-
-
-def _is_short(value: int | Decimal) -> bool:
-    return isinstance(value, int) or abs(value.adjusted()) < 100
 
 
 _CONVERSIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {

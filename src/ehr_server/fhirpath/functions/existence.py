@@ -84,8 +84,15 @@ def of_sets(test: Callable[[Sequence[Any], Sequence[Any]], bool]) -> Function:
 
 def count(site: Site) -> Flow:
     """How many values there are."""
-    values = all_values(site.source)
-    return Flow((Branch("integer", lambda focus, resource: len(values(focus, resource))),))
+    parts = tuple(many(branch) for branch in site.source.branches)
+    if len(parts) == 1:
+        values = parts[0]
+        return Flow((Branch("integer", lambda focus, resource: len(values(focus, resource))),))
+
+    def run(focus: Any, resource: Any) -> int:
+        return sum(len(part(focus, resource)) for part in parts)
+
+    return Flow((Branch("integer", run),))
 
 
 def unique(site: Site) -> Flow:
