@@ -83,6 +83,7 @@ class _Node:
         self.literal: dict[str, _Node] = {}
         self.named: dict[str, _Node] = {}
         self.routes: dict[str, Route] = {}
+        self.joined: dict[str, _Node] = {}
 
     def below(self, segment: str) -> "_Node":
         if segment.startswith("{"):
@@ -108,11 +109,27 @@ class _Node:
         if general is None or segment not in definitions().type_number:
             return literal
         parts["type"] = segment
-        merged = _Node()
-        merged.literal = {**general.literal, **literal.literal}
-        merged.named = {**general.named, **literal.named}
-        merged.routes = {**general.routes, **literal.routes}
-        return merged
+        if segment not in self.joined:
+            self.joined[segment] = _together(general, literal)
+        return self.joined[segment]
+
+
+def _together(general: _Node, special: _Node) -> _Node:
+    """One node of both, all the way down; where both have a row, the special one's."""
+    node = _Node()
+    node.routes = {**general.routes, **special.routes}
+    node.literal = _joined(general.literal, special.literal)
+    node.named = _joined(general.named, special.named)
+    return node
+
+
+def _joined(general: dict[str, _Node], special: dict[str, _Node]) -> dict[str, _Node]:
+    both = general.keys() & special.keys()
+    return {
+        **general,
+        **special,
+        **{name: _together(general[name], special[name]) for name in both},
+    }
 
 
 def _not_found(request: Request) -> NotFound:

@@ -1,7 +1,7 @@
 """The codes of a value set, in order, as groups of positions: nothing is copied to be counted.
 
-https://hl7.org/fhir/R4/valueset.html#expansion. What cannot be listed completely is refused, never
-listed in part.
+https://hl7.org/fhir/R4/valueset.html#expansion. What cannot be listed because a system is not
+loaded is refused; of a fragment what is known is listed, and its `is_whole` says so.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _own(part: Part, concepts: Concepts | None) -> Group:
     if part.listed:
         few = _listed(part, concepts)
         return Group(few, range(len(few.codes)))
-    if concepts is None or not concepts.is_whole:
+    if concepts is None:
         raise system_not_loaded(part.canonical)
     if part.is_whole:
         return Group(concepts, range(len(concepts.codes)))

@@ -64,7 +64,7 @@ class Terminology:
             return None
         found: dict[str, frozenset[str]] = {}
         for concepts, positions in usable:
-            if not concepts.is_case_sensitive:
+            if not (concepts.is_case_sensitive and concepts.is_whole):
                 return None
             codes = frozenset(concepts.codes[at] for at in positions)
             found[concepts.system] = found.get(concepts.system, frozenset()) | codes

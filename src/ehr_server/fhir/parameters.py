@@ -1,0 +1,177 @@
+"""What an operation is given and gives: https://hl7.org/fhir/R4/operations.html#executing
+
+In come the query of a GET and the Parameters resource of a POST, out goes a Parameters resource:
+https://hl7.org/fhir/R4/parameters.html.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.errors import Invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_TEXTS = {"string", "code", "uri", "canonical", "dateTime"}
+_BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A parameter that an operation takes: `type` is one of R4, such as `code`, `Coding` or
+    `ValueSet`, or `part` for what has parts of its own."""
+
+    type: str
+    is_list: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The values of parameters by name, each of the type that is known."""
+
+    values: Mapping[str, Sequence[Any]]
+
+    def one(self, name: str, otherwise: Any = None) -> Any:
+        """Its value, or what to take otherwise."""
+        return self.values[name][0] if name in self.values else otherwise
+
+    def all(self, name: str) -> Sequence[Any]:
+        """Its values, () if there are none."""
+        return self.values.get(name, ())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+
+def given(
+    known: Mapping[str, Known],
+    query: Iterable[tuple[str, str]],
+    resource: Mapping[str, Any] | None,
+    *,
+    is_lenient: bool = False,
+) -> Given:
+    """The parameters of a request; a GET has no `resource`.
+
+    Raises `Invalid`, which names the parameter: one that is not known (unless the sender prefers
+    lenient handling), of another type, or twice.
+    """
+    values: dict[str, list[Any]] = {}
+    for name, value in (*_of_query(known, query), *_of_resource(known, resource)):
+        if name not in known:
+            if is_lenient:
+                continue
+            listed = ", ".join(sorted(known))
+            raise Invalid(
+                f"The parameter {name} is not known here; known are: {listed}.",
+                vi=f"Không có tham số {name} ở đây; các tham số: {listed}.",
+                expression=(name,),
+            )
+        values.setdefault(name, []).append(value)
+    for name, several in values.items():
+        if len(several) > 1 and not known[name].is_list:
+            raise Invalid(
+                f"The parameter {name} is given more than once.",
+                vi=f"Tham số {name} được gửi nhiều lần.",
+                expression=(name,),
+            )
+    return Given(values)
+
+
+def parameters(values: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
+    """A Parameters resource of (name, element, value): the element is such as `valueCode`, or
+    `part`, with such a list again."""
+    return {"resourceType": "Parameters", "parameter": [_out(*one) for one in values]}
+
+
+def _out(name: str, element: str, value: Any) -> dict[str, Any]:
+    if element == "part":
+        value = [_out(*one) for one in value]
+    return {"name": name, element: value}
+
+
+def _of_query(
+    known: Mapping[str, Known], query: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, Any]]:
+    for name, text in query:
+        if name not in known:
+            yield name, text
+            continue
+        yield name, _from_text(name, known[name].type, text)
+
+
+def _from_text(name: str, type_: str, text: str) -> Any:
+    if type_ in _TEXTS and text:
+        return text
+    if type_ == "boolean" and text in _BOOLEANS:
+        return _BOOLEANS[text]
+    if type_ == "integer" and text.isdecimal() and text.isascii() and len(text) < 10:
+        return int(text)
+    if type_ not in _TEXTS and type_ not in ("boolean", "integer"):
+        raise Invalid(
+            f"The parameter {name} is a {type_}: send it by POST, in a Parameters resource.",
+            vi=f"Tham số {name} là {type_}: hãy gửi bằng POST, trong tài nguyên Parameters.",
+            expression=(name,),
+        )
+    raise _mistyped(name, type_)
+
+
+def _of_resource(
+    known: Mapping[str, Known], resource: Mapping[str, Any] | None
+) -> Iterator[tuple[str, Any]]:
+    if resource is None:
+        return
+    several = resource.get("parameter", [])
+    if resource.get("resourceType") != "Parameters" or not isinstance(several, list):
+        raise Invalid(
+            "The body of this operation is a Parameters resource.",
+            vi="Nội dung của thao tác này là một tài nguyên Parameters.",
+        )
+    for one in several:
+        name = one.get("name") if isinstance(one, dict) else None
+        if not isinstance(name, str):
+            raise Invalid(
+                "A parameter is an object with a name and a value.",
+                vi="Mỗi tham số là một đối tượng gồm name và giá trị.",
+                expression=("Parameters.parameter",),
+            )
+        yield name, _value(name, known[name].type, one) if name in known else None
+
+
+def _value(name: str, type_: str, one: Mapping[str, Any]) -> Any:
+    values = [value for key, value in one.items() if key not in ("name", "id", "extension")]
+    if len(values) != 1 or not _is(type_, values[0]):
+        raise _mistyped(name, type_)
+    return values[0]
+
+
+def _is(type_: str, value: Any) -> bool:
+    if type_ in _TEXTS:
+        return isinstance(value, str) and bool(value)
+    if type_ == "boolean":
+        return isinstance(value, bool)
+    if type_ == "integer":
+        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if type_ == "part":
+        return isinstance(value, list) and all(isinstance(one, dict) for one in value)
+    if type_ == "Coding":
+        return isinstance(value, dict) and _is_coding(value)
+    if type_ == "CodeableConcept":
+        codings = value.get("coding") if isinstance(value, dict) else None
+        return isinstance(codings, list) and all(map(_is_coding, codings))
+    return isinstance(value, dict) and value.get("resourceType") == type_
+
+
+def _is_coding(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key, ""), str) for key in ("system", "version", "code", "display")
+    )
+
+
+def _mistyped(name: str, type_: str) -> Invalid:
+    return Invalid(
+        f"The parameter {name} must be one value of the type {type_}.",
+        vi=f"Tham số {name} phải là một giá trị kiểu {type_}.",
+        expression=(name,),
+    )
