@@ -189,7 +189,8 @@ class Draft:
             choices, least = self.above.choices(), 0
         known = _keys(element.types) | {one.key for one in element.constraints}
         targets = canonicals(element.targets)
-        return Frame(least, most, choices, targets, element.binding, known, self.is_slice)
+        is_type = self.is_slice and element.is_choice
+        return Frame(least, most, choices, targets, element.binding, known, is_type)
 
 
 def _nothing(_canonical: str) -> None:

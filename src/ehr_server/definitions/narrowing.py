@@ -32,7 +32,7 @@ class Frame:
     targets: tuple[str, ...] = ()
     binding: str | None = None
     known: frozenset[str] = frozenset()
-    is_slice: bool = False
+    is_type_of_slice: bool = False  # a slice of a choice: its types tell it apart
     is_counted: bool = True  # the cardinality of a resource's root says nothing
 
 
@@ -100,7 +100,7 @@ def _types(node: Node, entry: Entry, frame: Frame) -> tuple[TypeChoice, ...]:
     if not said:
         return node.types
     merged = tuple(_choice(choice, node.types or frame.choices, entry, frame) for choice in said)
-    is_as_before = not frame.is_slice and set(merged) == set(frame.choices)
+    is_as_before = not frame.is_type_of_slice and set(merged) == set(frame.choices)
     return () if is_as_before else merged
 
 
