@@ -64,15 +64,11 @@ def in_value_set(coded: Coded, asked: ValueSetAsked) -> Verdict:
     Raises `NotLoaded` where that cannot be said.
     """
     concepts = asked.system(f"{coded.system}|{coded.version}" if coded.version else coded.system)
+    if _is_abstract(coded, concepts) and not asked.with_abstract:
+        return _only_groups(coded)
     answer = asked.member(coded.system, coded.code)
-    if not answer and asked.with_abstract and _is_abstract(coded, concepts):
+    if answer is False and _is_abstract(coded, concepts):
         answer = any(True for _ in _places(coded, _codes(asked)))
-    elif answer and not asked.with_abstract and _is_abstract(coded, concepts):
-        return Verdict(
-            False,
-            f"The code {coded.code} of {coded.system} only groups others: choose one below it.",
-            f"Mã {coded.code} của {coded.system} chỉ để phân nhóm: hãy chọn mã bên dưới.",
-        )
     if answer is None:
         raise system_not_loaded(coded.system)
     if not answer:
@@ -99,11 +95,7 @@ def in_system(coded: Coded, concepts: Concepts, *, with_abstract: bool, language
             raise system_not_loaded(concepts.system)
         return _unknown(coded.code, concepts)
     if at in concepts.abstract and not with_abstract:
-        return Verdict(
-            False,
-            f"The code {coded.code} only groups others: choose one below it.",
-            f"Mã {coded.code} chỉ để phân nhóm: hãy chọn mã bên dưới.",
-        )
+        return _only_groups(coded)
     return called(coded, concepts, at, language)
 
 
@@ -146,6 +138,14 @@ def _not_in(coded: Coded, asked: ValueSetAsked, concepts: Concepts | None) -> Ve
         False,
         f"The code {coded.code} of {coded.system} is not in the value set {asked.url}.{mend}",
         f"Mã {coded.code} của {coded.system} không có trong bộ giá trị {asked.url}.{mend_vi}",
+    )
+
+
+def _only_groups(coded: Coded) -> Verdict:
+    return Verdict(
+        False,
+        f"The code {coded.code} only groups others: choose one below it.",
+        f"Mã {coded.code} chỉ để phân nhóm: hãy chọn mã bên dưới.",
     )
 
 
