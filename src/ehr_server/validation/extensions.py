@@ -31,12 +31,14 @@ def is_sound(extension: dict[str, Any], holder: str, rulebook: Rulebook) -> bool
     held = known(url, rulebook) if isinstance(url, str) else None
     if held is None:
         return True
-    if not any(_names(one, {holder, *_ancestors(holder)}) for one in held.profile.contexts):
+    is_allowed = held.holders.get(holder)
+    if is_allowed is None:
+        names = frozenset((holder, *_ancestors(holder)))
+        is_allowed = any(_names(one, names) for one in held.profile.contexts)
+        held.holders[holder] = is_allowed
+    if not is_allowed:
         return False
-    run = Run(rulebook, NOTHING, extension, held.url)
-    for check in held.checks("Extension"):
-        check(extension, "Extension", run)
-    return not run.found
+    return held.passes(extension, "Extension", Run(rulebook, NOTHING, extension, held.url))
 
 
 def known(url: str, rulebook: Rulebook) -> HeldProfile | None:
@@ -86,7 +88,7 @@ def _type(resource: dict[str, Any]) -> str:
     return str(resource["resourceType"])
 
 
-def _names(context: Context, names: set[str] | frozenset[str], outer: str = "") -> bool:
+def _names(context: Context, names: frozenset[str], outer: str = "") -> bool:
     """Whether the context is one of the names of where the extension stands."""
     match context.kind:
         case "extension":

@@ -16,7 +16,10 @@ from typing import Any
 from ehr_server.definitions import ProfileError, definitions
 from ehr_server.definitions.library import Library, shipped
 from ehr_server.definitions.snapshot import Profiles
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
 from ehr_server.fhirpath import compile_path
+from ehr_server.fhirpath.names import names
 from ehr_server.issue import Issue
 from ehr_server.terminology import Terminology
 from ehr_server.validation import extensions, gate, identifiers, messages
@@ -30,6 +33,7 @@ from ehr_server.validation.profiles.run import Run
 Resource = dict[str, Any]
 _Criterion = Callable[[Resource], list[tuple[str, Any]]]
 
+_CODED = ("CodeableConcept", "Coding", "code")
 _TRUE = [("boolean", True)]
 _STANDARD = "hl7.fhir.r4.core#"  # its profiles say of themselves nowhere that they apply
 
@@ -42,6 +46,28 @@ class _Inside:
     place: str  # "" of the one given
     around: Around
     outer: Resource  # what `#id` is looked up in
+
+
+@dataclass(frozen=True)
+class _Criteria:
+    """When profiles of a type apply to resources that do not claim them."""
+
+    type: str
+    rows: tuple[tuple[tuple[HeldProfile, Level], _Criterion], ...]
+
+    @cached_property
+    def told_by(self) -> tuple[str, ...] | None:
+        """The elements that tell which apply, if those are codes: then few values are met again
+        and again, and what was decided of them can be remembered. None: other elements too."""
+        elements = definitions().types[self.type].elements
+        found: set[str] = set()
+        for (held, _), _ in self.rows:
+            entered = names(str(held.profile.applies))
+            if entered is None:
+                return None
+            found |= entered & elements.keys()
+        is_coded = all(elements[name].types[0] in _CODED for name in found)
+        return tuple(sorted(found)) if is_coded else None
 
 
 @dataclass(frozen=True)
@@ -90,17 +116,22 @@ class Rulebook:
         return list(dict.fromkeys(self._findings(resource, profiles, around)))
 
     def applying(self, resource: Resource) -> Sequence[tuple[HeldProfile, Level]]:
-        """The profiles that a resource is held to, with their levels, none of them twice: not
-        those that are part of another."""
+        """The profiles that a resource of a known type is held to, with their levels, none of them
+        twice: not those that are part of another."""
         name = str(resource.get("resourceType"))
-        found = self._claimed(name, _claims(resource))
+        claims = _claims(resource)
         criteria = self._criteria.get(name)
         if criteria is None:
-            return found
-        own = [
-            row for row, criterion in criteria if criterion is None or criterion(resource) == _TRUE
-        ]
-        return _without_parents([*found, *own]) if found and own else own or found
+            return self._claimed(name, claims)
+        told_by = criteria.told_by
+        key = (name, claims, *(_fingerprint(resource.get(one)) for one in told_by or ()))
+        found = self._decided.get(key) if told_by is not None else None
+        if found is None:
+            own = [row for row, criterion in criteria.rows if _is_met(criterion, resource)]
+            found = _without_parents([*self._claimed(name, claims), *own])
+            if told_by is not None and len(self._decided) < _DECIDED_MAX:
+                self._decided[key] = found
+        return found
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -122,27 +153,19 @@ class Rulebook:
         return {}
 
     @cached_property
-    def _claims(self) -> dict[tuple[str, tuple[str, ...]], list[tuple[HeldProfile, Level]]]:
+    def _decided(self) -> dict[tuple[Any, ...], Sequence[tuple[HeldProfile, Level]]]:
         return {}
 
     def _claimed(
         self, type_name: str, claims: tuple[str, ...]
     ) -> Sequence[tuple[HeldProfile, Level]]:
-        if not claims:
-            return ()
-        key = (type_name, claims)
-        found = self._claims.get(key)
-        if found is None:
-            found = []
-            for canonical in claims:
-                held = self.usable(canonical)
-                level = self.policy.level(held.url, type_name) if held is not None else "off"
-                if held is not None and level != "off":
-                    found.append((held, level))
-            found = _without_parents(found)
-            if len(self._claims) < _CLAIMS_MAX:
-                self._claims[key] = found
-        return found
+        found: list[tuple[HeldProfile, Level]] = []
+        for canonical in claims:
+            held = self.usable(canonical)
+            level = self.policy.level(held.url, type_name) if held is not None else "off"
+            if held is not None and level != "off":
+                found.append((held, level))
+        return _without_parents(found) if len(found) > 1 else found
 
     def usable(self, canonical: str) -> HeldProfile | None:
         """A profile that somebody claims; None also for a faulty one, which asks nothing."""
@@ -152,11 +175,9 @@ class Rulebook:
             return None
 
     @cached_property
-    def _criteria(
-        self,
-    ) -> dict[str, list[tuple[tuple[HeldProfile, Level], _Criterion | None]]]:
-        """By type the profiles that apply by themselves, each with when; None: always."""
-        found: dict[str, list[tuple[tuple[HeldProfile, Level], _Criterion | None]]] = {}
+    def _criteria(self) -> dict[str, _Criteria]:
+        """By type the profiles that apply by themselves."""
+        rows: dict[str, list[tuple[tuple[HeldProfile, Level], _Criterion]]] = {}
         for artifact in self.library.all("StructureDefinition"):
             if artifact.package.startswith(_STANDARD):
                 continue
@@ -165,20 +186,17 @@ class Rulebook:
                 continue
             level = self.policy.level(held.url, held.type)
             if level != "off":
-                when = held.profile.applies
-                criterion = None if when == "true" else compile_path(when, held.type)
-                found.setdefault(held.type, []).append(((held, level), criterion))
-        return found
+                criterion = compile_path(held.profile.applies, held.type)
+                rows.setdefault(held.type, []).append(((held, level), criterion))
+        return {name: _Criteria(name, tuple(of)) for name, of in rows.items()}
 
     def _passes(self, resource: Any, around: Around | None) -> bool:
         """Whether there is surely nothing to say."""
         if not self._gate.is_valid(resource):
             return False
         for one in _resources(resource, around):
-            for held, _ in self.applying(one.resource):
-                run = Run(self, one.around, one.outer, held.url)
-                if not held.is_of(one.resource) or not held.passes(one.resource, run):
-                    return False
+            if not all(self._keeps(one, held) for held, _ in self.applying(one.resource)):
+                return False
             if self.policy.identifiers != "off" and not identifiers.are_sound(one.resource):
                 return False
         return True
@@ -186,26 +204,33 @@ class Rulebook:
     def _findings(
         self, resource: Any, profiles: Sequence[str], around: Around | None
     ) -> Iterator[Issue]:
-        base = [] if gate.is_valid(resource) else explain(resource)
+        is_plain = self._gate.is_valid(resource)
+        base = [] if is_plain or gate.is_valid(resource) else explain(resource)
         yield from base
-        if not isinstance(resource, dict) or resource.get("resourceType") not in (
-            definitions().type_number
-        ):
+        if not _is_resource(resource):
             return
         for one in _resources(resource, around):
-            explicit = [self.held(canonical) for canonical in profiles] if not one.place else []
+            asked = [self.held(canonical) for canonical in profiles] if not one.place else []
             held_to: list[tuple[HeldProfile, Level]] = [
-                (held, "reject") for held in explicit if held is not None
+                (held, "reject") for held in asked if held is not None
             ]
             known = {held.url for held, _ in held_to}
             held_to += [row for row in self.applying(one.resource) if row[0].url not in known]
             for held, level in held_to:
-                yield from _levelled(self._run(one, held, is_sound=not base).found, level)
+                if base or not self._keeps(one, held):
+                    yield from _levelled(self._run(one, held, is_sound=not base).found, level)
             if self.policy.identifiers != "off":
                 found = identifiers.findings(one.resource)
                 yield from _moved(_levelled(found, self.policy.identifiers), one.place)
-            if not base:
+            if not is_plain and not base:
                 yield from extensions.findings(one.resource, one.place, self)
+
+    def _keeps(self, one: _Inside, held: HeldProfile) -> bool:
+        """Whether the resource, which keeps to the standard, surely keeps to the profile."""
+        run = Run(self, one.around, one.outer, held.url)
+        return held.is_of(one.resource) and held.passes(
+            one.resource, one.resource["resourceType"], run
+        )
 
     def _run(self, one: _Inside, held: HeldProfile, *, is_sound: bool = True) -> Run:
         run = Run(self, one.around, one.outer, held.url, is_sound)
@@ -218,7 +243,7 @@ class Rulebook:
         return run
 
 
-_CLAIMS_MAX = 10_000  # combinations of claims that are remembered: senders may claim anything
+_DECIDED_MAX = 10_000  # combinations of claims and codes that are remembered
 
 
 def _claims(resource: Resource) -> tuple[str, ...]:
@@ -227,6 +252,20 @@ def _claims(resource: Resource) -> tuple[str, ...]:
     if not isinstance(claimed, list):
         return ()
     return tuple(one for one in claimed if isinstance(one, str))
+
+
+def _is_met(criterion: _Criterion, resource: Resource) -> bool:
+    try:
+        return criterion(resource) == _TRUE
+    except (AttributeError, KeyError, TypeError):  # the resource is not sound, and is refused
+        return False
+
+
+def _fingerprint(value: Any) -> bytes:
+    try:
+        return json.write(value)
+    except (Invalid, TypeError):  # nothing that JSON can hold, so no code
+        return b""
 
 
 def _without_parents(

@@ -21,6 +21,7 @@ from ehr_server.fhirpath import FHIRPathError, compile_path
 from ehr_server.fhirpath.referred import referred_type
 from ehr_server.patterns import OPTIONS
 from ehr_server.validation.profiles import findings, values
+from ehr_server.validation.profiles.around import NOTHING
 from ehr_server.validation.profiles.elements import Item, reader
 from ehr_server.validation.profiles.overlay import split
 from ehr_server.validation.profiles.run import Check, Place, Run
@@ -28,7 +29,7 @@ from ehr_server.validation.profiles.slices import Sliced, sliced
 
 Find = Callable[[str], "Profile | None"]
 
-TYPES = "http://hl7.org/fhir/StructureDefinition/"
+_TYPES = "http://hl7.org/fhir/StructureDefinition/"
 _FALSE = [("boolean", False)]
 _ANY_RESOURCE = ("Resource", "DomainResource")
 
@@ -49,14 +50,28 @@ class Checks:
             check(item.parts, place, run)
 
 
+@dataclass(frozen=True, slots=True)
+class Quick:
+    """The quick look at values of one type: a schema, and what it leaves for closures: of a value
+    that can refer to nothing at hand, and of one that can."""
+
+    overlay: Draft4Validator
+    alone: Sequence[Check]
+    linked: Sequence[Check]
+
+
 @dataclass(slots=True)
 class HeldProfile:
-    """A profile, compiled for each type of value when the first of it is met."""
+    """A profile, compiled for each type of value when the first of it is met.
+
+    `holders` remembers of an extension in which types it may stand.
+    """
 
     profile: Profile
     find: Find
+    holders: dict[str, bool] = field(default_factory=dict)
     _checks: dict[str, Sequence[Check]] = field(default_factory=dict)
-    _quick: dict[str, tuple[Draft4Validator, Sequence[Check]]] = field(default_factory=dict)
+    _quick: dict[str, Quick] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -77,19 +92,24 @@ class HeldProfile:
             found = self._checks[type_name] = self._compiled(self.profile.root, type_name)
         return found
 
-    def passes(self, resource: dict[str, Any], run: Run) -> bool:
-        """Whether a resource that keeps to the standard surely has no finding: the quick look."""
-        type_name = resource["resourceType"]
+    def passes(self, value: dict[str, Any], type_name: str, run: Run) -> bool:
+        """Whether a value that keeps to the standard surely has no finding: the quick look."""
         quick = self._quick.get(type_name)
         if quick is None:
-            schema, rest = split(self.profile.root, type_name, run.shelf.terminology)
-            overlay = Draft4Validator(schema, pattern_options=OPTIONS)
-            quick = self._quick[type_name] = (overlay, self._compiled(rest, type_name))
-        overlay, checks = quick
-        if not overlay.is_valid(resource):
+            compiler = Compiler(self.find)
+            schema, alone, linked = split(
+                self.profile.root, type_name, run.shelf.terminology, compiler.target_types
+            )
+            quick = self._quick[type_name] = Quick(
+                Draft4Validator(schema, pattern_options=OPTIONS),
+                self._compiled(alone, type_name),
+                self._compiled(linked, type_name),
+            )
+        if not quick.overlay.is_valid(value):
             return False
-        for check in checks:
-            check(resource, type_name, run)
+        is_linked = run.around is not NOTHING or "contained" in run.resource
+        for check in quick.linked if is_linked else quick.alone:
+            check(value, type_name, run)
         return not run.found
 
     def _compiled(self, root: Node, type_name: str) -> Sequence[Check]:
@@ -205,8 +225,8 @@ class Compiler:
         found: dict[str, list[str]] = {}
         for canonical in targets:
             url = canonical.partition("|")[0]
-            base = url.removeprefix(TYPES)
-            if url.startswith(TYPES) and base in definitions().types:
+            base = url.removeprefix(_TYPES)
+            if url.startswith(_TYPES) and base in definitions().types:
                 found.setdefault(base, []).append("")
                 continue
             profile = self.find(canonical)

@@ -38,11 +38,13 @@ def reader(element: Element) -> Read:
         return _list(*names[0])
     if len(names) == 1:
         return _one(*names[0])
-    several = tuple(_one(*name) for name in names)
+    by_name = {name: _one(name, of) for name, of in names}
+    by_name |= {f"_{name}": by_name[name] for name, of in names if of in PRIMITIVES}
 
     def read(holder: dict[str, Any]) -> Sequence[Item]:
-        for one in several:
-            if found := one(holder):
+        for name in holder:  # few, where a choice has up to fifty names
+            one = by_name.get(name)
+            if one is not None and (found := one(holder)):
                 return found
         return ()
 

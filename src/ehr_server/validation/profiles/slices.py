@@ -29,13 +29,14 @@ _STEP = re.compile(
     r"\$this|resolve\(\)|extension\('(?P<url>[^']+)'\)|ofType\((?P<type>\w+)\)|(?P<name>\w+)"
 )
 _UNKNOWN = -1
-_BY_URL = Slicing((Discriminator("value", "url"),), False, "open")
+# How extensions are told apart where a profile does not say so.
+BY_URL = Slicing((Discriminator("value", "url"),), False, "open")
 
 
 def sliced(compiler: Compiler, node: Node) -> Sliced:
     """The check of a sliced element's values. Raises `ProfileError` for slices that nothing can
     tell apart."""
-    slicing = node.slicing or _BY_URL
+    slicing = node.slicing or BY_URL
     slices = tuple(node.slices.values())
     choose = _chooser(compiler, node, slicing)
     inner = [compiler.sliced(one) for one in slices]

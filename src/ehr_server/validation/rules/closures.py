@@ -120,10 +120,6 @@ def _not_negative(name: str) -> Closure:
     return Closure(lambda value: bool(value[name] >= 0), (name,))
 
 
-def _more_than_two_say_how(item: dict[str, Any]) -> bool:
-    return "enableBehavior" in item or len(item["enableWhen"]) <= 2
-
-
 CLOSURES: Mapping[tuple[str, str], Closure] = MappingProxyType(
     {
         ("Age", "age-1"): Closure(_age_1),
@@ -139,7 +135,6 @@ CLOSURES: Mapping[tuple[str, str], Closure] = MappingProxyType(
         ("MedicationDispense", "mdd-1"): _in_order("whenPrepared", "whenHandedOver"),
         ("Task", "inv-1"): _in_order("authoredOn", "lastModified"),
         ("Linkage", "lnk-1"): Closure(lambda linkage: len(linkage["item"]) > 1),
-        ("Questionnaire.item", "que-12"): Closure(_more_than_two_say_how, ("enableWhen",)),
         ("Timing.repeat", "tim-4"): _not_negative("duration"),
         ("Timing.repeat", "tim-5"): _not_negative("period"),
     }
