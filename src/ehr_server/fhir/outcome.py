@@ -12,12 +12,15 @@ from ehr_server.issue import Issue
 Language = Literal["vi", "en"]
 
 ISSUES_MAX = 100
+RULES = "http://ehr-server.org/fhir/CodeSystem/rule"  # of what can be broken, for counting
 _ORDER: dict[str, int] = {"fatal": 0, "error": 1, "warning": 2, "information": 3}
 
 
-def operation_outcome(issues: Iterable[Issue], language: Language = "en") -> dict[str, Any]:
-    """An OperationOutcome of at most 100 issues, the worst first."""
-    worst_first = sorted(issues, key=lambda issue: _ORDER[issue.severity])[:ISSUES_MAX]
+def operation_outcome(
+    issues: Iterable[Issue], language: Language = "en", most: int = ISSUES_MAX
+) -> dict[str, Any]:
+    """An OperationOutcome of at most `most` issues, the worst first."""
+    worst_first = sorted(issues, key=lambda issue: _ORDER[issue.severity])[:most]
     return {
         "resourceType": "OperationOutcome",
         "issue": [_issue(issue, language) for issue in worst_first],
@@ -40,6 +43,8 @@ def _issue(issue: Issue, language: Language) -> dict[str, Any]:
         "details": {"text": text},
         "diagnostics": issue.text,
     }
+    if issue.rule:
+        found["details"]["coding"] = [{"system": RULES, "code": issue.rule}]
     if issue.expression:
         found["expression"] = list(issue.expression)
     return found

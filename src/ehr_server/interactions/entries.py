@@ -12,9 +12,12 @@ from ehr_server.call import Answer, Call, Request, etag
 from ehr_server.changes.change import Done
 from ehr_server.errors import Invalid, TooLarge
 from ehr_server.fhir import json
-from ehr_server.interactions.written import location
+from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.interactions.written import location, preferred
 from ehr_server.issue import Issue
 from ehr_server.validation import check
+
+_FINDINGS_MAX = 10  # of an entry that are told
 
 _CONDITIONS = {
     "ifMatch": "if-match",
@@ -94,12 +97,16 @@ def split(call: Call, url: str) -> tuple[tuple[str, ...], tuple[tuple[str, str],
 
 
 def written_entry(call: Call, done: Done, *, with_resource: bool) -> dict[str, Any]:
-    """The entry that answers a write."""
-    response = {"status": _STATUS[done.status]}
+    """The entry that answers a write. What was found about it, a sender who prefers the
+    OperationOutcome hears: https://hl7.org/fhir/R4/http.html#transaction-response.
+    """
+    response: dict[str, Any] = {"status": _STATUS[done.status]}
     if done.ver:
         response |= {"etag": etag(done.ver), "lastModified": clock.instant(done.at)}
     if done.content is not None:
         response["location"] = location(call, done)
+    if done.findings and preferred(call) == "OperationOutcome":
+        response["outcome"] = operation_outcome(done.findings, call.language, _FINDINGS_MAX)
     entry: dict[str, Any] = {"response": response}
     if done.content is not None and with_resource:
         entry["resource"] = json.raw(done.content)

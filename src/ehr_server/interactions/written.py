@@ -27,7 +27,7 @@ def written(call: Call, done: Done) -> Answer:
         text = f"{done.type}/{done.id} version {done.ver} is {deed}."
         vi = f"{done.type}/{done.id} phiên bản {done.ver} đã được lưu."
         issue = Issue("information", "informational", text, vi=vi)
-        outcome = operation_outcome([issue], call.language)
+        outcome = operation_outcome([issue, *done.findings], call.language)
         return Answer(done.status, json.write(outcome), headers, done=done)
     return Answer(done.status, done.content, headers, done=done)
 

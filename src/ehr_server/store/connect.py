@@ -57,6 +57,7 @@ class Store:
         self._keys: Iterator[int] = iter(())
         self._senders: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
+        self.kinds_known: set[int] = set()  # of findings, those whose commit was seen
         with self.connection() as connection:
             self.contents = Contents(
                 dict(connection.execute("select id, dict from zdict").fetchall())

@@ -169,6 +169,33 @@ sender = Table(
     Column("name", _text, nullable=False, unique=True),
 )
 
+# What was found wrong in what was stored all the same: a row for each compartment that a
+# transaction wrote to, with the kinds of findings, and beside each the key of the resource.
+# Together with tx that names the version, so that a row takes 150 bytes, not as many for each.
+finding = Table(
+    "finding",
+    metadata,
+    _key("comp", BigInteger),
+    _key("tx", BigInteger),
+    Column("at", _instant, nullable=False),
+    Column("sender", Integer, nullable=False),
+    Column("keys", ARRAY(BigInteger), nullable=False),
+    Column("kinds", ARRAY(BigInteger), nullable=False),
+)
+Index("finding_sender", finding.c.sender, finding.c.at)
+
+# What a kind of finding is: its number is the hash of the rest (`store.findings`).
+finding_kind = Table(
+    "finding_kind",
+    metadata,
+    _key("kind", BigInteger),
+    Column("type", SmallInteger, nullable=False),  # of the resource
+    Column("severity", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("path", Text, nullable=False),  # without indices
+)
+
 # Work in the background, and its parts: a part that is done is never done again.
 job = Table(
     "job",

@@ -12,6 +12,7 @@ from psycopg.pq import PipelineStatus
 
 from ehr_server.layout import leaf
 from ehr_server.store.connect import Connection, piped
+from ehr_server.store.findings import Kind
 
 Row = tuple[Any, ...]
 
@@ -37,6 +38,10 @@ _TYPES: dict[str, dict[str, str]] = {
     "quantity": {
         "comp": "int8", "key": "int8", "param": "int2", "value": "float8", "unit": "int8",
     },
+    "finding": {
+        "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
+        "kinds": "int8[]",
+    },
 }  # fmt: skip
 
 _INSERT = {
@@ -55,6 +60,8 @@ class Batch:
     replaced: list[tuple[str, int, int]] = field(default_factory=list)  # (type, comp, key)
     lives: list[tuple[int, str, int, bool]] = field(default_factory=list)  # type, id, comp, live
     moved: list[tuple[str, int, int, int]] = field(default_factory=list)  # type, key, from, to
+    noted: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict)  # by comp: keys
+    kinds: dict[int, Kind] = field(default_factory=dict)  # and kinds of findings, by number
 
 
 def write(connection: Connection, batch: Batch) -> None:

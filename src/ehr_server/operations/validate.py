@@ -1,0 +1,221 @@
+"""$validate: what would be said of a resource, without storing it.
+
+https://hl7.org/fhir/R4/resource-operation-validate.html. Asked and answered is 200, whatever is
+found; what cannot be asked, such as a profile that is not loaded, is refused: a server that cannot
+check against it SHALL return an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.call import Answer, Call, Route
+from ehr_server.definitions import definitions
+from ehr_server.definitions.profile import ProfileError
+from ehr_server.errors import Gone, Invalid, NotFound, Unprocessable
+from ehr_server.fhir import json
+from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.issue import Issue
+from ehr_server.operations.given import in_address, in_resource
+from ehr_server.store.connect import snapshot
+from ehr_server.store.read import current, place
+
+if TYPE_CHECKING:
+    from ehr_server.definitions.library import Library
+    from ehr_server.validation.rulebook import Rulebook
+
+_DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+_MODES = ("create", "update", "delete", "profile")
+_URL_MAX = 200  # characters of a canonical that are repeated to its sender
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    resource: dict[str, Any] | None = None
+    mode: str = ""
+    profiles: tuple[str, ...] = ()
+
+
+def validate(call: Call) -> Answer:
+    """200 with an OperationOutcome: at most 100 issues, the worst first.
+
+    The modes create and update say what these interactions would say of the resource itself,
+    delete whether there is something to delete; without a resource what is stored is looked at.
+    Raises `NotFound` for a profile that is not loaded, or a resource that is not there.
+    """
+    asked = _asked(call)
+    if asked.mode == "delete":
+        found = [_deletion(call)]
+    else:
+        _check_profiles(call.means.rulebook, asked.profiles)
+        resource = asked.resource if asked.resource is not None else _stored(call)
+        found = list(_findings(call, asked, resource))
+    return Answer(200, json.write(operation_outcome(found or [_NOTHING], call.language)))
+
+
+def unknown_claims(library: Library, resource: Any, where: str) -> Iterator[Issue]:
+    """Profiles that the resource, or one in it, claims and that are not loaded."""
+    if isinstance(resource, list):
+        for at, one in enumerate(resource):
+            yield from unknown_claims(library, one, f"{where}[{at}]")
+    if not isinstance(resource, dict):
+        return
+    meta = resource.get("meta") if "resourceType" in resource else None
+    claims = meta.get("profile") if isinstance(meta, dict) else None
+    for at, url in enumerate(claims if isinstance(claims, list) else ()):
+        if isinstance(url, str) and library.find("StructureDefinition", url) is None:
+            yield Issue(
+                "information",
+                "not-found",
+                f"The profile {url[:_URL_MAX]} is not loaded here, so it is not checked.",
+                (f"{where}.meta.profile[{at}]",),
+                f"Hồ sơ {url[:_URL_MAX]} chưa được nạp nên không được kiểm tra.",
+                "profile-not-loaded",
+            )
+    for name, value in resource.items():
+        if isinstance(value, dict | list):
+            yield from unknown_claims(library, value, f"{where}.{name}")
+
+
+def _asked(call: Call) -> _Asked:
+    given = list(in_address(call, ("profile", "mode")))
+    request = call.request
+    resource = None
+    if request.method == "POST" and (request.resource is not None or request.body.strip()):
+        resource = request.parsed()
+        if _is_of_operation(call, resource):
+            given += in_resource(resource, ("resource", "mode", "profile"))
+            resource = None
+    resources = [value for name, value in given if name == "resource"] or [resource]
+    modes = [value for name, value in given if name == "mode"] or [""]
+    profiles = tuple(value for name, value in given if name == "profile")
+    if len(resources) > 1 or len(modes) > 1:
+        raise Invalid(
+            "resource and mode are given once.", vi="resource và mode chỉ được nêu một lần."
+        )
+    asked = _Asked(resources[0], modes[0], profiles)
+    _check(call, asked)
+    return asked
+
+
+def _is_of_operation(call: Call, sent: dict[str, Any]) -> bool:
+    """Whether Parameters are those of the operation, and not the resource to be looked at."""
+    if sent.get("resourceType") != "Parameters":
+        return False
+    if call.parts["type"] != "Parameters":
+        return True
+    several = sent.get("parameter")
+    return isinstance(several, list) and any(
+        isinstance(one, dict) and one.get("name") == "resource" for one in several
+    )
+
+
+def _check(call: Call, asked: _Asked) -> None:
+    if asked.mode and asked.mode not in _MODES:
+        raise Invalid(
+            f"mode is one of {', '.join(_MODES)}.",
+            vi=f"mode là một trong: {', '.join(_MODES)}.",
+        )
+    if asked.mode == "delete" and "id" not in call.parts:
+        raise Invalid(
+            "The mode delete is asked of a resource that is stored: TYPE/ID/$validate.",
+            vi="Chế độ delete hỏi về một tài nguyên đã lưu: TYPE/ID/$validate.",
+        )
+    if asked.mode == "profile" and not asked.profiles:
+        raise Invalid(
+            "The mode profile needs the parameter profile.",
+            vi="Chế độ profile cần có tham số profile.",
+        )
+    is_of_stored = "id" in call.parts and asked.mode not in ("create", "update")
+    if asked.resource is None and not is_of_stored:
+        raise Invalid(
+            "There is no resource to validate: send it, or Parameters with it as resource.",
+            vi="Không có tài nguyên để kiểm tra: hãy gửi tài nguyên, hoặc Parameters chứa nó.",
+        )
+
+
+def _check_profiles(rulebook: Rulebook, profiles: Sequence[str]) -> None:
+    for url in profiles:
+        try:
+            held = rulebook.held(url)
+        except ProfileError as error:
+            raise Unprocessable(str(error), vi=error.vi or str(error)) from error
+        if held is None:
+            raise NotFound(
+                f"The profile {url[:_URL_MAX]} is not loaded here; load the package that defines "
+                "it: ehr-server load-package FILE.tgz.",
+                vi=f"Hồ sơ {url[:_URL_MAX]} chưa được nạp; hãy nạp gói định nghĩa nó: "
+                "ehr-server load-package FILE.tgz.",
+            )
+
+
+def _findings(call: Call, asked: _Asked, resource: dict[str, Any]) -> Iterator[Issue]:
+    rulebook, type_name = call.means.rulebook, call.parts["type"]
+    yield from rulebook.check(resource, type_name, profiles=asked.profiles)
+    if asked.mode == "update":
+        yield from _about_id(call, resource)
+    if resource.get("resourceType") in definitions().type_number:
+        yield from unknown_claims(rulebook.library, resource, str(resource["resourceType"]))
+
+
+def _about_id(call: Call, resource: dict[str, Any]) -> Iterator[Issue]:
+    """An update needs the id of its address: https://hl7.org/fhir/R4/http.html#update."""
+    id_, wanted = resource.get("id"), call.parts.get("id")
+    if id_ is None or wanted not in (None, id_):
+        text, vi = "An update needs the id in the body", "Cập nhật cần id trong nội dung"
+        if wanted is not None:
+            text += f", that of the address, {wanted}"
+            vi += f", trùng với id trong địa chỉ, {wanted}"
+        yield Issue("error", "value", f"{text}.", (f"{call.parts['type']}.id",), f"{vi}.", "id")
+
+
+def _deletion(call: Call) -> Issue:
+    type_name, id_ = call.parts["type"], call.parts["id"]
+    with call.store.connection() as connection:
+        lies = place(connection, type_name, id_)
+    if lies is None:
+        text, vi = f"There is no {type_name}/{id_}", f"Không có {type_name}/{id_}"
+        return Issue("information", "not-found", f"{text}: a delete changes nothing.", (),
+                     f"{vi}: xóa không thay đổi gì.")  # fmt: skip
+    if not lies.live:
+        return Issue("information", "deleted",
+                     f"{type_name}/{id_} was deleted: a delete changes nothing.", (),
+                     f"{type_name}/{id_} đã bị xóa: xóa nữa không thay đổi gì.")  # fmt: skip
+    return Issue(
+        "information",
+        "informational",
+        f"{type_name}/{id_} is there and can be deleted; its history is kept. References to it "
+        "are not looked for: they would lead to nothing.",
+        vi=f"{type_name}/{id_} tồn tại và có thể xóa; lịch sử được giữ. Các tham chiếu tới nó "
+        "không được tìm: chúng sẽ không dẫn tới đâu.",
+    )
+
+
+def _stored(call: Call) -> dict[str, Any]:
+    """The current version of what the address names. Raises `NotFound` or `Gone`."""
+    type_name, id_ = call.parts["type"], call.parts["id"]
+    with call.store.connection() as connection, snapshot(connection):
+        lies = place(connection, type_name, id_)
+        if lies is None:
+            raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+        version = current(call.store, connection, type_name, lies) if lies.live else None
+    if version is None:
+        raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")
+    resource: dict[str, Any] = json.read_stored(version.content)
+    return resource
+
+
+_NOTHING = Issue(
+    "information",
+    "informational",
+    "Nothing is wrong with it.",
+    vi="Không phát hiện lỗi nào.",
+)
+
+ROUTES = (
+    Route(_DEFINITION, "POST", "{type}/$validate", validate),
+    Route(_DEFINITION, "POST", "{type}/{id}/$validate", validate),
+    Route(_DEFINITION, "GET", "{type}/{id}/$validate", validate),
+)
