@@ -17,6 +17,8 @@ _WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
 _WORKING = (*_DATABASE, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
 _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
+_PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
+_WITHOUT = "load although packages are missing; what would need them is not checked"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
@@ -61,6 +63,10 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
         one.set_defaults(command=commands.export)
+    with _command(below, "load-package", "load implementation guides", _DATABASE) as one:
+        one.add_argument("files", nargs="+", type=Path, metavar="FILE.tgz", help=_PACKAGE)
+        one.add_argument("--without-dependencies", action="store_true", help=_WITHOUT)
+        one.set_defaults(command=commands.load_package)
     with _command(below, "validate", "check files, print findings", ("log_level",)) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.validate)

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.jobs import worker
+from ehr_server.packages.shelf import Shelf
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.telemetry import configure
+from ehr_server.validation.policy import policy
+from ehr_server.validation.rulebook import Rulebook
 from ehr_server.web.site import Site
 
 
@@ -27,8 +30,11 @@ class Opening:
         store = open_store(self.settings, self.database_url)
         store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
         table = RouteTable((*INTERACTIONS, *found_operations()))
-        site = Site(Dispatch(store, self.settings, table))
-        closing: Sequence[Callable[[], None]] = (store.close,)
+        rules = policy(self.settings)
+        rulebook = Shelf(store, lambda library: Rulebook(library, rules))
+        rulebook.follow()
+        site = Site(Dispatch(store, self.settings, table, rulebook.current))
+        closing: Sequence[Callable[[], None]] = (rulebook.close, store.close)
         if number == 0 and not self.settings.no_worker:
             closing = (_start_worker(store, self.settings), *closing)
 

@@ -25,11 +25,17 @@ from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
+from ehr_server.packages.load import load as load_packages
+from ehr_server.packages.read import PackageError
+from ehr_server.packages.shelf import on_shipped
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
 from ehr_server.store.migrate import migrate as migrate_to_newest
+from ehr_server.store.packages import stored
 from ehr_server.validation import check
+from ehr_server.validation.policy import policy
+from ehr_server.validation.rulebook import Rulebook
 from ehr_server.web import serve as web_serve
 
 log = logging.getLogger(__name__)
@@ -153,6 +159,31 @@ def validate(_settings: Settings, options: argparse.Namespace) -> int:
     return status
 
 
+def load_package(settings: Settings, options: argparse.Namespace) -> int:
+    """Load implementation guides; print the findings; 1 when they were refused."""
+    with opened(settings) as store:
+        try:
+            loaded = load_packages(
+                store, options.files, without_dependencies=options.without_dependencies
+            )
+        except PackageError as error:
+            raise CommandError(f"{error}.") from None
+    for issue in loaded.findings:
+        place = f" ({issue.expression[0]})" if issue.expression else ""
+        print(f"{issue.severity}: {issue.text}{place}")
+    if loaded.is_refused:
+        errors = sum(issue.severity == "error" for issue in loaded.findings)
+        print(f"nothing was loaded: {errors} errors")
+        return 1
+    for package in loaded.packages:
+        profiles = sum(one.type == "StructureDefinition" for one in package.artifacts)
+        print(
+            f"{package.label} is {'' if loaded.is_new else 'already '}loaded: "
+            f"{len(package.artifacts)} artifacts, {profiles} of them StructureDefinitions"
+        )
+    return 0
+
+
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
 
 
@@ -170,7 +201,8 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 
 def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
-    return means(store, settings, LOOPBACK, base_url)
+    rulebook = Rulebook(on_shipped(stored(store).layers), policy(settings))
+    return means(store, settings, rulebook, LOOPBACK, base_url)
 
 
 def _known(type_name: str) -> str:

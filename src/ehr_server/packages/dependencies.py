@@ -67,8 +67,8 @@ def other_versions(packages: Sequence[Package], loaded: Iterable[str]) -> Iterat
             yield Issue(
                 "warning",
                 "informational",
-                f"{package.label} asks for {name}#{wanted}; what is used is {there[-1]}.",
-                vi=f"{package.label} cần {name}#{wanted}; bản được dùng là {there[-1]}.",
+                f"{package.label} asks for {name}#{wanted}; what is used is {name}#{there[-1]}.",
+                vi=f"{package.label} cần {name}#{wanted}; bản được dùng là {name}#{there[-1]}.",
                 rule="package-version",
             )
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import ProfileError, definitions
-from ehr_server.definitions.snapshot import Profiles
-from ehr_server.fhirpath import FHIRPathError, compile_path
+from ehr_server.definitions.snapshot import APPLIES_WHEN, Profiles
+from ehr_server.fhirpath import FHIRPathError, compile_invariant
 from ehr_server.packages.findings import error
 from ehr_server.patterns import matcher
 
@@ -39,14 +39,18 @@ def invariants_parse(_library: Library, new: Sequence[Artifact]) -> Iterable[Iss
             for constraint in element.get("constraint", ()):
                 reason = _unusable(constraint.get("expression"), element["path"])
                 if reason:
-                    key = constraint["key"]
-                    yield error(
-                        one,
-                        "invariant",
-                        f"the invariant {key} cannot be used: {reason}",
-                        f"quy tắc {key} không dùng được: {reason}",
-                        (element.get("id", element["path"]),),
-                    )
+                    yield _faulty(one, constraint["key"], reason, element.get("id", ""))
+        for extension in one.resource().get("extension", ()):
+            if extension["url"] == APPLIES_WHEN:
+                reason = _unusable(extension.get("valueString"), one.resource()["type"])
+                if reason:
+                    yield _faulty(one, "applies-when", reason, "StructureDefinition.extension")
+
+
+def _faulty(one: Artifact, key: str, reason: str, place: str) -> Issue:
+    text = f"the expression of {key} cannot be used: {reason}"
+    vi = f"biểu thức {key} không dùng được: {reason}"
+    return error(one, "invariant", text, vi, (place,))
 
 
 def patterns_compile(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
@@ -94,7 +98,7 @@ def _unusable(expression: str | None, path: str) -> str:
     reasons = []
     for type_name in _types_at(path):
         try:
-            compile_path(expression, type_name)
+            compile_invariant(expression, type_name)
         except FHIRPathError as reason:
             reasons.append(str(reason))
         else:

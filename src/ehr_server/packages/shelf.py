@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ehr_server.definitions.library import Artifact, Library, shipped
 from ehr_server.errors import Unavailable
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 log = logging.getLogger(__name__)
+
+Made = TypeVar("Made")
 
 _RETRY_S = 1
 
@@ -27,21 +29,23 @@ def on_shipped(layers: Mapping[str, Iterable[Artifact]]) -> Library:
     return library
 
 
-class Shelf:
-    """Holds the library of a process.
+class Shelf(Generic[Made]):
+    """Holds for a process what is made of the library, and makes it anew when the library changes.
 
-    `told` is called with the library that is there when the shelf is made, and with each new one;
-    what was made of the old one serves on until it returns. Raises `Unavailable` when the database
-    is away as the shelf is made.
+    What was taken before serves on until who took it is done with it. Raises `Unavailable` when
+    the database is away as the shelf is made.
     """
 
-    def __init__(self, store: Store, told: Callable[[Library], None] = lambda _: None) -> None:
+    def __init__(self, store: Store, make: Callable[[Library], Made]) -> None:
         self._store = store
-        self._told = told
+        self._make = make
         self._stop = threading.Event()
-        self._generation = -1
-        self._take()
         self._thread = threading.Thread(target=self._watch, name="packages", daemon=True)
+        self._generation, self._made = self._taken()
+
+    def current(self) -> Made:
+        """What is made of the library as it is now."""
+        return self._made
 
     def follow(self) -> None:
         """From now on take up what is loaded, until `close`."""
@@ -53,16 +57,9 @@ class Shelf:
         if self._thread.is_alive():
             self._thread.join()
 
-    def current(self) -> Library:
-        """The library as it is now."""
-        return self._library
-
-    def _take(self) -> None:
+    def _taken(self) -> tuple[int, Made]:
         found = stored(self._store)
-        library = on_shipped(found.layers)
-        self._told(library)
-        self._library = library
-        self._generation = found.generation
+        return found.generation, self._make(on_shipped(found.layers))
 
     def _watch(self) -> None:
         for number in generations(self._store.url, self._stop):
@@ -72,8 +69,8 @@ class Shelf:
     def _take_up(self) -> None:
         while not self._stop.is_set():
             try:
-                self._take()
-                log.info("packages: %s", ", ".join(self._library.packages))
+                self._generation, self._made = self._taken()
+                log.info("packages: generation %d is taken up", self._generation)
                 return
             except Unavailable as error:
                 log.warning("packages: the database is away: %s", error)

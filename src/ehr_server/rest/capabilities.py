@@ -5,17 +5,20 @@ https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabili
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import ehr_server
 from ehr_server.call import Answer, Call, Route
 from ehr_server.definitions import definitions
+from ehr_server.definitions.library import Library
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.parse import SEARCHABLE
 
 _PUBLISHED = "2026-11-22"  # of this form of the statement
+_STANDARD = "hl7.fhir.r4.core#"
 _SYSTEM = {
     "transaction": ("transaction", "batch"),
     "history-system": ("history-system",),
@@ -31,22 +34,50 @@ def capabilities(call: Call) -> Answer:
             "The only mode of the CapabilityStatement is full.",
             vi="CapabilityStatement chỉ có mode full.",
         )
-    return Answer(200, _written(call.base_url, tuple(call.routes.rows())))
+    guides = guides_of(call.means.rulebook.library)
+    return Answer(200, _written(call.base_url, tuple(call.routes.rows()), guides))
+
+
+@dataclass(frozen=True, slots=True)
+class Guides:
+    """What is loaded beyond the standard: guides as `url|version`, (type, url) of profiles."""
+
+    guides: tuple[str, ...] = ()
+    profiles: tuple[tuple[str, str], ...] = ()
+
+
+@lru_cache(maxsize=1)  # a process has one library at a time
+def guides_of(library: Library) -> Guides:
+    """The guides and the profiles on resources that the library holds, the standard's left out."""
+    found = {
+        (one.resource()["type"], one.url)
+        for one in library.all("StructureDefinition")
+        if not one.package.startswith(_STANDARD) and one.resource()["kind"] == "resource"
+        if one.resource().get("derivation") == "constraint"
+    }
+    guides = {
+        f"{one.url}|{one.version}" if one.version else one.url
+        for one in library.all("ImplementationGuide")
+    }
+    return Guides(tuple(sorted(guides)), tuple(sorted(found)))
 
 
 @lru_cache(maxsize=8)
-def _written(base_url: str, routes: tuple[Route, ...]) -> bytes:
-    return json.write(statement(base_url, routes))
+def _written(base_url: str, routes: tuple[Route, ...], guides: Guides) -> bytes:
+    return json.write(statement(base_url, routes, guides))
 
 
-def statement(base_url: str, routes: Sequence[Route]) -> dict[str, Any]:
-    """The CapabilityStatement of a server at `base_url` with these routes."""
+def statement(base_url: str, routes: Sequence[Route], guides: Guides) -> dict[str, Any]:
+    """The CapabilityStatement of a server at `base_url` with these routes and guides."""
     operations = _operations(routes)
+    profiles: defaultdict[str, list[str]] = defaultdict(list)
+    for type_name, url in guides.profiles:
+        profiles[type_name].append(url)
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"cors": False},
         "resource": [
-            _resource(type_name, routes, operations[type_name])
+            _resource(type_name, routes, operations[type_name], profiles[type_name])
             for type_name in definitions().resource_types
         ],
         "interaction": [
@@ -64,12 +95,16 @@ def statement(base_url: str, routes: Sequence[Route]) -> dict[str, Any]:
         "implementation": {"description": "ehr-server", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["json", "application/fhir+json"],
+        **({"implementationGuide": guides.guides} if guides.guides else {}),
         "rest": [rest],
     }
 
 
 def _resource(
-    type_name: str, routes: Sequence[Route], operations: list[dict[str, str]]
+    type_name: str,
+    routes: Sequence[Route],
+    operations: list[dict[str, str]],
+    profiles: list[str],
 ) -> dict[str, Any]:
     codes = dict.fromkeys(
         route.interaction for route in routes if route.pattern.startswith("{type}")
@@ -91,6 +126,8 @@ def _resource(
             if parameter.type in SEARCHABLE and parameter.expression
         ],
     }
+    if profiles:
+        resource["supportedProfile"] = profiles
     if operations:
         resource["operation"] = operations
     return resource
@@ -101,10 +138,11 @@ def _operations(routes: Sequence[Route]) -> defaultdict[str, list[dict[str, str]
     found: defaultdict[str, list[dict[str, str]]] = defaultdict(list)
     for route in routes:
         *before, last = route.pattern.split("/")
-        if not last.startswith("$") or route.method != "GET":
+        if not last.startswith("$"):
             continue
         level = before[0] if before else ""
         row = {"name": last[1:], "definition": route.interaction}
         for type_name in definitions().resource_types if level == "{type}" else (level,):
-            found[type_name].append(row)
+            if row not in found[type_name]:  # by GET and by POST, of a type and of an instance
+                found[type_name].append(row)
     return found
