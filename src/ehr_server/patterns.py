@@ -26,7 +26,7 @@ _SIMPLE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_DOT = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(?P<dot>\.)", re.DOTALL)
+_PLAIN = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(?P<plain>[.\]])", re.DOTALL)
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -40,7 +40,7 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     Raises `ValueError` for a pattern that is none, or that this engine does not hold.
     """
     try:
-        return _compiled(_DOT.sub(_any_character, pattern)).is_valid
+        return _compiled(_PLAIN.sub(_spelled, pattern)).is_valid
     except ValidationError:
         raise ValueError("no regular expression without lookaround and backreferences") from None
 
@@ -65,6 +65,6 @@ def _compiled(pattern: str) -> Draft4Validator:
     return Draft4Validator({"pattern": pattern}, pattern_options=OPTIONS)
 
 
-def _any_character(match: re.Match[str]) -> str:
-    """A dot that means any character, the end of a line too; all else as it is."""
-    return match.group() if match["dot"] is None else r"[\s\S]"
+def _spelled(match: re.Match[str]) -> str:
+    """A dot that means any character, the end of a line too, and a bracket that closes none."""
+    return {".": r"[\s\S]", "]": r"\]"}.get(match["plain"] or "", match.group())

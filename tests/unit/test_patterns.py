@@ -25,6 +25,7 @@ def test_a_dot_is_any_character() -> None:
     assert matcher("^a.b$")("a\nb")
     assert not matcher("^a[.]b$")("a\nb")
     assert not matcher(r"^a\.b$")("a\nb")
+    assert matcher(r"^\w(\[x])?$")("a[x]")
 
 
 @pytest.mark.parametrize(
