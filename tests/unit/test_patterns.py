@@ -38,5 +38,5 @@ def test_replacing(pattern: str, expected: str) -> None:
 
 @pytest.mark.parametrize("pattern", ["a*b", "(a)", "a|b", "a{2}", "a+?", "[b-a]", "^a"])
 def test_replacing_holds_no_more(pattern: str) -> None:
-    with pytest.raises(ValueError, match="expression|replacing"):
+    with pytest.raises(ValueError, match=r"expression|replacing"):
         replacer(pattern, "")

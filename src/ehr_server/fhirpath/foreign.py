@@ -22,6 +22,7 @@ from ehr_server.fhirpath.parse import (
     Negation,
     Node,
     Operation,
+    Variable,
     parse,
 )
 from ehr_server.fhirpath.referred import followed
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from ehr_server.fhirpath.errors import Unsupported
     from ehr_server.fhirpath.invariant import Holds
 
+_VARIABLES = frozenset(
+    ("$this", "$index", "$total", "%context", "%resource", "%rootResource", "%ucum")
+)
+
 
 def compile_invariant(expression: str, type_name: str, reason: Unsupported) -> Holds:
     """The invariant as the library sees it; what it cannot answer is None.
@@ -42,6 +47,8 @@ def compile_invariant(expression: str, type_name: str, reason: Unsupported) -> H
     own compiler gave.
     """
     for node in _nodes(parse(expression)):
+        if isinstance(node, Variable) and node.name not in _VARIABLES:
+            raise FHIRPathError(f"{node.name} is not supported", node.at, expression)
         if isinstance(node, Invocation):
             _check(node, expression, reason)
     run = compile_foreign(expression, type_name)

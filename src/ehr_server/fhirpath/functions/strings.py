@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 def matches(site: Site) -> Flow:
     """Whether the string holds a match of the pattern, which is compiled once."""
+    pattern = site.text()
     try:
-        is_match = matcher(site.text())
+        is_match = matcher(pattern)
     except ValueError as error:
         raise FHIRPathError(f"not a regular expression: {error}", site.at) from None
     one = single(site.source)
@@ -36,10 +37,11 @@ def matches(site: Site) -> Flow:
 
 def replace_matches(site: Site) -> Flow:
     """The string with all that the pattern finds replaced."""
-    if "$" in site.text(1) or "\\" in site.text(1):
+    pattern, substitute = site.text(), site.text(1)
+    if "$" in substitute or "\\" in substitute:
         raise FHIRPathError("replaceMatches() holds no groups in what it puts in", site.at)
     try:
-        replaced = replacer(site.text(), site.text(1))
+        replaced = replacer(pattern, substitute)
     except ValueError as error:
         raise FHIRPathError(f"replaceMatches() does not hold this: {error}", site.at) from None
     one = single(site.source)
