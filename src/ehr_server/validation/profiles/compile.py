@@ -17,7 +17,7 @@ from jsonschema_rs import Draft4Validator
 from ehr_server.definitions import PRIMITIVES, definitions
 from ehr_server.definitions.model import Constraint
 from ehr_server.definitions.profile import Binding, Node, Profile, TypeChoice
-from ehr_server.fhirpath import FHIRPathError, compile_path
+from ehr_server.fhirpath import FHIRPathError, compile_invariant
 from ehr_server.fhirpath.referred import referred_type
 from ehr_server.patterns import OPTIONS
 from ehr_server.validation.profiles import findings, values
@@ -30,7 +30,6 @@ from ehr_server.validation.profiles.slices import Sliced, sliced
 Find = Callable[[str], "Profile | None"]
 
 _TYPES = "http://hl7.org/fhir/StructureDefinition/"
-_FALSE = [("boolean", False)]
 _ANY_RESOURCE = ("Resource", "DomainResource")
 
 
@@ -363,12 +362,12 @@ def is_bound(value: Any, value_set: str, type_name: str, run: Run) -> bool | Non
 
 def _constraint(constraint: Constraint, type_name: str) -> Check:
     try:
-        evaluate = compile_path(constraint.expression, type_name)
-    except FHIRPathError:
+        holds = compile_invariant(constraint.expression, type_name)
+    except FHIRPathError:  # reported when the package was loaded; none of ours are like that
         return lambda value, place, run: None  # noqa: ARG005
 
     def check(value: Any, place: Place, run: Run) -> None:
-        if run.is_sound and evaluate(value, run.resource) == _FALSE:
+        if run.is_sound and holds(value, run.resource, run.reach) is False:
             run.found.append(findings.broken(run, place, constraint))
 
     return check

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from ehr_server.fhirpath.scope import Reach
 from ehr_server.issue import Issue
 
 if TYPE_CHECKING:
@@ -55,9 +56,18 @@ class Run:
     # What was decided of other resources: a Bundle's entries refer to each other.
     decided: dict[tuple[int, str], bool] = field(default_factory=dict)
 
-    def add(self, issue: Issue) -> None:
-        """Keeps a finding, in the name of the profile."""
-        self.found.append(issue)
+    _reach: Reach | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """What invariants may ask about, beyond the value."""
+        if self._reach is None:
+            self._reach = Reach(
+                resolve=lambda reference: self.around.target(reference, self.resource),
+                conforms=self.conforms,
+                member=self.shelf.terminology.has,
+            )
+        return self._reach
 
     def beside(self, resource: dict[str, Any], profile: str) -> Run:
         """A run of its own about another resource or value: what it finds does not count here."""
