@@ -14,7 +14,10 @@ from ehr_server.telemetry import configure
 
 _DATABASE = ("data_dir", "database_url", "log_level")
 _WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
+_HOLDING = ("log_level", "profiles", "identifiers", "refuse_modifiers")
 _WORKING = (*_DATABASE, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
+_HELD_TO = "a profile that everything must keep to; may be given several times"
+_AND = "a FHIR package with further profiles; may be given several times"
 _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
@@ -53,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     with _command(below, "reindex", "build the search index anew", _WRITING) as one:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.set_defaults(command=commands.reindex)
-    with _command(below, "import", "load NDJSON files and Bundles", _WRITING) as one:
+    with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.import_)
     with _command(below, "export", "write NDJSON files and a manifest", _DATABASE) as one:
@@ -67,9 +70,15 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("files", nargs="+", type=Path, metavar="FILE.tgz", help=_PACKAGE)
         one.add_argument("--without-dependencies", action="store_true", help=_WITHOUT)
         one.set_defaults(command=commands.load_package)
-    with _command(below, "validate", "check files, print findings", ("log_level",)) as one:
+    with _command(below, "validate", "check files, print findings", _HOLDING) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
+        one.add_argument("--profile", action="append", metavar="URL", help=_HELD_TO)
+        one.add_argument("--package", action="append", type=Path, metavar="FILE.tgz", help=_AND)
         one.set_defaults(command=commands.validate)
+    with _command(below, "quality", "count what was found in what is stored", _DATABASE) as one:
+        one.add_argument("--since", metavar="INSTANT", help="only what was stored since then")
+        one.add_argument("--sender", metavar="NAME", help="only what this sender sent")
+        one.set_defaults(command=commands.quality)
     return parser
 
 

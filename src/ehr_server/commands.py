@@ -5,8 +5,9 @@ import ipaddress
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -17,6 +18,8 @@ from ehr_server.access.caller import LOOPBACK
 from ehr_server.changes.change import Means, means
 from ehr_server.changes.reindex import reindex as reindex_type
 from ehr_server.definitions import definitions
+from ehr_server.definitions.library import shipped
+from ehr_server.definitions.profile import ProfileError
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
@@ -25,15 +28,17 @@ from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
+from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import load as load_packages
 from ehr_server.packages.read import PackageError
+from ehr_server.packages.read import read as read_package
 from ehr_server.packages.shelf import on_shipped
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
+from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
-from ehr_server.validation import check
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
 from ehr_server.web import serve as web_serve
@@ -104,12 +109,7 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Write NDJSON files and a manifest to a folder."""
-    since = None
-    if options.since:
-        try:
-            since = span(options.since, settings.zone)[0]
-        except ValueError as error:
-            raise CommandError(f"--since {error}.") from None
+    since = _since(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
     with opened(settings) as store, _progress("exported") as told:
         manifest = export_to(store, options.out, types, since, told)
@@ -140,14 +140,18 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
-def validate(_settings: Settings, options: argparse.Namespace) -> int:
-    """Check files against the standard; print the findings; 1 when any is an error."""
+def validate(settings: Settings, options: argparse.Namespace) -> int:
+    """Check files against the standard, profiles and packages; print the findings; 1 when any is
+    an error."""
+    profiles = tuple(options.profile or ())
+    rulebook = _offline(settings, options.package or (), profiles)
     status = checked = findings = 0
     for item in _items(_files(options)):
         checked += 1
         try:
             value = json.read(item.data)
-            found = check(value) if isinstance(value, dict) else [_NO_RESOURCE]
+            is_object = isinstance(value, dict)
+            found = rulebook.check(value, profiles=profiles) if is_object else [_NO_RESOURCE]
         except Refusal as refusal:
             found = list(issues_of(refusal))
         findings += len(found)
@@ -157,6 +161,42 @@ def validate(_settings: Settings, options: argparse.Namespace) -> int:
             status = 1 if issue.severity in ("error", "fatal") else status
     print(f"{checked} files and lines checked, {findings} findings")
     return status
+
+
+def _offline(settings: Settings, files: Sequence[Path], profiles: Sequence[str]) -> Rulebook:
+    """What files are held to without a database: what is shipped, and the packages in `files`."""
+    library = shipped()
+    try:
+        packages = ordered([read_package(file) for file in files])
+    except PackageError as error:
+        raise CommandError(f"{error}.") from None
+    absent = missing(packages, library.packages)
+    if absent:
+        raise CommandError(f"--package is missing for {', '.join(absent)}.")
+    for package in packages:
+        library = library.plus(package.label, package.artifacts)
+    rulebook = Rulebook(library, policy(settings))
+    for url in profiles:
+        try:
+            is_there = rulebook.held(url) is not None
+        except ProfileError as error:
+            raise CommandError(str(error)) from None
+        if not is_there:
+            raise CommandError(f"the profile {url} is not there; give its package with --package.")
+    return rulebook
+
+
+def quality(settings: Settings, options: argparse.Namespace) -> int:
+    """Print how often which findings did not stand in the way, by sender."""
+    since = _since(settings, options)
+    with opened(settings) as store, store.connection() as connection:
+        rows = counts(connection, Sought(since=since, sender=options.sender), _QUALITY_MAX)
+    print("count\tsender\tseverity\tplace\trule\tprofile")
+    for row in rows:
+        kind = row.kind
+        words = (row.count, row.sender, kind.severity, kind.path, kind.rule, kind.profile)
+        print("\t".join(map(str, words)))
+    return 0
 
 
 def load_package(settings: Settings, options: argparse.Namespace) -> int:
@@ -184,6 +224,7 @@ def load_package(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+_QUALITY_MAX = 1_000  # rows
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
 
 
@@ -203,6 +244,15 @@ def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
     rulebook = Rulebook(on_shipped(stored(store).layers), policy(settings))
     return means(store, settings, rulebook, LOOPBACK, base_url)
+
+
+def _since(settings: Settings, options: argparse.Namespace) -> datetime | None:
+    if not options.since:
+        return None
+    try:
+        return span(options.since, settings.zone)[0]
+    except ValueError as error:
+        raise CommandError(f"--since {error}.") from None
 
 
 def _known(type_name: str) -> str:
