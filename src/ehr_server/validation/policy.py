@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import Literal, cast
 
@@ -22,11 +23,12 @@ _LEVELS = ("off", "warn", "reject")
 class Policy:
     """`profiles` by url, type or `*`; `identifiers` is the level of the shape of identifiers;
     `refused_modifiers` are the types (or `*`) in which a modifierExtension that the server does
-    not know is refused, not only warned of."""
+    not know is refused, not only warned of. `zone` is where it is today."""
 
     profiles: Mapping[str, Level] = field(default_factory=lambda: MappingProxyType({"*": "warn"}))
     identifiers: Level = "reject"
     refused_modifiers: frozenset[str] = frozenset()
+    zone: tzinfo = UTC
 
     def level(self, url: str, type_name: str) -> Level:
         """How a resource of the type is held to the profile."""
@@ -57,7 +59,7 @@ def policy(settings: Settings) -> Policy:
             raise SettingError(
                 f"--refuse-modifiers (EHR_REFUSE_MODIFIERS) takes resource types or *, not {what!r}"
             )
-    return Policy(MappingProxyType(rules), settings.identifiers, refused)
+    return Policy(MappingProxyType(rules), settings.identifiers, refused, settings.zone)
 
 
 def _parts(text: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +82,11 @@ class Rulebook:
     def terminology(self) -> Terminology:
         """The code lists there are."""
         return Terminology(self.library)
+
+    @property
+    def zone(self) -> tzinfo:
+        """Where it is today, for rules that ask."""
+        return self.policy.zone
 
     def held(self, canonical: str) -> HeldProfile | None:
         """A profile, ready to be checked; None if it is not loaded. Raises `ProfileError`."""

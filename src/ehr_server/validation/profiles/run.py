@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from ehr_server.fhirpath.scope import Reach
@@ -38,6 +39,10 @@ class Shelf(Protocol):
     @property
     def terminology(self) -> Terminology: ...
 
+    @property
+    def zone(self) -> tzinfo:
+        """Where `today()` is asked for."""
+
     def held(self, canonical: str) -> Held | None:
         """The profile, ready; None if it is not loaded (or is a type of the standard)."""
 
@@ -66,6 +71,7 @@ class Run:
                 resolve=lambda reference: self.around.target(reference, self.resource),
                 conforms=self.conforms,
                 member=self.shelf.terminology.has,
+                zone=self.shelf.zone,
             )
         return self._reach
 
