@@ -29,7 +29,9 @@ def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
         try:
             made.find(f"{one.url}|{one.version}" if one.version else one.url)
         except ProfileError as reason:
-            yield error(one, "profile", str(reason), reason.vi or str(reason))
+            text, vi = str(reason), reason.vi or str(reason)
+            name = f"{one.url}: "  # they open with it too
+            yield error(one, "profile", text.removeprefix(name), vi.removeprefix(name))
 
 
 def invariants_parse(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:

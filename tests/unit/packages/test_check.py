@@ -7,7 +7,7 @@ import pytest
 from ehr_server.definitions.library import Artifact, artifact, shipped
 from ehr_server.issue import Issue
 from ehr_server.packages import terminology
-from ehr_server.packages.check import check, faulty
+from ehr_server.packages.check import RULES, check, faulty
 from tarballs import BASE, code_system, profile, value_set
 
 LABEL = "org.example.guide#1.0.0"
@@ -57,6 +57,12 @@ def test_an_artifact_is_a_resource_of_r4_itself() -> None:
 def test_a_shape_that_other_rules_could_not_read_is_told_once() -> None:
     found = checked({**profile(), "differential": {"element": 5}})
     assert {issue.rule for issue in found} == {"package-structure"}
+
+
+def test_an_invariant_that_an_artifact_breaks_itself_is_a_warning() -> None:
+    """vsd-1: a value set includes a system or a value set; hl7.fhir.uv.extensions.r4 breaks eld-11."""
+    [issue] = checked(value_set("v", {"version": "1"}))
+    assert (issue.severity, issue.rule) == ("warning", "package-structure")
 
 
 def test_a_canonical_names_one_artifact_of_a_package() -> None:
@@ -179,3 +185,24 @@ def test_a_naming_system_that_is_none_is_left_out() -> None:
     [(left_out, issue)] = faulty(made(sound, broken))
     assert left_out.url == "NamingSystem/b"
     assert issue.severity == "warning"
+
+
+def of_shipped(name: str) -> list[Issue]:
+    [label] = [one for one in shipped().packages if one.startswith(name)]
+    found = [issue for rule in RULES for issue in rule(shipped(), shipped().of(label))]
+    return [issue for issue in found if issue.severity == "error"]
+
+
+def test_the_local_profiles_pass_what_is_asked_of_packages() -> None:
+    assert not of_shipped("ehr-server.vn#")
+
+
+def test_what_r4_publishes_passes_but_for_three() -> None:
+    """A slice that is required where the type allows none; slices that nothing tells apart; an
+    invariant on an element that is not there."""
+    urls = {issue.text.split()[1].rpartition("/")[2].rstrip(":") for issue in of_shipped("hl7.")}
+    assert urls == {
+        "codesystem-history",
+        "familymemberhistory-genetic",
+        "allergyintolerance-substanceExposureRisk",
+    }
