@@ -1,5 +1,6 @@
 """Findings that do not stand in the way: told to who asks, kept, counted by sender."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,25 @@ def test_each_version_counts_and_content_sent_again_does_not(client: httpx.Clien
     assert missing_names(client, sender) == 2
     client.delete("/Patient/again")
     assert missing_names(client, sender) == 2
+
+
+def test_senders_do_not_wait_for_each_other_with_findings_not_seen_before(
+    client: httpx.Client,
+) -> None:
+    """Several transactions write down what a kind of finding is; each is counted."""
+    sender = "http://together.example"
+    sent = [
+        from_sender(sender) | {"identifier": resident(f"0011740{number:05}")["identifier"]}
+        for number in range(24)
+    ]
+    for one in sent:
+        del one["gender"], one["birthDate"]
+    with ThreadPoolExecutor(8) as threads:
+        statuses = list(
+            threads.map(lambda one: client.post("/Patient", json=one).status_code, sent)
+        )
+    assert set(statuses) == {201}
+    assert missing_names(client, sender) == 24
 
 
 def test_what_is_refused_is_not_counted(client: httpx.Client) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from api.patients import resident
 from ehr_server.fhir import json
+from tarballs import guide, profile, written
 
 LOCAL = "http://ehr-server.org/fhir/vn/StructureDefinition"
 
@@ -66,3 +67,17 @@ def test_findings_are_counted_by_sender(database: str, file: Path) -> None:
     done = run("quality", "--since", "2026-01-01", "--database-url", database)
     assert f"1\t\twarning\tPatient.name\tmin\t{LOCAL}/resident\n" in done.stdout
     assert len(run("quality", "--sender", "x", "--database-url", database).stdout.split("\n")) == 2
+
+
+def test_packages_bring_their_profiles(file: Path, tmp_path: Path) -> None:
+    donor = profile({"id": "Patient.photo", "path": "Patient.photo", "min": 1})
+    package = written(tmp_path, guide(donor))
+    options = ("--package", package, "--profile", donor["url"], "--profiles", "*=off")
+    done = run("validate", file, *options)
+    assert done.returncode == 1
+    for line in (1, 2):
+        assert f"{file}:{line}: error: Patient.photo: photo is missing" in done.stdout, done.stdout
+    lacking = written(tmp_path, guide(donor, dependencies={"org.example.other": "1.0.0"}), "l.tgz")
+    refused = run("validate", file, "--package", lacking)
+    assert refused.returncode == 1
+    assert "org.example.other#1.0.0" in refused.stderr
