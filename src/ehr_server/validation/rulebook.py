@@ -16,7 +16,7 @@ from typing import Any
 
 from ehr_server.definitions import ProfileError, definitions
 from ehr_server.definitions.library import Library, shipped
-from ehr_server.definitions.snapshot import Profiles
+from ehr_server.definitions.snapshot import APPLIES_WHEN, Profiles
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhirpath import compile_path
@@ -36,6 +36,7 @@ _Criterion = Callable[[Resource], list[tuple[str, Any]]]
 
 _CODED = ("CodeableConcept", "Coding", "code")
 _TRUE = [("boolean", True)]
+_APPLIES = APPLIES_WHEN.encode()
 _STANDARD = "hl7.fhir.r4.core#"  # its profiles say of themselves nowhere that they apply
 
 
@@ -185,7 +186,7 @@ class Rulebook:
         """By type the profiles that apply by themselves."""
         rows: dict[str, list[tuple[tuple[HeldProfile, Level], _Criterion]]] = {}
         for artifact in self.library.all("StructureDefinition"):
-            if artifact.package.startswith(_STANDARD):
+            if artifact.package.startswith(_STANDARD) or _APPLIES not in artifact.content():
                 continue
             held = self.usable(artifact.url)
             if held is None or held.profile.applies is None:
