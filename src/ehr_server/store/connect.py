@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cached_property
 from threading import Lock, local
 from typing import Any
 
@@ -201,11 +200,18 @@ class Transaction:
         self.connection = connection
         self._number = number
         self._offset = offset
+        self._tx: int | None = None
 
-    @cached_property
+    @property
     def tx(self) -> int:
-        """The number its rows carry: grows with time, survives dump and restore."""
-        return int(_one(self._number)[0]) + self._offset
+        """The number its rows carry: grows with time, survives dump and restore.
+
+        No cached_property: until Python 3.12 one lock of the class is held while the number is
+        waited for, and whoever has the advisory lock that is waited for would wait for that.
+        """
+        if self._tx is None:
+            self._tx = int(_one(self._number)[0]) + self._offset
+        return self._tx
 
 
 @contextmanager
