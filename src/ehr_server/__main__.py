@@ -11,6 +11,7 @@ from ehr_server.errors import Refusal
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
 from ehr_server.store.embedded import EmbeddedError
 from ehr_server.telemetry import configure
+from ehr_server.terminology.published import FORMATS
 
 _DATABASE = ("data_dir", "database_url", "log_level")
 _WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
@@ -22,6 +23,8 @@ _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
 _WITHOUT = "load although packages are missing; what would need them is not checked"
+_LIST = "the file as published; for rf2 the folder of the release"
+_FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
@@ -70,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("files", nargs="+", type=Path, metavar="FILE.tgz", help=_PACKAGE)
         one.add_argument("--without-dependencies", action="store_true", help=_WITHOUT)
         one.set_defaults(command=commands.load_package)
+    with _command(below, "load-codes", "load a published code list", _DATABASE) as one:
+        one.add_argument("file", type=Path, metavar="FILE", help=_LIST)
+        one.add_argument("--system", default="", metavar="URL", help="its canonical url")
+        one.add_argument("--version", default="", metavar="V", help="its version")
+        one.add_argument("--name", default="", metavar="N", help="what to call it")
+        one.add_argument("--format", choices=tuple(FORMATS), default="csv", help=_FORM)
+        one.set_defaults(command=commands.load_codes)
     with _command(below, "validate", "check files, print findings", _HOLDING) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.add_argument("--profile", action="append", metavar="URL", help=_HELD_TO)

@@ -28,6 +28,7 @@ from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
+from ehr_server.packages.code_list import load_code_list
 from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import load as load_packages
 from ehr_server.packages.read import PackageError
@@ -39,6 +40,7 @@ from ehr_server.store.embedded import embedded, running
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
+from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
 from ehr_server.web import serve as web_serve
@@ -225,6 +227,29 @@ def load_package(settings: Settings, options: argparse.Namespace) -> int:
 
 
 _QUALITY_MAX = 1_000  # rows
+
+
+def load_codes(settings: Settings, options: argparse.Namespace) -> int:
+    """Load a published code list; print the findings; 1 when it was refused."""
+    if not options.system and options.format != "fhir":
+        raise CommandError("--system is needed: the url by which codes name this list.")
+    head = published.Head(options.system, options.version, options.name)
+    try:
+        codes = published.read(options.file, options.format, head)
+    except published.ListError as error:
+        raise CommandError(f"{options.file}: {error}.") from None
+    with opened(settings) as store:
+        label, findings, is_new = load_code_list(store, codes)
+    for issue in findings:
+        print(f"{issue.severity}: {issue.text}")
+    if any(issue.severity == "error" for issue in findings):
+        print("nothing was loaded")
+        return 1
+    count = len(codes.get("concept", ()))
+    print(f"{label} is {'' if is_new else 'already '}loaded: {count} concepts of {codes['url']}")
+    return 0
+
+
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
 
 
