@@ -21,13 +21,14 @@ def _observation(id_: str, **value: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _risk(id_: str, probability: str) -> dict[str, Any]:
+def _charge(id_: str, factor: str) -> dict[str, Any]:
     return {
-        "resourceType": "RiskAssessment",
+        "resourceType": "ChargeItem",
         "id": id_,
-        "status": "final",
+        "status": "billable",
+        "code": {"text": "x"},
         "subject": {"display": "x"},
-        "prediction": [{"probabilityDecimal": Decimal(probability)}],
+        "factorOverride": Decimal(factor),
     }
 
 
@@ -46,11 +47,11 @@ RECORD = [
             {"code": {"text": "d"}, "valueQuantity": _quantity("95.5", **MMHG)},
         ],
     ),
-    _risk("r99.4", "99.4"),
-    _risk("r99.5", "99.5"),
-    _risk("r100", "100"),
-    _risk("r104.9", "104.9"),
-    _risk("tiny", "0.00000012"),
+    _charge("r99.4", "99.4"),
+    _charge("r99.5", "99.5"),
+    _charge("r100", "100"),
+    _charge("r104.9", "104.9"),
+    _charge("tiny", "0.00000012"),
 ]
 
 
@@ -77,7 +78,7 @@ RECORD = [
     ],
 )
 def test_a_number_is_found(here: Record, value: str, ids: set[str]) -> None:
-    assert set(here.ids(f"RiskAssessment?probability={value}")) == ids
+    assert set(here.ids(f"ChargeItem?factor-override={value}")) == ids
 
 
 @pytest.mark.parametrize(
