@@ -214,7 +214,9 @@ class _Walk:
         for rule in own:
             if not rule.applies(value) or rule.holds(value):
                 continue
-            self.found.append(messages.broken_rule(place, rule.key, *text_of(rule)))
+            self.found.append(
+                messages.broken_rule(place, rule.key, *text_of(rule.key, rule.expression))
+            )
 
 
 def _format(element: Element, type_name: str) -> str:

@@ -56,6 +56,7 @@ def other_resource_type(place: str, name: str, expected: str) -> Issue:
         place,
         f"The resource is of type {name}, but {expected} is expected here.",
         f"Tài nguyên thuộc loại {name}, trong khi ở đây cần {expected}.",
+        "type",
     )
 
 
@@ -65,6 +66,7 @@ def profile_of_other_type(place: str, url: str, expected: str) -> Issue:
         place,
         f"The profile {url} is of {expected}: claim one of this resource's type.",
         f"Hồ sơ {url} dành cho {expected}: hãy dùng hồ sơ của đúng loại tài nguyên này.",
+        "type",
     )
 
 
@@ -76,6 +78,7 @@ def unknown_element(place: str, name: str, of: str, names: Iterable[str]) -> Iss
         f"{place}.{name}" if shown else place,
         f"{shown or 'This name'} is no element of {of}: leave it out, or use an extension.{meant}",
         f"{shown or 'Tên này'} không phải phần tử của {of}: hãy bỏ đi, hoặc dùng extension.{vi}",
+        "unknown-element",
     )
 
 
@@ -85,6 +88,7 @@ def missing(place: str, name: str, shown: str, of: str) -> Issue:
         f"{place}.{name}",
         f"{shown} is missing: {of} must have it.",
         f"Thiếu {shown}: {of} bắt buộc phải có.",
+        "min",
     )
 
 
@@ -95,6 +99,7 @@ def several_choices(place: str, names: Iterable[str]) -> Issue:
         place,
         f"Only one of these may be present: {listed}.",
         f"Chỉ được có một trong các phần tử: {listed}.",
+        "choice",
     )
 
 
@@ -104,6 +109,7 @@ def not_a_list(place: str) -> Issue:
         place,
         "This element can repeat, so it is a JSON array: put the value in [ ].",
         "Phần tử này có thể lặp lại nên phải là mảng JSON: hãy đặt giá trị trong [ ].",
+        "structure",
     )
 
 
@@ -113,6 +119,7 @@ def not_single(place: str) -> Issue:
         place,
         "This element does not repeat, so it is no JSON array: take off the [ ].",
         "Phần tử này không lặp lại nên không phải mảng JSON: hãy bỏ [ ].",
+        "structure",
     )
 
 
@@ -122,6 +129,7 @@ def too_many(place: str, most: int) -> Issue:
         place,
         f"At most {most} of this element are allowed.",
         f"Phần tử này chỉ được có tối đa {most} giá trị.",
+        "max",
     )
 
 
@@ -131,6 +139,7 @@ def not_an_object(place: str, of: str) -> Issue:
         place,
         f"A JSON object is expected here, with the elements of {of}.",
         f"Ở đây cần một đối tượng JSON với các phần tử của {of}.",
+        "structure",
     )
 
 
@@ -141,6 +150,7 @@ def nothing_in_it(place: str) -> Issue:
         "This is empty: null, [], {}, an empty string and an id alone are not allowed; leave the "
         "element out.",
         "Phần tử rỗng: không được dùng null, [], {}, chuỗi rỗng hay chỉ có id; hãy bỏ phần tử này.",
+        "ele-1",
     )
 
 
@@ -150,11 +160,12 @@ def uneven_lists(place: str, name: str) -> Issue:
         place,
         f"{name} and _{name} must have the same length, and at each place one that is not null.",
         f"{name} và _{name} phải dài bằng nhau, và mỗi vị trí phải có ít nhất một bên khác null.",
+        "structure",
     )
 
 
 def wrong_value(place: str, what: str, vi: str) -> Issue:
-    return _issue("value", place, what, vi)
+    return _issue("value", place, what, vi, "format")
 
 
 def unknown_code(place: str, code: object, value_set: str, codes: Collection[str]) -> Issue:
@@ -168,6 +179,7 @@ def unknown_code(place: str, code: object, value_set: str, codes: Collection[str
         place,
         f"{shown or 'The code'} is not in the required value set {value_set}.{meant}",
         f"{shown or 'Mã này'} không thuộc tập giá trị bắt buộc {value_set}.{vi}",
+        "binding",
     )
 
 
@@ -179,6 +191,7 @@ def no_code_of(place: str, value_set: str, system: str, codes: Collection[str]) 
         place,
         f"A coding of {system} from the value set {value_set} is required here{listed}.",
         f"Cần một coding thuộc {system} trong tập giá trị {value_set}{listed}.",
+        "binding",
     )
 
 
@@ -195,6 +208,7 @@ def wrong_reference(place: str, targets: tuple[str, ...]) -> Issue:
         f"Tham chiếu là địa chỉ của một tài nguyên{allowed_vi}, ví dụ {of}/123, URL tuyệt đối, "
         f"urn:uuid: trong cùng Bundle, {of}?identifier=... trong transaction, hoặc #id của tài "
         "nguyên contained.",
+        "target",
     )
 
 
@@ -204,6 +218,7 @@ def dangling_link(place: str) -> Issue:
         place,
         "This reference begins with #, but no contained resource has that id (ref-1).",
         "Tham chiếu bắt đầu bằng # nhưng không có tài nguyên contained nào mang id đó (ref-1).",
+        "ref-1",
     )
 
 
@@ -215,6 +230,7 @@ def orphan(place: str) -> Issue:
         "with #; this one does neither (dom-3).",
         "Tài nguyên contained phải được tham chiếu bằng #id từ tài nguyên bao quanh, hoặc tham "
         "chiếu tới nó bằng #; tài nguyên này không có cả hai (dom-3).",
+        "dom-3",
     )
 
 
@@ -224,6 +240,7 @@ def id_used_twice(place: str) -> Issue:
         place,
         "Another contained resource has the same id.",
         "Một tài nguyên contained khác có cùng id.",
+        "structure",
     )
 
 
@@ -235,15 +252,16 @@ def value_or_extensions(place: str) -> Issue:
         "(ext-1).",
         "Extension phải có value[x] hoặc các extension bên trong, không được có cả hai hay thiếu "
         "cả hai (ext-1).",
+        "ext-1",
     )
 
 
 def broken_rule(place: str, key: str, text: str, vi: str) -> Issue:
-    return _issue("invariant", place, f"{text} ({key})", f"{vi} ({key})")
+    return _issue("invariant", place, f"{text} ({key})", f"{vi} ({key})", key)
 
 
-def _issue(code: str, place: str, text: str, vi: str) -> Issue:
-    return Issue("error", code, text, (place,), vi)
+def _issue(code: str, place: str, text: str, vi: str, rule: str = "") -> Issue:
+    return Issue("error", code, text, (place,), vi, rule)
 
 
 def _shown(value: object, pattern: re.Pattern[str]) -> str:

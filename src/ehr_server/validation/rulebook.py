@@ -221,7 +221,7 @@ class Rulebook:
             held_to: list[tuple[HeldProfile, Level]] = [
                 (held, "reject") for held in asked if held is not None
             ]
-            known = {held.url for held, _ in held_to}
+            known = {url for held, _ in held_to for url in (held.url, *held.profile.parents)}
             held_to += [row for row in self.applying(one.resource) if row[0].url not in known]
             for held, level in held_to:
                 if base or not self._keeps(one, held):

@@ -123,7 +123,9 @@ class Compiler:
     find: Find
 
     def checks(self, node: Node, type_name: str) -> Checks:
-        """What the node asks of a value of the type."""
+        """What the node asks of a value of the type; of one that may not be there, no more."""
+        if node.types and not any(_is_of(type_name, one.code) for one in node.types):
+            return Checks((_wrong_type(node, type_name),), ())
         of_value: list[Check] = []
         if node.types:
             of_value += self._types(node, type_name)
@@ -179,8 +181,6 @@ class Compiler:
 
     def _types(self, node: Node, type_name: str) -> list[Check]:
         same = [one for one in node.types if _is_of(type_name, one.code)]
-        if not same:
-            return [_wrong_type(node, type_name)]
         found: list[Check] = []
         profiles = tuple(url for one in same for url in one.profiles)
         if profiles and all(one.profiles for one in same):

@@ -13,6 +13,7 @@ from ehr_server.definitions.model import Constraint
 from ehr_server.definitions.profile import Binding, Node
 from ehr_server.issue import Issue
 from ehr_server.validation.profiles.run import Place, Run, shown
+from ehr_server.validation.rules.texts import text_of
 
 _SHOWN_MAX = 8
 _TEXT_MAX = 120
@@ -177,8 +178,9 @@ def out_of_order(run: Run, place: Place, node: Node) -> Issue:
 
 
 def broken(run: Run, place: Place, constraint: Constraint) -> Issue:
-    text = constraint.text or f"This rule does not hold here: {constraint.expression}"
-    vi = constraint.vi or constraint.text or f"Không thỏa quy tắc: {constraint.expression}"
+    known, known_vi = text_of(constraint.key, constraint.expression)
+    text = constraint.text or known
+    vi = constraint.vi or constraint.text or known_vi
     return _issue(
         run,
         ("invariant", constraint.key, place),

@@ -5,20 +5,15 @@ Written for the rules that a record of care meets. Any other shows its FHIRPath 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ehr_server.validation.rules import Rule
-
-
-def text_of(rule: Rule) -> tuple[str, str]:
+def text_of(key: str, expression: str) -> tuple[str, str]:
     """The rule in English and in Vietnamese."""
-    known = _TEXTS.get(rule.key)
+    known = _TEXTS.get(key)
     if known is not None:
         return known
     return (
-        f"This rule does not hold here: {rule.expression}",
-        f"Không thỏa quy tắc: {rule.expression}",
+        f"This rule does not hold here: {expression}",
+        f"Không thỏa quy tắc: {expression}",
     )
 
 
@@ -76,6 +71,18 @@ _TEXTS = {
     "bdl-8": (
         "A fullUrl names no version: leave out /_history/.",
         "fullUrl không nêu phiên bản: hãy bỏ /_history/.",
+    ),
+    "bdl-9": (
+        "A document has an identifier, with system and value.",
+        "Bundle loại document phải có identifier gồm system và value.",
+    ),
+    "bdl-10": (
+        "A document has a timestamp: when it was put together.",
+        "Bundle loại document phải có timestamp: thời điểm lập tài liệu.",
+    ),
+    "bdl-11": (
+        "The first entry of a document is its Composition.",
+        "Mục đầu tiên của Bundle loại document phải là Composition.",
     ),
     "con-4": (
         "A condition with an abatement has the clinicalStatus inactive, remission or resolved.",
@@ -137,6 +144,19 @@ _TEXTS = {
     "per-1": (
         "A period starts before it ends: start is after end here.",
         "Khoảng thời gian phải có start trước end, ở đây start sau end.",
+    ),
+    "vs-1": (
+        "A vital sign is dated to the day at least.",
+        "Dấu hiệu sinh tồn phải có thời điểm chính xác đến ngày.",
+    ),
+    "vs-2": (
+        "A vital sign has a value, components or members, or a dataAbsentReason.",
+        "Dấu hiệu sinh tồn phải có giá trị, component hoặc hasMember, nếu không phải có "
+        "dataAbsentReason.",
+    ),
+    "vs-3": (
+        "A component of a vital sign has a value or a dataAbsentReason.",
+        "Mỗi component của dấu hiệu sinh tồn phải có giá trị hoặc dataAbsentReason.",
     ),
     "qrs-1": (
         "An item of a questionnaire response has an answer or items, not both.",
