@@ -88,7 +88,8 @@ class Node:
 
     `children` are by the name in the type, choices without `[x]` (a choice that is narrowed for
     one type, such as valueQuantity, is a slice of the choice). `slices` are by name in the order
-    of the profile; a slice of a slice (reslicing) lies in the slices of the first, by its whole name `a/b`.
+    of the profile; a slice of a slice (reslicing) lies in the slices of the first, by its whole
+    name `a/b`.
     What holds of a list holds of each slice too and is not repeated in it.
     """
 
