@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from ehr_server.validation.narrative import SAFE
 from ehr_server.patterns import matches
+from ehr_server.validation.narrative import SAFE
 
 _DIV = '<div xmlns="http://www.w3.org/1999/xhtml">'
 
