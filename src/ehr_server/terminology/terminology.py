@@ -5,6 +5,8 @@ https://hl7.org/fhir/R4/terminology-service.html
 
 from __future__ import annotations
 
+import re
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 DEPTH_MAX = 50  # value sets that import one another
 
 _UNSEEN = object()
+_OWN_SET = re.compile(rb'"valueSet"\s*:\s*"([^"\\]+)"')
 
 
 class Terminology:
@@ -168,14 +171,19 @@ class Terminology:
 
     def _implied(self, value_set: str) -> Composition | None:
         """The value set of all codes of a system, which the system names itself."""
-        for artifact in self.library.all("CodeSystem"):
-            if value_set.encode() in artifact.content():
-                system = artifact.resource()
-                if system.get("valueSet", "").partition("|")[0] == value_set.partition("|")[0]:
-                    return compositions.Composition(
-                        value_set, (compositions.Part(system.get("url", "")),)
-                    )
-        return None
+        system = self._own_sets.get(value_set.partition("|")[0])
+        if system is None:
+            return None
+        return compositions.Composition(value_set, (compositions.Part(system),))
+
+    @cached_property
+    def _own_sets(self) -> Mapping[str, str]:
+        """CodeSystem.valueSet -> the system; found in the texts, which are not decoded for it."""
+        return {
+            url.decode().partition("|")[0]: artifact.url
+            for artifact in self.library.all("CodeSystem")
+            for url in _OWN_SET.findall(artifact.content())
+        }
 
     def _read_system(self, canonical: str) -> Concepts | None:
         found = self.library.find("CodeSystem", canonical)
