@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.definitions import definitions
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Sliced: TypeAlias = "Callable[[Sequence[Item], Place, Run], None]"
 Member: TypeAlias = "Callable[[Item, Run], bool | None]"
 _Choose: TypeAlias = "Callable[[Item, Run], int | None]"
+_Nearest: TypeAlias = "Callable[[int, Sequence[Item], Run], Sequence[Item]]"
 
 _STEP = re.compile(
     r"\$this|resolve\(\)|extension\('(?P<url>[^']+)'\)|ofType\((?P<type>\w+)\)|(?P<name>\w+)"
@@ -39,6 +41,7 @@ def sliced(compiler: Compiler, node: Node) -> Sliced:
     slicing = node.slicing or BY_URL
     slices = tuple(node.slices.values())
     choose = _chooser(compiler, node, slicing)
+    nearest = _nearest(compiler, slices, slicing)
     inner = [compiler.sliced(one) for one in slices]
     of_type: dict[tuple[int, str], Any] = {}
 
@@ -65,6 +68,7 @@ def sliced(compiler: Compiler, node: Node) -> Sliced:
             count = len(group)
             if one.min and count < one.min and not is_unknown:
                 run.found.append(findings.too_few(run, place, one, count))
+                group += nearest(at, items, run)
             if one.max is not None and count > one.max:
                 run.found.append(findings.too_many(run, place, one, count))
             for item in group:
@@ -105,6 +109,22 @@ def _chooser(compiler: Compiler, node: Node, slicing: Slicing) -> _Choose:
         return _UNKNOWN if is_unknown else None
 
     return choose
+
+
+def _nearest(compiler: Compiler, slices: tuple[Node, ...], slicing: Slicing) -> _Nearest:
+    """What might have been meant for a slice that has too few values: the first that is of its
+    type but does not keep to its profile, so that it is told where and why."""
+    by_type = [one for one in slicing.discriminators if one.kind == "type"]
+    by_profile = [one for one in slicing.discriminators if one.kind == "profile"]
+    if not by_type or len(by_type) + len(by_profile) < len(slicing.discriminators):
+        return lambda at, items, run: ()  # noqa: ARG005
+    tests = [tuple(_member(compiler, one, of) for of in by_type) for one in slices]
+
+    def nearest(at: int, items: Sequence[Item], run: Run) -> Sequence[Item]:
+        found = (item for item in items if all(test(item, run) is True for test in tests[at]))
+        return list(islice(found, 1))
+
+    return nearest
 
 
 def _by_text(compiler: Compiler, slices: tuple[Node, ...], slicing: Slicing) -> _Choose | None:
