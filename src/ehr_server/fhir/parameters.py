@@ -14,14 +14,18 @@ from ehr_server.errors import Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_TEXTS = {"string", "code", "uri", "canonical", "dateTime"}
+_MOMENTS = {"dateTime", "instant"}
+_TEXTS = {"string", "code", "uri", "canonical", *_MOMENTS}
+_NAME_MAX = 64  # characters of a name that are repeated to its sender
 _BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """A parameter that an operation takes: `type` is one of R4, such as `code`, `Coding` or
-    `ValueSet`, or `part` for what has parts of its own."""
+    `ValueSet`; `Resource` for any, `part` for what has parts of its own.
+
+    A dateTime or instant is any text here, as a date may stand for it."""
 
     type: str
     is_list: bool = False
@@ -64,9 +68,9 @@ def given(
                 continue
             listed = ", ".join(sorted(known))
             raise Invalid(
-                f"The parameter {name} is not known here; known are: {listed}.",
-                vi=f"Không có tham số {name} ở đây; các tham số: {listed}.",
-                expression=(name,),
+                f"The parameter {name[:_NAME_MAX]} is not known here; known are: {listed}.",
+                vi=f"Không có tham số {name[:_NAME_MAX]} ở đây; các tham số: {listed}.",
+                expression=(name[:_NAME_MAX],),
             )
         values.setdefault(name, []).append(value)
     for name, several in values.items():
@@ -81,14 +85,16 @@ def given(
 
 def parameters(values: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:
     """A Parameters resource of (name, element, value): the element is such as `valueCode`, or
-    `part`, with such a list again."""
-    return {"resourceType": "Parameters", "parameter": [_out(*one) for one in values]}
+    `part`, with such a list again. What is "" is left out, as no value of FHIR is empty."""
+    return {"resourceType": "Parameters", "parameter": _out(values)}
 
 
-def _out(name: str, element: str, value: Any) -> dict[str, Any]:
-    if element == "part":
-        value = [_out(*one) for one in value]
-    return {"name": name, element: value}
+def _out(values: Iterable[tuple[str, str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, element: _out(value) if element == "part" else value}
+        for name, element, value in values
+        if value != ""
+    ]
 
 
 def _of_query(
@@ -102,6 +108,9 @@ def _of_query(
 
 
 def _from_text(name: str, type_: str, text: str) -> Any:
+    if type_ in _MOMENTS:
+        # In a URL the plus of a time zone is a space unless the sender escaped it.
+        text = text.replace(" ", "+")
     if type_ in _TEXTS and text:
         return text
     if type_ == "boolean" and text in _BOOLEANS:
@@ -160,7 +169,7 @@ def _is(type_: str, value: Any) -> bool:
     if type_ == "CodeableConcept":
         codings = value.get("coding") if isinstance(value, dict) else None
         return isinstance(codings, list) and all(map(_is_coding, codings))
-    return isinstance(value, dict) and value.get("resourceType") == type_
+    return isinstance(value, dict) and type_ in ("Resource", value.get("resourceType"))
 
 
 def _is_coding(value: Any) -> bool:

@@ -12,7 +12,7 @@ from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Given, Known
-from ehr_server.operations.codings import asked, refuse, stored
+from ehr_server.operations.given import asked, refuse, stored
 from ehr_server.terminology.listing import Wish, expanded
 
 if TYPE_CHECKING:

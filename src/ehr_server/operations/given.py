@@ -1,54 +1,115 @@
-"""The parameters of an operation: in its address, or in a Parameters resource that is posted.
+"""What an operation is given and answers: its parameters, the resource that its address names.
 
-https://hl7.org/fhir/R4/operations.html#request, https://hl7.org/fhir/R4/parameters.html
+https://hl7.org/fhir/R4/operations.html#executing
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ehr_server.errors import Invalid
+from ehr_server.call import Answer
+from ehr_server.errors import Gone, Invalid, NotFound, Unprocessable
+from ehr_server.fhir import json
+from ehr_server.fhir.dates import span
+from ehr_server.fhir.parameters import Given, Known, given, parameters
 from ehr_server.search.parse import PRESENTATION
+from ehr_server.store.connect import snapshot
+from ehr_server.store.read import current, place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
     from ehr_server.call import Call
 
-Given = tuple[str, Any]  # a name with a text, or with a resource
+_CHECKED = ("ValueSet", "CodeSystem", "ConceptMap")  # types of parameters that are resources
 
 
-def in_address(call: Call, known: Collection[str]) -> Iterator[Given]:
-    """What the address says. Raises `Invalid` that names a parameter which is not `known`, unless
-    the sender prefers lenient handling."""
-    for name, value in call.request.query:
-        if name in known:
-            yield name, value
-        elif name not in PRESENTATION and call.request.preference("handling") != "lenient":
-            raise _unknown(name, known)
+def posted(call: Call) -> dict[str, Any] | None:
+    """The resource that came with a POST, if any. Raises `Invalid` for a body that is none."""
+    request = call.request
+    is_posted = request.method == "POST" and (request.resource is not None or request.body.strip())
+    return request.parsed() if is_posted else None
 
 
-def in_resource(resource: dict[str, Any], known: Collection[str]) -> Iterator[Given]:
-    """What a Parameters resource says: texts, instants and the like as texts, and resources.
+def asked(call: Call, known: Mapping[str, Known], *, is_body_meant: bool = True) -> Given:
+    """The parameters of a call: in its address, and in the Parameters resource that was posted,
+    unless the body is meant as something else.
 
-    Raises `Invalid` where it says nothing that can be understood.
+    Raises `Invalid` that names one, or `Unprocessable` for a code list sent along that is none.
     """
-    several = resource.get("parameter", [])
-    for at, one in enumerate(several if isinstance(several, list) else [None]):
-        name = one.get("name") if isinstance(one, dict) else None
-        if not isinstance(name, str) or name not in known:
-            raise _unknown(str(name), known)
-        values = [value for key, value in one.items() if key == "resource" or key[:5] == "value"]
-        if len(values) != 1 or not isinstance(values[0], dict if "resource" in one else str):
-            raise Invalid(
-                f"The parameter {name} has one value, a text or a resource.",
-                vi=f"Tham số {name} có đúng một giá trị, là chữ hoặc tài nguyên.",
-                expression=(f"Parameters.parameter[{at}]",),
-            )
-        yield name, values[0]
-
-
-def _unknown(name: str, known: Collection[str]) -> Invalid:
-    return Invalid(
-        f"There is no parameter {name[:64]} here, only {', '.join(known)}.",
-        vi=f"Không có tham số {name[:64]} ở đây, chỉ có {', '.join(known)}.",
+    sent = given(
+        known,
+        [pair for pair in call.request.query if pair[0] not in PRESENTATION],
+        posted(call) if is_body_meant else None,
+        is_lenient=call.request.preference("handling") == "lenient",
     )
+    for name in sent.values:
+        if known[name].type in _CHECKED:
+            _check(call, sent.one(name), known[name].type)
+    return sent
+
+
+def needed(sent: Given, name: str) -> Any:
+    """The value of a parameter that must be there. Raises `Invalid` if it is not."""
+    if name not in sent:
+        raise Invalid(
+            f"The parameter {name} is missing.",
+            vi=f"Thiếu tham số {name}.",
+            expression=(name,),
+        )
+    return sent.one(name)
+
+
+def moment(call: Call, sent: Given, name: str, *, is_end: bool = False) -> datetime | None:
+    """The first instant of a date or instant, or with `is_end` the last; None if it is not given.
+
+    Raises `Invalid` if it is neither.
+    """
+    if name not in sent:
+        return None
+    try:
+        return span(sent.one(name), call.means.zone)[is_end]
+    except ValueError as error:
+        raise Invalid(
+            f"{name} {error}.",
+            vi=f"{name} phải là ngày hoặc thời điểm, như 2026-05-31 hay 2026-05-31T08:00:00+07:00.",
+            expression=(name,),
+        ) from None
+
+
+def refuse(sent: Given, name: str, text: str, vi: str) -> None:
+    """Raises `Invalid` where a parameter is given that R4 has and this server does not."""
+    if name in sent:
+        raise Invalid(
+            f"The parameter {name} is not supported: {text}.",
+            vi=f"Không hỗ trợ tham số {name}: {vi}.",
+            expression=(name,),
+        )
+
+
+def stored(call: Call, type_name: str) -> dict[str, Any]:
+    """The current version of what the address names. Raises `NotFound` or `Gone`."""
+    id_ = call.parts["id"]
+    with call.store.connection() as connection, snapshot(connection):
+        lies = place(connection, type_name, id_)
+        if lies is None:
+            raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+        version = current(call.store, connection, type_name, lies) if lies.live else None
+    if version is None:
+        raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")
+    resource: dict[str, Any] = json.read_stored(version.content)
+    return resource
+
+
+def answered(values: Iterable[tuple[str, str, Any]]) -> Answer:
+    """200 with Parameters of (name, element, value); what is "" is left out, as no value of FHIR
+    is empty."""
+    return Answer(200, json.write(parameters(values)))
+
+
+def _check(call: Call, resource: dict[str, Any], type_name: str) -> None:
+    found = call.means.rulebook.check(resource, type_name)
+    errors = [issue for issue in found if issue.severity in ("error", "fatal")]
+    if errors:
+        raise Unprocessable(issues=errors)

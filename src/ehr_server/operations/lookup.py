@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Known
-from ehr_server.operations.codings import answered, asked, coded_of, needed, refuse
+from ehr_server.operations.codings import coded_of
+from ehr_server.operations.given import answered, asked, needed, refuse
 from ehr_server.terminology.checking import Coded
 from ehr_server.terminology.refusals import system_not_loaded
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, Unprocessable
 from ehr_server.fhir.parameters import Known
-from ehr_server.operations.codings import answered, asked, coded_of, needed, stored
+from ehr_server.operations.codings import coded_of
+from ehr_server.operations.given import answered, asked, needed, stored
 from ehr_server.operations.lookup import found_code, found_system
 from ehr_server.terminology.checking import Coded
 from ehr_server.terminology.concepts import concepts_of

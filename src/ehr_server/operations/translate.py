@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Known
-from ehr_server.operations.codings import CODED, answered, asked, codings, needed, refuse, stored
+from ehr_server.operations.codings import CODED, codings
+from ehr_server.operations.given import answered, asked, needed, refuse, stored
 from ehr_server.terminology.mapping import Match, Translation, matches
 
 if TYPE_CHECKING:

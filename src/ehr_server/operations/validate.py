@@ -14,25 +14,30 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.call import Answer, Call, Route
 from ehr_server.definitions import definitions
 from ehr_server.definitions.profile import ProfileError
-from ehr_server.errors import Gone, Invalid, NotFound, Unprocessable
+from ehr_server.errors import Invalid, NotFound, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
+from ehr_server.fhir.parameters import Known
 from ehr_server.issue import Issue
-from ehr_server.operations.given import in_address, in_resource
-from ehr_server.store.connect import snapshot
-from ehr_server.store.read import current, place
+from ehr_server.operations.given import asked, posted, stored
+from ehr_server.store.read import place
 
 if TYPE_CHECKING:
     from ehr_server.definitions.library import Library
     from ehr_server.validation.rulebook import Rulebook
 
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
+_KNOWN = {
+    "resource": Known("Resource"),
+    "mode": Known("code"),
+    "profile": Known("uri", is_list=True),
+}
 _MODES = ("create", "update", "delete", "profile")
 _URL_MAX = 200  # characters of a canonical that are repeated to its sender
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Wanted:
     resource: dict[str, Any] | None = None
     mode: str = ""
     profiles: tuple[str, ...] = ()
@@ -45,13 +50,15 @@ def validate(call: Call) -> Answer:
     delete whether there is something to delete; without a resource what is stored is looked at.
     Raises `NotFound` for a profile that is not loaded, or a resource that is not there.
     """
-    asked = _asked(call)
-    if asked.mode == "delete":
+    wanted = _wanted(call)
+    if wanted.mode == "delete":
         found = [_deletion(call)]
     else:
-        _check_profiles(call.means.rulebook, asked.profiles)
-        resource = asked.resource if asked.resource is not None else _stored(call)
-        found = list(_findings(call, asked, resource))
+        _check_profiles(call.means.rulebook, wanted.profiles)
+        resource = wanted.resource
+        if resource is None:
+            resource = stored(call, call.parts["type"])
+        found = list(_findings(call, wanted, resource))
     return Answer(200, json.write(operation_outcome(found or [_NOTHING], call.language)))
 
 
@@ -79,25 +86,14 @@ def unknown_claims(library: Library, resource: Any, where: str) -> Iterator[Issu
             yield from unknown_claims(library, value, f"{where}.{name}")
 
 
-def _asked(call: Call) -> _Asked:
-    given = list(in_address(call, ("profile", "mode")))
-    request = call.request
-    resource = None
-    if request.method == "POST" and (request.resource is not None or request.body.strip()):
-        resource = request.parsed()
-        if _is_of_operation(call, resource):
-            given += in_resource(resource, ("resource", "mode", "profile"))
-            resource = None
-    resources = [value for name, value in given if name == "resource"] or [resource]
-    modes = [value for name, value in given if name == "mode"] or [""]
-    profiles = tuple(value for name, value in given if name == "profile")
-    if len(resources) > 1 or len(modes) > 1:
-        raise Invalid(
-            "resource and mode are given once.", vi="resource và mode chỉ được nêu một lần."
-        )
-    asked = _Asked(resources[0], modes[0], profiles)
-    _check(call, asked)
-    return asked
+def _wanted(call: Call) -> _Wanted:
+    body = posted(call)
+    is_body_meant = body is not None and _is_of_operation(call, body)
+    sent = asked(call, _KNOWN, is_body_meant=is_body_meant)
+    resource = sent.one("resource") if is_body_meant else body
+    wanted = _Wanted(resource, sent.one("mode", ""), tuple(sent.all("profile")))
+    _check(call, wanted)
+    return wanted
 
 
 def _is_of_operation(call: Call, sent: dict[str, Any]) -> bool:
@@ -112,24 +108,24 @@ def _is_of_operation(call: Call, sent: dict[str, Any]) -> bool:
     )
 
 
-def _check(call: Call, asked: _Asked) -> None:
-    if asked.mode and asked.mode not in _MODES:
+def _check(call: Call, wanted: _Wanted) -> None:
+    if wanted.mode and wanted.mode not in _MODES:
         raise Invalid(
             f"mode is one of {', '.join(_MODES)}.",
             vi=f"mode là một trong: {', '.join(_MODES)}.",
         )
-    if asked.mode == "delete" and "id" not in call.parts:
+    if wanted.mode == "delete" and "id" not in call.parts:
         raise Invalid(
             "The mode delete is asked of a resource that is stored: TYPE/ID/$validate.",
             vi="Chế độ delete hỏi về một tài nguyên đã lưu: TYPE/ID/$validate.",
         )
-    if asked.mode == "profile" and not asked.profiles:
+    if wanted.mode == "profile" and not wanted.profiles:
         raise Invalid(
             "The mode profile needs the parameter profile.",
             vi="Chế độ profile cần có tham số profile.",
         )
-    is_of_stored = "id" in call.parts and asked.mode not in ("create", "update")
-    if asked.resource is None and not is_of_stored:
+    is_of_stored = "id" in call.parts and wanted.mode not in ("create", "update")
+    if wanted.resource is None and not is_of_stored:
         raise Invalid(
             "There is no resource to validate: send it, or Parameters with it as resource.",
             vi="Không có tài nguyên để kiểm tra: hãy gửi tài nguyên, hoặc Parameters chứa nó.",
@@ -151,10 +147,10 @@ def _check_profiles(rulebook: Rulebook, profiles: Sequence[str]) -> None:
             )
 
 
-def _findings(call: Call, asked: _Asked, resource: dict[str, Any]) -> Iterator[Issue]:
+def _findings(call: Call, wanted: _Wanted, resource: dict[str, Any]) -> Iterator[Issue]:
     rulebook, type_name = call.means.rulebook, call.parts["type"]
-    yield from rulebook.check(resource, type_name, profiles=asked.profiles)
-    if asked.mode == "update":
+    yield from rulebook.check(resource, type_name, profiles=wanted.profiles)
+    if wanted.mode == "update":
         yield from _about_id(call, resource)
     if resource.get("resourceType") in definitions().type_number:
         yield from unknown_claims(rulebook.library, resource, str(resource["resourceType"]))
@@ -191,20 +187,6 @@ def _deletion(call: Call) -> Issue:
         vi=f"{type_name}/{id_} tồn tại và có thể xóa; lịch sử được giữ. Các tham chiếu tới nó "
         "không được tìm: chúng sẽ không dẫn tới đâu.",
     )
-
-
-def _stored(call: Call) -> dict[str, Any]:
-    """The current version of what the address names. Raises `NotFound` or `Gone`."""
-    type_name, id_ = call.parts["type"], call.parts["id"]
-    with call.store.connection() as connection, snapshot(connection):
-        lies = place(connection, type_name, id_)
-        if lies is None:
-            raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
-        version = current(call.store, connection, type_name, lies) if lies.live else None
-    if version is None:
-        raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")
-    resource: dict[str, Any] = json.read_stored(version.content)
-    return resource
 
 
 _NOTHING = Issue(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Given, Known
-from ehr_server.operations.codings import CODED, answered, asked, codings, refuse, stored
+from ehr_server.operations.codings import CODED, codings
+from ehr_server.operations.given import answered, asked, refuse, stored
 from ehr_server.terminology.checking import (
     Coded,
     ValueSetAsked,

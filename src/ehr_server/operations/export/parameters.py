@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
-from ehr_server.fhir.dates import span
-from ehr_server.search.parse import PRESENTATION
+from ehr_server.fhir.parameters import Known
+from ehr_server.operations.given import asked, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
     from ehr_server.call import Call
 
-_FORMATS = {"application/fhir+ndjson", "application/ndjson", "ndjson"}
+_KNOWN = {
+    "_type": Known("string", is_list=True),
+    "_since": Known("instant"),
+    "_outputFormat": Known("string"),
+}
+_FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,66 +41,13 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
 
     Raises `Invalid` (400), which names the parameter.
     """
-    types: list[str] = []
-    since: datetime | None = None
-    is_lenient = call.request.preference("handling") == "lenient"
-    for name, value in _given(call):
-        if name == "_type":
-            types += [one.strip() for one in value.split(",") if one.strip()]
-        elif name == "_since":
-            since = _instant(call, value)
-        elif name == "_outputFormat":
-            _check_format(value)
-        elif name not in PRESENTATION and not is_lenient:
-            raise Invalid(
-                f"$export does not know the parameter {name}; it knows _type, _since and"
-                " _outputFormat.",
-                vi=f"$export không có tham số {name}; chỉ có _type, _since và _outputFormat.",
-            )
+    sent = asked(call, _KNOWN)
+    listed = (one.strip() for value in sent.all("_type") for one in value.split(","))
+    types = {one for one in listed if one}
     possible = _possible_types(of_patients=of_patients)
     _check_types(types, possible)
-    return Wish(tuple(sorted(set(types) or possible)), since)
-
-
-def _given(call: Call) -> Iterable[tuple[str, str]]:
-    yield from call.request.query
-    if call.request.method != "POST" or not (call.request.body or call.request.resource):
-        return
-    resource = call.request.parsed()
-    parameters = resource.get("parameter", [])
-    if resource.get("resourceType") != "Parameters" or not isinstance(parameters, list):
-        raise Invalid(
-            "The body of $export is a Parameters resource.",
-            vi="Nội dung của $export là một tài nguyên Parameters.",
-        )
-    for parameter in parameters:
-        yield _named(parameter)
-
-
-def _named(parameter: object) -> tuple[str, str]:
-    if isinstance(parameter, dict):
-        name = parameter.get("name")
-        values = [value for key, value in parameter.items() if key.startswith("value")]
-        if isinstance(name, str) and len(values) == 1 and isinstance(values[0], str):
-            return name, values[0]
-        raise Invalid(
-            f"The parameter {name} of $export has one value, a text or an instant.",
-            vi=f"Tham số {name} của $export có đúng một giá trị, là chữ hoặc thời điểm.",
-        )
-    raise Invalid(
-        "A parameter of $export is an object with a name and a value.",
-        vi="Tham số của $export là một đối tượng gồm name và giá trị.",
-    )
-
-
-def _instant(call: Call, text: str) -> datetime:
-    try:
-        # In a URL the plus of a time zone is a space unless the sender escaped it.
-        return span(text.replace(" ", "+"), call.means.zone)[0]
-    except ValueError as error:
-        raise Invalid(
-            f"_since {error}.", vi="_since phải là một thời điểm, như 2026-05-31T08:00:00+07:00."
-        ) from None
+    _check_format(sent.one("_outputFormat", _FORMATS[0]))
+    return Wish(tuple(sorted(types or possible)), moment(call, sent, "_since"))
 
 
 def _check_format(text: str) -> None:
@@ -113,8 +65,8 @@ def _possible_types(*, of_patients: bool) -> tuple[str, ...]:
     return tuple(sorted({"Patient", *(name for name, codes in members.items() if codes)}))
 
 
-def _check_types(types: Iterable[str], possible: Iterable[str]) -> None:
-    unknown = sorted(set(types) - set(possible))
+def _check_types(types: set[str], possible: Iterable[str]) -> None:
+    unknown = sorted(types.difference(possible))
     if unknown:
         raise Invalid(
             f"_type: {', '.join(unknown)} cannot be exported here.",
