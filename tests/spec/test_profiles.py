@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ehr_server.definitions import ProfileError
 from ehr_server.definitions.library import artifact, shipped
 from ehr_server.fhir import json
 from ehr_server.validation.policy import Policy
@@ -411,3 +412,68 @@ def test_profiles_apply_to_what_is_inside() -> None:
     inside = _observation(contained=[claiming | {"id": "p"}], subject={"reference": "#p"})
     issues = rulebook.check(inside)
     assert ("Observation.contained[0].name",) in [issue.expression for issue in issues]
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"resourceType": {}},
+        {"resourceType": ["Patient"]},
+        {"resourceType": "Patient", "contained": [{"resourceType": {}}]},
+        {"resourceType": "Patient", "meta": {"profile": [{"a": 1}, None, 7]}},
+        {"resourceType": "Patient", "meta": [], "identifier": "x", "extension": {"url": 1}},
+        {"resourceType": "Patient", "identifier": [{"system": {"a": 1}, "value": []}]},
+        {
+            "resourceType": "Bundle",
+            "type": "document",
+            "entry": [{"resource": {"resourceType": []}}],
+        },
+        {
+            "resourceType": "Observation",
+            "category": {"coding": "vital-signs"},
+            "code": [{"coding": [{"system": {}, "code": {}}]}],
+            "component": [[], None, {"code": 1}],
+            "valueQuantity": {"value": [], "code": {"a": []}},
+        },
+        {
+            "resourceType": "Organization",
+            "address": [
+                {
+                    "extension": [
+                        {
+                            "url": "http://ehr-server.org/fhir/vn/StructureDefinition/province",
+                            "valueCoding": {"system": {"a": 1}, "code": "01"},
+                        }
+                    ]
+                }
+            ],
+        },
+    ],
+)
+def test_what_is_no_resource_at_all_is_refused_and_no_more(hostile: Resource) -> None:
+    """Whatever is sent, the answer is findings."""
+    claims = ["http://ehr-server.org/fhir/vn/StructureDefinition/resident"]
+    for rulebook in (Rulebook(), Rulebook(policy=Policy(profiles={"*": "reject"}))):
+        assert any(issue.severity == "error" for issue in rulebook.check(hostile))
+        assert rulebook.check(hostile, profiles=claims)
+        assert rulebook.check({"resourceType": "Parameters", "parameter": [{"resource": hostile}]})
+
+
+def test_a_profile_that_cannot_be_asked_asks_nothing() -> None:
+    """Slices that nothing tells apart, a type that leads to itself: a `ProfileError` for who asks
+    for the profile, and no more for what claims it."""
+    untold = definition(
+        {"id": "Patient.identifier", "slicing": _SLICED},
+        {"id": "Patient.identifier:a", "sliceName": "a", "min": 1},
+    )
+    strange = {"rules": "open", "discriminator": [{"type": "value", "path": "where(use='x')"}]}
+    unfollowed = definition(
+        {"id": "Patient.identifier", "slicing": strange},
+        {"id": "Patient.identifier:a", "sliceName": "a", "min": 1},
+    )
+    for profile in (untold, unfollowed):
+        rulebook = _rulebook(profile, profiles={"*": "off", OWN + "one": "reject"})
+        claiming = {"resourceType": "Patient", "meta": {"profile": [OWN + "one"]}}
+        assert rulebook.check(claiming) == []
+        with pytest.raises(ProfileError):
+            rulebook.check(claiming, profiles=(OWN + "one",))

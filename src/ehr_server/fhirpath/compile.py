@@ -65,6 +65,8 @@ def compile_flow(
         return _Compiler(type_, definitions, follows).flow(parse(expression), start(type_))
     except FHIRPathError as error:
         raise type(error)(error.text, error.at, expression) from None
+    except RecursionError:
+        raise FHIRPathError("the expression is nested too deeply", 0, expression) from None
 
 
 def is_wide(expression: str) -> bool:

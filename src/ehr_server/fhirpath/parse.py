@@ -107,7 +107,10 @@ _RESERVED = KEYWORD_OPERATORS - {"as", "contains", "in", "is"}
 def parse(expression: str) -> Node:
     """The tree of the expression; raises `FHIRPathError` where it breaks the grammar."""
     parser = _Parser(expression)
-    tree = parser.node(0)
+    try:
+        tree = parser.node(0)
+    except RecursionError:
+        raise FHIRPathError("the expression is nested too deeply", 0, expression) from None
     if parser.token.kind != "end":
         raise parser.unexpected()
     return tree

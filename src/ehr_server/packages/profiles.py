@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.definitions import ProfileError, definitions
 from ehr_server.definitions.snapshot import APPLIES_WHEN, Profiles
 from ehr_server.fhirpath import FHIRPathError, compile_invariant
-from ehr_server.packages.findings import error
+from ehr_server.packages.findings import error, warning
 from ehr_server.patterns import matcher
+from ehr_server.validation.profiles.compile import check_compiles
 
 if TYPE_CHECKING:
     from ehr_server.definitions.library import Artifact, Library
@@ -23,15 +24,29 @@ _REGEX = "http://hl7.org/fhir/StructureDefinition/regex"
 
 def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
     """Every profile and extension becomes a tree: nothing in it contradicts what it derives from,
-    and it does not derive from itself."""
+    and it does not derive from itself. One with slices that nothing tells apart, as some published
+    ones have, is left unused, which is a warning."""
     made = Profiles(library)
     for one in _profiles(new):
         try:
-            made.find(f"{one.url}|{one.version}" if one.version else one.url)
+            profile = made.find(f"{one.url}|{one.version}" if one.version else one.url)
         except ProfileError as reason:
-            text, vi = str(reason), reason.vi or str(reason)
-            name = f"{one.url}: "  # they open with it too
-            yield error(one, "profile", text.removeprefix(name), vi.removeprefix(name))
+            yield error(one, "profile", *_said(one, reason))
+            continue
+        try:
+            if profile is not None:
+                check_compiles(profile, made.find)
+        except ProfileError as reason:
+            text, vi = _said(one, reason)
+            yield warning(
+                one, "profile", f"{text}; it is not used", f"{vi}; hồ sơ không được sử dụng"
+            )
+
+
+def _said(one: Artifact, reason: ProfileError) -> tuple[str, str]:
+    """The reason in both languages, without the url that opens it too."""
+    name = f"{one.url}: "
+    return str(reason).removeprefix(name), (reason.vi or str(reason)).removeprefix(name)
 
 
 def invariants_parse(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:

@@ -28,7 +28,7 @@ from ehr_server.validation.explain import explain
 from ehr_server.validation.gate import Gate
 from ehr_server.validation.policy import Level, Policy
 from ehr_server.validation.profiles.around import NOTHING, Around, of_bundle
-from ehr_server.validation.profiles.compile import HeldProfile
+from ehr_server.validation.profiles.compile import HeldProfile, check_compiles
 from ehr_server.validation.profiles.run import Run
 
 Resource = dict[str, Any]
@@ -93,6 +93,8 @@ class Rulebook:
         """A profile, ready to be checked; None if it is not loaded. Raises `ProfileError`."""
         if canonical not in self._held:
             profile = self.profiles.find(canonical)
+            if profile is not None:
+                check_compiles(profile, self.profiles.find)
             self._held[canonical] = HeldProfile(profile, self.profiles.find) if profile else None
         return self._held[canonical]
 
@@ -224,8 +226,10 @@ class Rulebook:
             known = {url for held, _ in held_to for url in (held.url, *held.profile.parents)}
             held_to += [row for row in self.applying(one.resource) if row[0].url not in known]
             for held, level in held_to:
-                if base or not self._keeps(one, held):
-                    yield from _levelled(self._run(one, held, is_sound=not base).found, level)
+                if base:
+                    yield from _levelled(self._tried(one, held), level)
+                elif not self._keeps(one, held):
+                    yield from _levelled(self._run(one, held).found, level)
             if self.policy.identifiers != "off":
                 found = identifiers.findings(one.resource)
                 yield from _moved(_levelled(found, self.policy.identifiers), one.place)
@@ -238,6 +242,13 @@ class Rulebook:
         return held.is_of(one.resource) and held.passes(
             one.resource, one.resource["resourceType"], run
         )
+
+    def _tried(self, one: _Inside, held: HeldProfile) -> Sequence[Issue]:
+        """The findings about a resource that breaks the standard, as far as it can be read."""
+        try:
+            return self._run(one, held, is_sound=False).found
+        except (AttributeError, KeyError, TypeError):
+            return ()
 
     def _run(self, one: _Inside, held: HeldProfile, *, is_sound: bool = True) -> Run:
         run = Run(self, one.around, one.outer, held.url, is_sound)
@@ -321,7 +332,8 @@ def _parameters(holder: Any, place: str, around: Around) -> Iterator[_Inside]:
 
 
 def _is_resource(value: Any) -> bool:
-    return isinstance(value, dict) and value.get("resourceType") in definitions().type_number
+    name = value.get("resourceType") if isinstance(value, dict) else None
+    return isinstance(name, str) and name in definitions().type_number
 
 
 def _levelled(found: Sequence[Issue], level: Level) -> Iterator[Issue]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any
 
 from jsonschema_rs import Draft4Validator
 
 from ehr_server.definitions import PRIMITIVES, definitions
 from ehr_server.definitions.model import Constraint
-from ehr_server.definitions.profile import Binding, Node, Profile, TypeChoice
+from ehr_server.definitions.profile import Binding, Node, Profile, ProfileError, TypeChoice
 from ehr_server.fhirpath import FHIRPathError, compile_invariant
 from ehr_server.fhirpath.referred import referred_type
 from ehr_server.patterns import OPTIONS
@@ -114,6 +115,28 @@ class HeldProfile:
     def _compiled(self, root: Node, type_name: str) -> Sequence[Check]:
         made = Compiler(self.find).checks(root, type_name)
         return (*made.of_value, *(() if type_name in PRIMITIVES else made.of_parts))
+
+
+def check_compiles(profile: Profile, find: Find) -> None:
+    """That all the profile asks can be asked. Raises `ProfileError`: for slices that cannot be
+    told apart, and for a type that leads to itself."""
+    seen = {profile.url}
+    root = profile.root
+    while len(root.types) == 1 and len(root.types[0].profiles) == 1:
+        other = find(root.types[0].profiles[0])
+        if other is None:
+            break
+        if other.url in seen:
+            raise ProfileError(
+                f"{profile.url}: its type leads to itself, through {other.url}",
+                f"{profile.url}: kiểu của hồ sơ dẫn vòng về chính nó, qua {other.url}",
+            )
+        seen.add(other.url)
+        root = other.root
+    compiler = Compiler(find)
+    for node in profile.root.below():
+        if node.slices:
+            compiler.sliced(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +376,9 @@ def is_bound(value: Any, value_set: str, type_name: str, run: Run) -> bool | Non
     answers = [
         has(value_set, coding.get("system"), coding["code"])
         for coding in codings
-        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
+        if isinstance(coding, dict)
+        and isinstance(coding.get("code"), str)
+        and isinstance(coding.get("system"), (str, NoneType))
     ]
     if True in answers:
         return True

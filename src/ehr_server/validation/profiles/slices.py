@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from itertools import islice
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.definitions import definitions
@@ -31,6 +32,7 @@ _STEP = re.compile(
     r"\$this|resolve\(\)|extension\('(?P<url>[^']+)'\)|ofType\((?P<type>\w+)\)|(?P<name>\w+)"
 )
 _UNKNOWN = -1
+_DEPTH_MAX = 16
 # How extensions are told apart where a profile does not say so.
 BY_URL = Slicing((Discriminator("value", "url"),), False, "open")
 
@@ -183,7 +185,10 @@ def _steps(path: str, one: Node) -> list[str]:
     steps = []
     for part in re.split(r"\.(?![^(]*\))", path):
         if _STEP.fullmatch(part) is None:
-            raise ProfileError(f"{one.id}: the discriminator {path} is not supported")
+            raise ProfileError(
+                f"{one.id}: the discriminator {path} cannot be followed",
+                f"{one.id}: không thể đi theo discriminator {path}",
+            )
         if part != "$this":
             steps.append(part)
     return steps
@@ -255,7 +260,10 @@ def _stepped(value: dict[str, Any], step: str) -> list[Any]:
 def _of_value(compiler: Compiler, one: Node, nodes: Sequence[Node], steps: Sequence[str]) -> Member:
     tests = [test for node in nodes for test in _tests(compiler, node)]
     if not tests:
-        raise ProfileError(f"{one.id}: nothing is fixed by which the slice could be told")
+        raise ProfileError(
+            f"{one.id}: nothing is fixed by which the slice could be told",
+            f"{one.id}: không có giá trị cố định nào để nhận ra slice",
+        )
 
     def member(item: Item, run: Run) -> bool | None:
         found = _values(item, steps, run)
@@ -266,8 +274,13 @@ def _of_value(compiler: Compiler, one: Node, nodes: Sequence[Node], steps: Seque
     return member
 
 
-def _tests(compiler: Compiler, node: Node) -> list[Callable[[Any, Run], bool]]:
+def _tests(compiler: Compiler, node: Node, depth: int = 0) -> list[Callable[[Any, Run], bool]]:
     """What is asked of a value by the node, and by the one profile that its type names."""
+    if depth > _DEPTH_MAX:
+        raise ProfileError(
+            f"{node.id}: what tells the slice from others leads in a circle",
+            f"{node.id}: tiêu chí phân biệt các slice dẫn vòng về chính nó",
+        )
     found: list[Callable[[Any, Run], bool]] = []
     for one in (node, *compiler.roots(node.types)):
         if one.fixed is not None:
@@ -277,7 +290,7 @@ def _tests(compiler: Compiler, node: Node) -> list[Callable[[Any, Run], bool]]:
         if one.binding is not None and one.binding.strength == "required":
             found.append(_in_value_set(one.binding.value_set))
         for name, child in one.children.items():
-            inner = _tests(compiler, child)
+            inner = _tests(compiler, child, depth + 1)
             if inner:
                 found.append(_below(name, inner))
     return found
@@ -303,8 +316,10 @@ def _in_value_set(value_set: str) -> Callable[[Any, Run], bool]:
         codings = value.get("coding", [value]) if isinstance(value, dict) else []
         return any(
             has(value_set, coding.get("system"), coding["code"]) is not False
-            for coding in codings
-            if isinstance(coding, dict) and "code" in coding
+            for coding in (codings if isinstance(codings, list) else ())
+            if isinstance(coding, dict)
+            and isinstance(coding.get("code"), str)
+            and isinstance(coding.get("system"), (str, NoneType))
         )
 
     return test
@@ -352,6 +367,7 @@ def _of_profile(compiler: Compiler, nodes: Sequence[Node], steps: Sequence[str])
             return None
         return any(
             isinstance(value, dict)
+            and isinstance(value.get("resourceType"), str)
             and (
                 any(_keeps_to(compiler, run, value, canonical) for canonical in canonicals)
                 if canonicals
