@@ -25,6 +25,18 @@ if TYPE_CHECKING:
 Size = Literal["full", "short"]
 VIETNAM = timezone(timedelta(hours=7))
 
+_FORMS = (  # below so many months of age
+    (2, "infant-0-2-months", "Trẻ 0 đến dưới 2 tháng"),
+    (4, "infant-2-3-months", "Trẻ 2 đến 3 tháng"),
+    (7, "infant-4-6-months", "Trẻ 4 đến 6 tháng"),
+    (10, "infant-7-9-months", "Trẻ 7 đến 9 tháng"),
+    (13, "infant-10-12-months", "Trẻ 10 đến 12 tháng"),
+    (19, "infant-13-18-months", "Trẻ 13 đến 18 tháng"),
+    (24, "infant-19-24-months", "Trẻ 19 đến dưới 24 tháng"),
+    (6 * 12, "child-2-6", "Trẻ 2 đến dưới 6 tuổi"),
+    (18 * 12, "child-6-18", "Từ đủ 6 đến dưới 18 tuổi"),
+    (200 * 12, "adult", "Từ đủ 18 tuổi"),
+)
 _DAYS = 60  # a campaign runs from July to September
 
 
@@ -67,7 +79,7 @@ def _register(visit: Visit, dirty: float) -> None:
     number = found["identifier"][0]
     visit.patient = visit.add(found, f"identifier={number['system']}|{number['value']}")
     card = f"identifier={systems.BHYT}|{resident.bhyt}"
-    visit.add(coverage(resident, visit.patient), card)
+    visit.add(coverage(resident, visit.patient, visit.start.year), card)
     if resident.kin is not None and resident.kin.cccd is not None:
         parent = related_person(resident.kin, visit.patient)
         kinship = f"{resident.bhyt}-{resident.kin.cccd}"
@@ -79,11 +91,14 @@ def _encounter(visit: Visit) -> Resource:
     station = visit.commune.station
     return {
         "resourceType": "Encounter",
+        "extension": [{"url": systems.FUNDING_EXTENSION,
+                       "valueCoding": coding(systems.FUNDING, "2", "Ngân sách địa phương")}],
         "identifier": [identifier(systems.VISIT, visit.key)],
         "status": "finished",
         "class": coding(systems.ACT_CODE, "AMB", "ambulatory"),
         "type": [concept(systems.SNOMED, "185349003", "Encounter for check up",
-                         "Khám sức khỏe định kỳ")],
+                         "Khám sức khỏe định kỳ"),
+                 concept(systems.CHECKUP_FORM, *_form(visit))],
         "subject": {"reference": visit.patient},
         "participant": [{"individual": visit.doctor("internal")},
                         {"individual": visit.doctor("conclusion")}],
@@ -102,6 +117,12 @@ def _group(visit: Visit) -> str:
     if visit.age < 18:
         return "10" if visit.age < 6 else "11"
     return "13" if visit.resident.bhyt[:2] in {"DN", "HC"} else "14"
+
+
+def _form(visit: Visit) -> tuple[str, str]:
+    """The form for the age, with its display."""
+    days = (visit.start.date() - visit.resident.born).days
+    return next((code, text) for below, code, text in _FORMS if days < below * 365.25 / 12)
 
 
 def _start(random: Random, year: int) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import date
 from typing import TYPE_CHECKING
 
 from campaign import systems
@@ -96,8 +97,8 @@ def patient(resident: Resident, commune: Commune) -> Resource:
     return found
 
 
-def coverage(resident: Resident, patient_url: str) -> Resource:
-    """The health insurance (BHYT) of a resident, by the group in the card's number."""
+def coverage(resident: Resident, patient_url: str, year: int) -> Resource:
+    """The health insurance (BHYT) of a resident in a year, by the group in the card's number."""
     group = resident.bhyt[:2]
     found: Resource = {
         "resourceType": "Coverage",
@@ -105,6 +106,7 @@ def coverage(resident: Resident, patient_url: str) -> Resource:
         "status": "active",
         "subscriberId": resident.bhyt,
         "beneficiary": reference(patient_url),
+        "period": {"start": str(max(resident.born, date(year, 1, 1))), "end": f"{year}-12-31"},
         "payor": [{"display": "Bảo hiểm xã hội Việt Nam"}],
     }
     if group in _CARD_TYPES:

@@ -1,12 +1,13 @@
 """The code systems and identifier systems that the campaign writes.
 
-Identifier systems are those of HL7 Vietnam's VN Core. Codes that no published system holds
-(classes of health, distances of hearing) have systems under `example.org`.
+Identifier systems are those of HL7 Vietnam's VN Core. What the server's own profiles ask has the
+systems of those; codes that neither holds (distances of hearing) have systems under `example.org`.
 """
 
 _CORE = "http://fhir.hl7.org.vn/core"
 _THO = "http://terminology.hl7.org/CodeSystem"
 _OWN = "http://example.org/fhir"
+_LOCAL = "http://ehr-server.org/fhir/vn"  # the profiles that the server brings
 
 CCCD = f"{_CORE}/sid/cccd"  # identity card: 12 digits
 BHYT = f"{_CORE}/sid/bhyt"  # health insurance card: 15 characters
@@ -20,12 +21,15 @@ OCCUPATION_EXTENSION = f"{_CORE}/StructureDefinition/vn-ext-occupation"
 PROVINCE_EXTENSION = f"{_CORE}/StructureDefinition/vn-ext-province"
 WARD_EXTENSION = f"{_CORE}/StructureDefinition/vn-ext-ward"
 CARD_TYPE_EXTENSION = f"{_CORE}/StructureDefinition/vn-ext-bhyt-card-type"
+FUNDING_EXTENSION = f"{_LOCAL}/StructureDefinition/funding-source"
 
 ETHNICITY = f"{_CORE}/CodeSystem/vn-ethnicity-cs"
 PROVINCE = f"{_CORE}/CodeSystem/vn-province-cs"
 WARD = f"{_CORE}/CodeSystem/vn-ward-cs"
 CARD_TYPE = f"{_CORE}/CodeSystem/vn-bhyt-card-type-cs"
 SUBJECT_GROUP = f"{_CORE}/CodeSystem/vn-health-checkup-subject-cs"
+CHECKUP_FORM = f"{_LOCAL}/CodeSystem/checkup-form"
+FUNDING = f"{_LOCAL}/CodeSystem/funding-source"
 OCCUPATION = "http://fhir.ehealth.gov.vn/core/CodeSystem/vn-core-occupation-4069"
 
 LOINC = "http://loinc.org"

@@ -13,6 +13,8 @@ from campaign import Plan, bundles, facilities, places, residents, systems
 from campaign.parts import Resource
 from ehr_server.fhir import json
 from ehr_server.validation import check
+from ehr_server.validation.profiles.around import of_bundle
+from ehr_server.validation.rulebook import Rulebook
 
 PEOPLE = list(residents(600, seed=1))
 PLAN = Plan(residents=12, seed=1, years=2)
@@ -167,6 +169,17 @@ def test_another_reader_of_the_standard_finds_all_resources_valid(size: Any) -> 
 def test_the_server_finds_all_bundles_valid() -> None:
     for bundle in bundles(Plan(30, years=2, dirty=0.2)):
         assert check(json.read(json.write(bundle))) == []
+
+
+@pytest.mark.parametrize("size", ["full", "short"])
+def test_the_local_profiles_have_nothing_to_say(size: Any) -> None:
+    rulebook = Rulebook()
+    for made in bundles(Plan(60, size=size, years=2, dirty=0.2)):
+        bundle = json.read(json.write(made))
+        assert rulebook.check(bundle) == []
+        around = of_bundle(bundle)
+        for resource in resources(bundle):
+            assert rulebook.check(resource, around=around) == []
 
 
 def _folded(text: str) -> str:
