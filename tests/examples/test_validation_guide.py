@@ -25,7 +25,7 @@ def printed(server: Server) -> list[str]:
     steps = re.findall(r"^```sh\n(.*?)^```", GUIDE.read_text(encoding="utf-8"), re.M | re.S)
     script = "\necho ---next---\n".join(steps)
     script = script.replace("http://127.0.0.1:8080/fhir", server.fhir)
-    script = script.replace("$CHECKOUT/.venv/bin/python", sys.executable)
+    script = script.replace(".venv/bin/ehr-server", f"{sys.executable} -m ehr_server")
     done = subprocess.run(
         ["sh", "-e", "-c", script],
         cwd=ROOT,
