@@ -2,7 +2,8 @@
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
-Prints a table; saves it as markdown and the figures as JSON in bench/results.
+Then measures validation and terminology in this process. Prints tables; saves them as markdown and
+the figures as JSON in bench/results.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import tempfile
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the root
 
 from ehr_server.fhir import json
-from harness import inputs
+from harness import inputs, validation
 from harness.figures import HEADINGS, table
 from harness.machine import machine
-from harness.measure import Report, measure
+from harness.measure import measure
 
 if TYPE_CHECKING:
     from harness.inputs import Source
+    from harness.measure import Report
+    from harness.validation import Costs
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -33,6 +36,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under a minute, on less data")
     parser.add_argument("--only", choices=("synthea", "campaign"), help="one source alone")
+    parser.add_argument(
+        "--validation", action="store_true", help="validation and terminology alone, no server"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
@@ -40,14 +46,18 @@ def main() -> None:
         print(
             "The machine is busy: rates and latencies will be worse than its own.", file=sys.stderr
         )
+    sources = _sources(options.quick, options.only)
     reports = [
         measure(source, 1.0 if options.quick else 3.0, 0 if options.quick else source.again)
-        for source in _sources(options.quick, options.only)
+        for source in (() if options.validation else sources)
     ]
-    found["PostgreSQL"] = reports[0].postgresql
-    text = "\n\n".join((_facts("Machine", found), *(_section(report) for report in reports)))
+    costs = validation.costs(sources, 3 if options.quick else 7)
+    if reports:
+        found["PostgreSQL"] = reports[0].postgresql
+    sections = (*(_section(report) for report in reports), _costs_section(costs))
+    text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)
-    _save(text, found, reports)
+    _save(text, {"machine": found, "reports": reports, "validation": costs})
 
 
 def _sources(is_quick: bool, only: str | None) -> list[Source]:
@@ -64,7 +74,7 @@ def _sources(is_quick: bool, only: str | None) -> list[Source]:
 
 
 def _section(report: Report) -> str:
-    facts = {name: f"{value:,.1f}".removesuffix(".0") for name, value in report.facts.items()}
+    facts = _told(report.facts)
     largest = sorted(report.table_bytes.items(), key=lambda item: -item[1])[:6]
     loaded = report.facts["resources"]
     facts["of these bytes"] = ", ".join(f"{name} {size / loaded:,.0f}" for name, size in largest)
@@ -72,16 +82,27 @@ def _section(report: Report) -> str:
     return f"### {report.source}\n\n{rows}\n\n" + _facts("Also", facts)
 
 
+def _costs_section(costs: Costs) -> str:
+    rows = table(validation.HEADINGS, [row.row() for row in costs.rows])
+    return f"### Validation and terminology\n\n{rows}\n\n" + _facts("Also", _told(costs.facts))
+
+
+def _told(facts: dict[str, float]) -> dict[str, str]:
+    return {name: f"{value:,.1f}".removesuffix(".0") for name, value in facts.items()}
+
+
 def _facts(title: str, facts: dict[str, str]) -> str:
     return f"{title}: " + "; ".join(f"{name} {value}" for name, value in facts.items()) + "."
 
 
-def _save(text: str, found: dict[str, str], reports: list[Report]) -> None:
+def _save(text: str, found: dict[str, Any]) -> None:
     now = datetime.now(UTC)
     RESULTS.mkdir(exist_ok=True)
     name = f"{now:%Y%m%dT%H%M%SZ}"
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    made = {"at": now.isoformat(), "machine": found, "reports": [asdict(one) for one in reports]}
+    reports = [asdict(one) for one in found["reports"]]
+    made = {**found, "at": now.isoformat(), "reports": reports}
+    made["validation"] = asdict(found["validation"])
     (RESULTS / f"{name}.json").write_bytes(json.write_pretty(made))
     print(f"saved in {RESULTS / name}.json and .md", file=sys.stderr)
 

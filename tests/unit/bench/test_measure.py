@@ -4,6 +4,7 @@ import pytest
 
 from harness.inputs import campaign
 from harness.measure import measure
+from harness.validation import costs
 
 
 @pytest.mark.slow
@@ -15,3 +16,14 @@ def test_a_small_campaign_is_measured_to_the_end() -> None:
     assert report.facts["resources exported"] >= report.facts["resources"]
     assert report.facts["disk bytes per resource"] > 500
     assert report.facts["peak memory of the largest server process, MB"] < 300
+
+
+@pytest.mark.slow
+def test_validation_is_measured_to_the_end() -> None:
+    """https://hl7.org/fhir/R4/validation.html; of the figures only those that are no times."""
+    found = costs([campaign(6)], rounds=1)
+    assert found.facts["profiles compiled at the start"] == 0
+    assert found.facts["profiles compiled by then"] > 5
+    assert {row.what for row in found.rows} > {"gate of the standard", "with its local profiles"}
+    assert sum(row.what == "refusal with 3 issues" for row in found.rows) == 2
+    assert all(row.cpu_s > 0 for row in found.rows)
