@@ -7,7 +7,7 @@ little is not compiled, `foreign` leaves to a library.
 """
 
 from ehr_server.fhirpath.errors import FHIRPathError
-from ehr_server.fhirpath.evaluate import Evaluate, compile_path, first_steps
+from ehr_server.fhirpath.evaluate import Evaluate, compile_path
 from ehr_server.fhirpath.invariant import Holds, compile_invariant
 from ehr_server.fhirpath.scope import Reach
 
@@ -18,5 +18,4 @@ __all__ = [
     "Reach",
     "compile_invariant",
     "compile_path",
-    "first_steps",
 ]

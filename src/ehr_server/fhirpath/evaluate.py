@@ -54,16 +54,6 @@ def compile_path(expression: str, type_name: str) -> Evaluate:
     return evaluate
 
 
-def first_steps(expression: str, type_name: str) -> frozenset[str]:
-    """The keys of the resource, at least one of which it must have for the expression to yield.
-
-    `{"resourceType"}`, which every resource has, if it may yield something of any resource. Raises
-    `FHIRPathError`.
-    """
-    flow = compile_flow(expression, type_name, definitions())
-    return frozenset(key for branch in flow.branches for key in branch.keys)
-
-
 def _of_steps(flow: Flow) -> Evaluate:
     """Each branch is one key of the focus: most search parameters are of this kind."""
     steps = tuple((branch.step or "", branch.type) for branch in flow.branches)

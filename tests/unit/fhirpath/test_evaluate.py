@@ -1,10 +1,12 @@
-"""What the door gives back: pairs of type and value, and the keys an expression starts from."""
+"""What the door gives back: pairs of type and value, and the keys that are read for them."""
 
 from decimal import Decimal
 
 import pytest
 
-from ehr_server.fhirpath import FHIRPathError, compile_path, first_steps
+from ehr_server.definitions import definitions
+from ehr_server.fhirpath import FHIRPathError, compile_path
+from ehr_server.fhirpath.compile import compile_flow
 
 OBSERVATION = {
     "resourceType": "Observation",
@@ -55,7 +57,6 @@ def test_the_resource_is_given_where_the_value_lies_inside_one() -> None:
 def test_expressions_about_another_type_yield_nothing() -> None:
     expression = "AllergyIntolerance.code | Observation.code.text"
     assert compile_path(expression, "Observation")(OBSERVATION) == [("string", "BP")]
-    assert first_steps(expression, "Observation") == {"code"}
 
 
 def test_absent_primitives_are_left_out() -> None:
@@ -103,8 +104,9 @@ def test_what_a_bundle_holds_is_named_by_its_own_type() -> None:
         ("Patient.name", set()),
     ],
 )
-def test_first_steps(expression: str, keys: set[str]) -> None:
-    assert first_steps(expression, "Observation") == keys
+def test_a_branch_knows_the_keys_that_it_reads(expression: str, keys: set[str]) -> None:
+    flow = compile_flow(expression, "Observation", definitions())
+    assert {key for branch in flow.branches for key in branch.keys} == keys
 
 
 @pytest.mark.parametrize(
