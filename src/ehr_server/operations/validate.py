@@ -33,6 +33,7 @@ _KNOWN = {
     "profile": Known("uri", is_list=True),
 }
 _MODES = ("create", "update", "delete", "profile")
+_TYPES = "http://hl7.org/fhir/StructureDefinition/"
 _URL_MAX = 200  # characters of a canonical that are repeated to its sender
 
 
@@ -134,8 +135,10 @@ def _check(call: Call, wanted: _Wanted) -> None:
 
 def _check_profiles(rulebook: Rulebook, profiles: Sequence[str]) -> None:
     for url in profiles:
+        if _is_type(url):
+            continue
         try:
-            held = rulebook.held(url)
+            held = rulebook.exact(url)
         except ProfileError as error:
             raise Unprocessable(str(error), vi=error.vi or str(error)) from error
         if held is None:
@@ -145,6 +148,11 @@ def _check_profiles(rulebook: Rulebook, profiles: Sequence[str]) -> None:
                 vi=f"Hồ sơ {url[:_URL_MAX]} chưa được nạp; hãy nạp gói định nghĩa nó: "
                 "ehr-server load-package FILE.tgz.",
             )
+
+
+def _is_type(url: str) -> bool:
+    """Whether the profile is a type of the standard itself, which is always asked."""
+    return url.removeprefix(_TYPES) in definitions().type_number
 
 
 def _findings(call: Call, wanted: _Wanted, resource: dict[str, Any]) -> Iterator[Issue]:

@@ -31,6 +31,8 @@ def is_sound(extension: dict[str, Any], holder: str, rulebook: Rulebook) -> bool
     held = known(url, rulebook) if isinstance(url, str) else None
     if held is None:
         return True
+    if held.profile.is_modifier:  # none of those stands where the gate looks
+        return False
     is_allowed = held.holders.get(holder)
     if is_allowed is None:
         names = frozenset((holder, *_ancestors(holder)))
@@ -79,6 +81,8 @@ def _of_one(found: _One, resource: dict[str, Any], rulebook: Rulebook) -> Iterat
         check(extension, place, run)
     if not any(_names(one, names, outer) for one in held.profile.contexts):
         run.found.append(_wrong_place(place, held.profile))
+    if held.profile.is_modifier is not is_modifier:
+        run.found.append(_wrong_kind(place, held.profile))
     for issue in run.found:
         is_softened = level == "warn" and issue.severity == "error"
         yield replace(issue, severity="warning") if is_softened else issue
@@ -147,6 +151,19 @@ def _unknown_modifier(place: str, is_refused: bool) -> Issue:
         "Máy chủ không biết modifierExtension này: nó có thể làm thay đổi ý nghĩa của phần tử chứa "
         "nó. Hãy nạp gói định nghĩa nó, hoặc gửi nội dung không có nó.",
         "modifier-extension",
+    )
+
+
+def _wrong_kind(place: str, definition: Profile) -> Issue:
+    name = "modifierExtension" if definition.is_modifier else "extension"
+    return Issue(
+        "error",
+        "extension",
+        f"This extension stands under {name}, by its definition: move it there.",
+        (place,),
+        f"Theo định nghĩa, extension này phải đặt trong {name}: hãy chuyển tới đó.",
+        "extension",
+        definition.url,
     )
 
 

@@ -170,16 +170,22 @@ class Rulebook:
     ) -> Sequence[tuple[HeldProfile, Level]]:
         found: list[tuple[HeldProfile, Level]] = []
         for canonical in claims:
-            held = self.usable(canonical)
+            held = self.usable(canonical, is_exact=True)
             level = self.policy.level(held.url, type_name) if held is not None else "off"
             if held is not None and level != "off":
                 found.append((held, level))
         return _without_parents(found) if len(found) > 1 else found
 
-    def usable(self, canonical: str) -> HeldProfile | None:
+    def exact(self, canonical: str) -> HeldProfile | None:
+        """As `held`; of `url|version` that very version alone."""
+        held = self.held(canonical)
+        version = canonical.partition("|")[2]
+        return None if held is not None and version not in ("", held.profile.version) else held
+
+    def usable(self, canonical: str, *, is_exact: bool = False) -> HeldProfile | None:
         """A profile that somebody claims; None also for a faulty one, which asks nothing."""
         try:
-            return self.held(canonical)
+            return self.exact(canonical) if is_exact else self.held(canonical)
         except ProfileError:
             return None
 
@@ -219,7 +225,7 @@ class Rulebook:
         if not _is_resource(resource):
             return
         for one in _resources(resource, around):
-            asked = [self.held(canonical) for canonical in profiles] if not one.place else []
+            asked = [self.exact(canonical) for canonical in profiles] if not one.place else []
             held_to: list[tuple[HeldProfile, Level]] = [
                 (held, "reject") for held in asked if held is not None
             ]

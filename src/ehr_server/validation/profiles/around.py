@@ -18,6 +18,7 @@ class Around:
     def __init__(self, entries: Iterable[tuple[str | None, Resource]] = ()) -> None:
         """`entries`: fullUrl, if there is one, and resource. The first of several wins."""
         self._by_url: dict[str, Resource] = {}
+        self._bases: dict[int, str] = {}  # of resources by identity: what relative links start at
         for full_url, resource in entries:
             name, id_ = resource.get("resourceType"), resource.get("id")
             if isinstance(full_url, str):
@@ -25,6 +26,7 @@ class Around:
                 tail = "/".join(full_url.rsplit("/", 2)[1:])
                 if tail.startswith(f"{name}/"):
                     self._by_url.setdefault(tail, resource)
+                    self._bases[id(resource)] = full_url.removesuffix(tail)
             if isinstance(id_, str):
                 self._by_url.setdefault(f"{name}/{id_}", resource)
 
@@ -35,7 +37,9 @@ class Around:
             return None
         if link.startswith("#"):
             return _contained(link[1:], resource)
-        return self._by_url.get(link.partition("/_history/")[0])
+        link = link.partition("/_history/")[0]
+        base = "" if ":" in link else self._bases.get(id(resource), "")
+        return self._by_url.get(base + link)
 
 
 NOTHING = Around()

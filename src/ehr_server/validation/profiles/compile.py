@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import NoneType
 from typing import Any
 
 from jsonschema_rs import Draft4Validator
@@ -148,7 +147,7 @@ class Compiler:
     def checks(self, node: Node, type_name: str) -> Checks:
         """What the node asks of a value of the type; of one that may not be there, no more."""
         if node.types and not any(_is_of(type_name, one.code) for one in node.types):
-            return Checks((_wrong_type(node, type_name),), ())
+            return Checks((), (_wrong_type(node, type_name),))
         of_value: list[Check] = []
         if node.types:
             of_value += self._types(node, type_name)
@@ -355,34 +354,40 @@ def _length(most: int) -> Check:
 
 def _bound(binding: Binding, type_name: str) -> Check:
     def check(value: Any, place: Place, run: Run) -> None:
-        if is_bound(value, binding.value_set, type_name, run) is False:
+        if is_bound(value, binding, type_name, run) is False:
             run.found.append(findings.no_code_of(run, place, binding))
 
     return check
 
 
-def is_bound(value: Any, value_set: str, type_name: str, run: Run) -> bool | None:
+def is_bound(value: Any, binding: Binding, type_name: str, run: Run) -> bool | None:
     """Whether a code, Coding, CodeableConcept or Quantity is of the value set; None if that cannot
-    be told: the set, or the system of a code, is not loaded, or there is only a text."""
+    be told: the set, or the system of a code, is not loaded.
+
+    Where there is no code at all, a required set is not met, and an extensible one asks nothing:
+    a text will do (https://hl7.org/fhir/R4/terminologies.html#extensible).
+    """
     has = run.shelf.terminology.has
     if not isinstance(value, dict):
-        return has(value_set, None, value) if isinstance(value, str) else None
-    if type_name == "CodeableConcept":
-        codings = value.get("coding")
-        if not isinstance(codings, list):
-            return False if "text" not in value and "extension" not in value else None
-    else:
-        codings = [value]
+        return has(binding.value_set, None, value) if isinstance(value, str) else None
+    codings = value.get("coding", []) if type_name == "CodeableConcept" else [value]
     answers = [
-        has(value_set, coding.get("system"), coding["code"])
-        for coding in codings
-        if isinstance(coding, dict)
-        and isinstance(coding.get("code"), str)
-        and isinstance(coding.get("system"), (str, NoneType))
+        _is_in(has, binding.value_set, coding)
+        for coding in (codings if isinstance(codings, list) else ())
+        if isinstance(coding, dict) and isinstance(coding.get("code"), str)
     ]
     if True in answers:
         return True
-    return None if None in answers or not answers else False
+    if answers:
+        return None if None in answers else False
+    return False if binding.strength == "required" and "extension" not in value else None
+
+
+def _is_in(
+    has: Callable[[str, str | None, str], bool | None], value_set: str, coding: dict[str, Any]
+) -> bool | None:
+    system = coding.get("system")
+    return has(value_set, system, coding["code"]) if isinstance(system, str) else False
 
 
 def _constraint(constraint: Constraint, type_name: str) -> Check:

@@ -181,6 +181,8 @@ class _Overlay:
         """A choice sliced by its types: each slice is one name in JSON."""
         names = {of: name for name, of in element.json_names()}
         found: list[Schema] = []
+        if node.slicing is not None and node.slicing.rules != "open":
+            return None
         for one in node.slices.values():
             types = {choice.code for choice in one.types}
             if len(types) != 1 or one.slices:
@@ -189,10 +191,11 @@ class _Overlay:
             inner, rest = self.value(replace(one, types=(), min=None, max=None), of)
             if of not in names or not is_empty(rest) or any(c.profiles for c in one.types):
                 return None
+            there = _there([names[of], *([f"_{names[of]}"] if of in PRIMITIVES else [])])
             if one.min:
-                found.append({"required": [names[of]]})
+                found.append(there)
             if one.max == 0:
-                found.append({"not": {"required": [names[of]]}})
+                found.append({"not": there})
             if inner:
                 found.append({"properties": {names[of]: _all(inner)}})
         return found
@@ -280,6 +283,8 @@ class _Overlay:
             "properties": {"coding": {"not": {"items": {"not": coding}}}},
             "required": ["coding"],
         }
+        if binding is not None and binding.strength == "required":
+            return some
         return _any([some, {"not": {"required": ["coding"]}, "required": ["text"]}])
 
 

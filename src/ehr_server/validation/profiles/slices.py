@@ -253,6 +253,8 @@ def _stepped(value: dict[str, Any], step: str) -> list[Any]:
             None,
         )
     if child is None:
+        child = value.get(f"_{step}")  # a primitive that has only extensions is there too
+    if child is None:
         return []
     return child if isinstance(child, list) else [child]
 
