@@ -28,8 +28,8 @@ from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.operations.import_ import load, sources
-from ehr_server.packages.code_list import load_code_list
 from ehr_server.packages.dependencies import missing, ordered
+from ehr_server.packages.load import Loaded, load_code_list
 from ehr_server.packages.load import load as load_packages
 from ehr_server.packages.read import PackageError
 from ehr_server.packages.read import read as read_package
@@ -210,17 +210,14 @@ def load_package(settings: Settings, options: argparse.Namespace) -> int:
             )
         except PackageError as error:
             raise CommandError(f"{error}.") from None
-    for issue in loaded.findings:
-        place = f" ({issue.expression[0]})" if issue.expression else ""
-        print(f"{issue.severity}: {issue.text}{place}")
+    _tell(loaded)
     if loaded.is_refused:
-        errors = sum(issue.severity == "error" for issue in loaded.findings)
-        print(f"nothing was loaded: {errors} errors")
         return 1
+    said = "loaded" if loaded.is_new else "already loaded"
     for package in loaded.packages:
         profiles = sum(one.type == "StructureDefinition" for one in package.artifacts)
         print(
-            f"{package.label} is {'' if loaded.is_new else 'already '}loaded: "
+            f"{package.label} is {said}: "
             f"{len(package.artifacts)} artifacts, {profiles} of them StructureDefinitions"
         )
     return 0
@@ -239,15 +236,25 @@ def load_codes(settings: Settings, options: argparse.Namespace) -> int:
     except published.ListError as error:
         raise CommandError(f"{options.file}: {error}.") from None
     with opened(settings) as store:
-        label, findings, is_new = load_code_list(store, codes)
-    for issue in findings:
-        print(f"{issue.severity}: {issue.text}")
-    if any(issue.severity == "error" for issue in findings):
-        print("nothing was loaded")
+        loaded = load_code_list(store, codes)
+    _tell(loaded)
+    if loaded.is_refused:
         return 1
+    (package,) = loaded.packages
     count = len(codes.get("concept", ()))
-    print(f"{label} is {'' if is_new else 'already '}loaded: {count} concepts of {codes['url']}")
+    said = "loaded" if loaded.is_new else "already loaded"
+    print(f"{package.label} is {said}: {count} concepts of {codes['url']}")
     return 0
+
+
+def _tell(loaded: Loaded) -> None:
+    """Print what was found about that which was to be loaded."""
+    for issue in loaded.findings:
+        place = f" ({issue.expression[0]})" if issue.expression else ""
+        print(f"{issue.severity}: {issue.text}{place}")
+    if loaded.is_refused:
+        errors = sum(issue.severity == "error" for issue in loaded.findings)
+        print(f"nothing was loaded: {errors} errors")
 
 
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")

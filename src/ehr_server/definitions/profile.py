@@ -137,10 +137,7 @@ class Profile:
 
     url: str
     version: str
-    name: str
-    title: str
     type: str
-    package: str
     parents: tuple[str, ...]
     root: Node
     contexts: tuple[Context, ...] = ()

@@ -8,34 +8,24 @@ say follows from the differentials (tests/spec/test_snapshots_of_published_profi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions.differential import BASE, entries
 from ehr_server.definitions.draft import Draft, Find
 from ehr_server.definitions.model import definitions
 from ehr_server.definitions.profile import Context, Node, Profile, ProfileError
 
+if TYPE_CHECKING:
+    from ehr_server.definitions.library import Library
+
 APPLIES_WHEN = "http://ehr-server.org/fhir/vn/StructureDefinition/applies-when"
 _CONTEXTS = ("element", "extension", "fhirpath")
-
-
-class _Artifact(Protocol):
-    @property
-    def version(self) -> str: ...
-    @property
-    def package(self) -> str: ...
-    def resource(self) -> dict[str, Any]: ...
-
-
-class _Library(Protocol):
-    def find(self, type_: str, canonical: str, /) -> _Artifact | None: ...
 
 
 class Profiles:
     """The profiles of a library, made when first asked for and kept."""
 
-    def __init__(self, library: _Library) -> None:
+    def __init__(self, library: Library) -> None:
         self._library = library
         self._made: dict[str, Profile | ProfileError | None] = {}
 
@@ -80,8 +70,7 @@ class Profiles:
             """A type's profile; not one that is being made, of which it may be a part."""
             return None if other.partition("|")[0] in now else self._find(other, now)
 
-        profile = narrowed_profile(definition, self._parent(definition, now), find)
-        return replace(profile, package=artifact.package)
+        return narrowed_profile(definition, self._parent(definition, now), find)
 
     def _parent(self, definition: Mapping[str, Any], making: tuple[str, ...]) -> Profile | None:
         """The profile it derives from, None if that is the type itself."""
@@ -117,10 +106,7 @@ def narrowed_profile(
     return Profile(
         url=url,
         version=definition.get("version", ""),
-        name=definition.get("name", ""),
-        title=definition.get("title", ""),
         type=type_name,
-        package="",
         parents=(parent.url, *parent.parents) if parent else (),
         root=_root(definition, parent, find),
         contexts=_contexts(definition) or (parent.contexts if parent else ()),

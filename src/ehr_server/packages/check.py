@@ -86,6 +86,7 @@ def _named_once(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
 _FIRST: tuple[Rule, ...] = (_kept_to_r4, _named_once)
 RULES: tuple[Rule, ...] = (
     profiles.compile_,
+    profiles.others_stay_usable,
     profiles.invariants_parse,
     profiles.patterns_compile,
     terminology.sizes,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ehr_server.packages import dependencies
 from ehr_server.packages.check import check, faulty
+from ehr_server.packages.code_list import package_of
 from ehr_server.packages.read import Package, PackageError, read
 from ehr_server.packages.shelf import on_shipped
-from ehr_server.store.packages import save, stored
+from ehr_server.store.packages import Stored, save, stored
 
 if TYPE_CHECKING:
     from ehr_server.issue import Issue
@@ -41,18 +42,35 @@ def load(store: Store, files: Sequence[Path], *, without_dependencies: bool = Fa
     findings: list[Issue] = []
     packages = dependencies.ordered([_usable(file, findings) for file in files])
     before = stored(store)
-    library = on_shipped(before.layers)
+    labels = on_shipped(before.layers).packages
     if not without_dependencies:
-        _refuse_missing(packages, library.packages, files)
-    findings += dependencies.other_versions(packages, library.packages)
+        _refuse_missing(packages, labels, files)
+    findings += dependencies.other_versions(packages, labels)
+    return _let_in(store, before, packages, findings)
+
+
+def load_code_list(store: Store, code_system: dict[str, Any]) -> Loaded:
+    """Load a CodeSystem as a package of its own.
+
+    Raises `Invalid` for what has no url, `Conflict` if another load was first.
+    """
+    return _let_in(store, stored(store), [package_of(code_system)], [])
+
+
+def _let_in(
+    store: Store, before: Stored, packages: Sequence[Package], findings: Sequence[Issue]
+) -> Loaded:
+    """Check the packages against what was there before, and store them unless there are errors."""
+    library = on_shipped(before.layers)
     for package in packages:
         library = library.plus(package.label, package.artifacts)
-    findings += check(library, [one for package in packages for one in package.artifacts])
-    if any(issue.severity == "error" for issue in findings):
-        return Loaded(tuple(packages), tuple(findings), is_refused=True)
+    artifacts = [one for package in packages for one in package.artifacts]
+    found = (*findings, *check(library, artifacts))
+    if any(issue.severity == "error" for issue in found):
+        return Loaded(tuple(packages), found, is_refused=True)
     layers = {package.label: package.artifacts for package in packages}
     is_new = save(store, layers, before.generation)
-    return Loaded(tuple(packages), tuple(findings), is_refused=False, is_new=is_new)
+    return Loaded(tuple(packages), found, is_refused=False, is_new=is_new)
 
 
 def _usable(file: Path, findings: list[Issue]) -> Package:

@@ -33,6 +33,11 @@ def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
         except ProfileError as reason:
             yield error(one, "profile", *_said(one, reason))
             continue
+        except RecursionError:
+            yield error(
+                one, "profile", "derives through too many profiles", "kế thừa qua quá nhiều hồ sơ"
+            )
+            continue
         try:
             if profile is not None:
                 check_compiles(profile, made.find)
@@ -40,6 +45,26 @@ def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
             text, vi = _said(one, reason)
             yield warning(
                 one, "profile", f"{text}; it is not used", f"{vi}; hồ sơ không được sử dụng"
+            )
+
+
+def others_stay_usable(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+    """A new version of a parent does not take away what is loaded and derives from it."""
+    made = Profiles(library)
+    standard = library.packages[0] if library.packages else ""
+    urls = {one.url for one in new}
+    for one in _profiles(list(library.all("StructureDefinition"))):
+        if one.package == standard or one.url in urls:
+            continue
+        try:
+            made.find(one.url)
+        except ProfileError as reason:
+            text, vi = _said(one, reason)
+            yield error(
+                one,
+                "profile",
+                f"is loaded and could not be used any more: {text}",
+                f"đã được nạp và sẽ không dùng được nữa: {vi}",
             )
 
 

@@ -30,7 +30,8 @@ URL_CHARACTERS_MAX = 1_000
 _FHIR = "4.0."
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,63}")
-_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
+# The last of a file whose headers lie in each other.
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError, RecursionError)
 
 
 class PackageError(Exception):
@@ -168,7 +169,11 @@ def _conformance_types() -> frozenset[str]:
 
 def _is_conformance(resource: dict[str, Any]) -> bool:
     type_ = resource.get("resourceType")
-    return type_ in _conformance_types() and ("url" in resource or type_ == "NamingSystem")
+    return (
+        isinstance(type_, str)
+        and type_ in _conformance_types()
+        and ("url" in resource or type_ == "NamingSystem")
+    )
 
 
 def _artifact(file: str, resource: dict[str, Any], label: str) -> Artifact:

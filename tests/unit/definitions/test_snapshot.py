@@ -44,19 +44,12 @@ def test_only_what_is_narrowed_is_in_the_tree() -> None:
 def test_what_is_said_of_a_profile() -> None:
     applies = {"url": APPLIES_WHEN, "valueString": "active"}
     one = definition({"id": "Patient.name", "min": 1}, version="2", extension=[applies])
-    two = definition(
-        {"id": "Patient.name", "max": "2"}, name="two", title="Two", baseDefinition=OWN + "one|2"
-    )
+    two = definition({"id": "Patient.name", "max": "2"}, baseDefinition=OWN + "one|2")
     library = profiles(one, two)
     first, second = library.find(OWN + "one"), library.find(OWN + "two")
     assert first is not None
     assert second is not None
-    assert (first.url, first.version, first.package, first.type) == (
-        OWN + "one",
-        "2",
-        "test#1",
-        "Patient",
-    )
+    assert (first.url, first.version, first.type) == (OWN + "one", "2", "Patient")
     assert (first.applies, second.applies) == ("active", None)
     assert (first.parents, second.parents) == ((), (OWN + "one",))
     assert (nodes(second)["Patient.name"].min, nodes(second)["Patient.name"].max) == (1, 2)
