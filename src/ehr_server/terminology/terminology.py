@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/terminology-service.html
 from __future__ import annotations
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ehr_server.definitions.library import Artifact, Library
     from ehr_server.terminology.composition import Composition
 
+_ANSWERS_MAX = 4_096  # remembered of an imported value set
 DEPTH_MAX = 50  # value sets that import one another
 
 _UNSEEN = object()
@@ -41,6 +42,7 @@ class Terminology:
         self.library = library
         self._systems: dict[str, Concepts | None] = {}
         self._members: dict[str, Member] = {}
+        self._imported: dict[str, Member] = {}
         self._groups: dict[str, tuple[Group, ...]] = {}
         self._supplements: Mapping[str, Sequence[Artifact]] | None = None
 
@@ -89,10 +91,7 @@ class Terminology:
         Raises `NotFound` for a value set that is not loaded, `NotLoaded` for a system that is not,
         `Unprocessable` for value sets that include themselves or are broken.
         """
-        found = self._groups.get(value_set)
-        if found is None:
-            found = self._groups[value_set] = self._imported_groups(value_set, ())
-        return found
+        return self._imported_groups(value_set, ())
 
     def groups_of(self, value_set: Mapping[str, Any]) -> tuple[Group, ...]:
         """As `groups`, of a ValueSet that need not be loaded."""
@@ -138,15 +137,27 @@ class Terminology:
         return membership(made_of, self.system, lambda one: self._imported_member(one, path))
 
     def _imported_member(self, value_set: str, path: tuple[str, ...]) -> Member:
-        """A value set that is not loaded leaves the answer open."""
-        try:
-            return self._member(value_set, path)
-        except NotFound:
-            return unknown
+        """A value set that is not loaded leaves the answer open.
+
+        Made once, and its answers remembered: sets that import the same ones again and again would
+        double the work at each step.
+        """
+        found = self._imported.get(value_set)
+        if found is None:
+            try:
+                member = self._member(value_set, path)
+            except NotFound:
+                return unknown
+            found = self._imported[value_set] = lru_cache(maxsize=_ANSWERS_MAX)(member)
+        return found
 
     def _imported_groups(self, value_set: str, path: tuple[str, ...]) -> tuple[Group, ...]:
-        path = _further(value_set, path)
-        return self._expanded(self.composition(value_set), path)
+        found = self._groups.get(value_set)
+        if found is None:
+            further = _further(value_set, path)
+            found = self._expanded(self.composition(value_set), further)
+            self._groups[value_set] = found
+        return found
 
     def _expanded(self, made_of: Composition, path: tuple[str, ...]) -> tuple[Group, ...]:
         def of_set(one: str) -> Member:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ehr_server.validation.rulebook import Rulebook
 
 _RESOURCES = ("Resource",)  # in a resource, each is looked at by itself
+_ANYWHERE = "Element"  # resources too: R4 has `cqf-library` so, and puts it on Questionnaires
 
 
 def is_sound(extension: dict[str, Any], holder: str, rulebook: Rulebook) -> bool:
@@ -99,9 +100,11 @@ def _names(context: Context, names: frozenset[str], outer: str = "") -> bool:
             return context.expression == outer
         case "fhirpath":
             return True  # an expression on what holds it: not checked
+        case _ if context.expression == "Element":
+            return True  # anywhere
         case _:
             first = context.expression.partition(".")[0]
-            return context.expression in names or first not in definitions().types
+            return context.expression in (_ANYWHERE, *names) or first not in definitions().types
 
 
 def _ancestors(type_name: str) -> Iterator[str]:

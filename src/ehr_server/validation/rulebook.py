@@ -186,7 +186,7 @@ class Rulebook:
         """A profile that somebody claims; None also for a faulty one, which asks nothing."""
         try:
             return self.exact(canonical) if is_exact else self.held(canonical)
-        except ProfileError:
+        except (ProfileError, RecursionError):
             return None
 
     @cached_property

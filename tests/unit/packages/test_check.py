@@ -206,3 +206,15 @@ def test_what_r4_publishes_passes_but_for_three() -> None:
         "familymemberhistory-genetic",
         "allergyintolerance-substanceExposureRisk",
     }
+
+
+def test_a_new_parent_does_not_take_away_a_profile_that_is_loaded() -> None:
+    """What was valid before goes on being valid: the package with the new parent is refused."""
+    name = {"id": "Patient.name", "path": "Patient.name"}
+    parent = profile({**name, "max": "5"}, id_="parent")
+    child = profile({**name, "min": 2}, id_="child", baseDefinition=parent["url"])
+    before = shipped().plus("a#1", [artifact(parent, "a#1"), artifact(child, "a#1")])
+    narrower = artifact(profile({**name, "max": "1"}, id_="parent", version="2.0.0"), "b#1")
+    issues = check(before.plus("b#1", [narrower]), [narrower])
+    assert [issue.rule for issue in issues if issue.severity == "error"] == ["package-profile"]
+    assert "child" in issues[0].text

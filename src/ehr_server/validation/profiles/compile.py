@@ -293,7 +293,7 @@ def _profiles(canonicals: tuple[str, ...], type_name: str) -> Check:
     """That the value keeps to one of the profiles; those that are not loaded ask nothing."""
 
     def check(value: Any, place: Place, run: Run) -> None:
-        held = [run.shelf.held(canonical) for canonical in canonicals]
+        held = [run.shelf.usable(canonical) for canonical in canonicals]
         known = [one for one in held if one is not None]
         if len(known) < len(canonicals):
             return

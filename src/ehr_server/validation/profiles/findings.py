@@ -233,6 +233,8 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         if "coding" in value:
             return ", ".join(_text(coding) for coding in value["coding"])
+        if "value" in value:
+            return f"{value['value']} {value.get('unit', value.get('code', ''))}".strip()
         if "code" in value and "system" in value:
             return f"{value['system']}|{value['code']}"
         inner = ", ".join(f"{name} = {_text(one)}" for name, one in value.items())

@@ -43,8 +43,8 @@ class Shelf(Protocol):
     def zone(self) -> tzinfo:
         """Where `today()` is asked for."""
 
-    def held(self, canonical: str) -> Held | None:
-        """The profile, ready; None if it is not loaded (or is a type of the standard)."""
+    def usable(self, canonical: str) -> Held | None:
+        """The profile, ready; None if it is not loaded, is faulty, or a type of the standard."""
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ class Run:
 
     def conforms(self, resource: dict[str, Any], canonical: str) -> bool | None:
         """Whether another resource keeps to the profile; None if the profile is not loaded."""
-        held = self.shelf.held(canonical)
+        held = self.shelf.usable(canonical)
         if held is None:
             return None
         key = (id(resource), held.url)
