@@ -44,7 +44,7 @@ def test_only_what_is_narrowed_is_in_the_tree() -> None:
 def test_what_is_said_of_a_profile() -> None:
     applies = {"url": APPLIES_WHEN, "valueString": "active"}
     one = definition({"id": "Patient.name", "min": 1}, version="2", extension=[applies])
-    two = definition({"id": "Patient.name", "max": "2"}, baseDefinition=OWN + "one|2")
+    two = definition({"id": "Patient.name", "max": "2"}, name="two", baseDefinition=OWN + "one|2")
     library = profiles(one, two)
     first, second = library.find(OWN + "one"), library.find(OWN + "two")
     assert first is not None
