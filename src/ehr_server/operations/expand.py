@@ -12,7 +12,7 @@ from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Given, Known
-from ehr_server.operations.given import asked, refuse, stored
+from ehr_server.operations.given import asked, canonical, refuse, stored
 from ehr_server.terminology.listing import Wish, expanded
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def _meant(call: Call, sent: Given) -> tuple[dict[str, Any], Sequence[Group]]:
     if ways == ["valueSet"]:
         value_set = sent.one("valueSet")
         return value_set, terminology.groups_of(value_set)
-    url = sent.one("url")
-    if "valueSetVersion" in sent:
-        url = f"{url.partition('|')[0]}|{sent.one('valueSetVersion')}"
+    url = canonical(sent, "valueSetVersion")
     groups = terminology.groups(url)
     found = call.means.rulebook.library.find("ValueSet", url)
     implied = {"resourceType": "ValueSet", "url": url, "status": "active"}

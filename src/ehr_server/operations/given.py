@@ -61,6 +61,12 @@ def needed(sent: Given, name: str) -> Any:
     return sent.one(name)
 
 
+def canonical(sent: Given, version: str) -> str:
+    """The canonical in `url`, of the version that the parameter of the name `version` asks for."""
+    url: str = sent.one("url")
+    return f"{url.partition('|')[0]}|{sent.one(version)}" if version in sent else url
+
+
 def moment(call: Call, sent: Given, name: str, *, is_end: bool = False) -> datetime | None:
     """The first instant of a date or instant, or with `is_end` the last; None if it is not given.
 

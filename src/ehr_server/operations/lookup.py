@@ -67,8 +67,7 @@ def lookup(call: Call) -> Answer:
 
 def found_system(call: Call, coded: Coded) -> Concepts:
     """The code system of a coding. Raises `NotFound` if it is not loaded."""
-    canonical = f"{coded.system}|{coded.version}" if coded.version else coded.system
-    concepts = call.means.rulebook.terminology.system(canonical)
+    concepts = call.means.rulebook.terminology.system(coded.canonical)
     if concepts is None:
         raise NotFound(
             f"The code system {coded.system} is not loaded here.",

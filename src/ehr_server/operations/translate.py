@@ -11,7 +11,7 @@ from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.codings import CODED, codings
-from ehr_server.operations.given import answered, asked, needed, refuse, stored
+from ehr_server.operations.given import answered, asked, canonical, needed, refuse, stored
 from ehr_server.terminology.mapping import Match, Translation, matches
 
 if TYPE_CHECKING:
@@ -81,9 +81,7 @@ def _maps(call: Call, sent: Given) -> Iterable[Mapping[str, Any]]:
         return [sent.one("conceptMap")]
     if "url" not in sent:
         return (one.resource() for one in call.means.rulebook.library.all("ConceptMap"))
-    url = sent.one("url")
-    if "conceptMapVersion" in sent:
-        url = f"{url.partition('|')[0]}|{sent.one('conceptMapVersion')}"
+    url = canonical(sent, "conceptMapVersion")
     found = _loaded(call, url)
     if found is None:
         raise NotFound(

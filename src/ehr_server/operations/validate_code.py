@@ -13,7 +13,7 @@ from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Given, Known
 from ehr_server.operations.codings import CODED, codings
-from ehr_server.operations.given import answered, asked, refuse, stored
+from ehr_server.operations.given import answered, asked, canonical, refuse, stored
 from ehr_server.terminology.checking import (
     Coded,
     ValueSetAsked,
@@ -127,9 +127,7 @@ def _value_set(call: Call, sent: Given) -> ValueSetAsked:
         return ValueSetAsked(url, member, partial(terminology.groups_of, own), *more)
     if "url" not in sent:
         raise _no_name("url", "valueSet")
-    url = sent.one("url")
-    if "valueSetVersion" in sent:
-        url = f"{url.partition('|')[0]}|{sent.one('valueSetVersion')}"
+    url = canonical(sent, "valueSetVersion")
     return ValueSetAsked(url, terminology.member(url), partial(terminology.groups, url), *more)
 
 

@@ -34,6 +34,11 @@ class Coded:
     display: str = ""
     version: str = ""
 
+    @property
+    def canonical(self) -> str:
+        """The system, with its version if one was sent."""
+        return f"{self.system}|{self.version}" if self.version else self.system
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -63,7 +68,7 @@ def in_value_set(coded: Coded, asked: ValueSetAsked) -> Verdict:
 
     Raises `NotLoaded` where that cannot be said.
     """
-    concepts = asked.system(f"{coded.system}|{coded.version}" if coded.version else coded.system)
+    concepts = asked.system(coded.canonical)
     if _is_abstract(coded, concepts) and not asked.with_abstract:
         return _only_groups(coded)
     answer = asked.member(coded.system, coded.code)

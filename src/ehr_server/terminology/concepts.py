@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _STANDARD = "http://hl7.org/fhir/concept-properties#"
 _GONE = {"inactive", "retired"}
 _BETWEEN = "\x01"  # parts the texts that are folded in one go
-_MARKS = str.maketrans(dict.fromkeys("-/.,;:()[]{}'\"+&_", " "))
+MARKS = "-/.,;:()[]{}'\"+&_"  # part words, and are not searched for at their ends
+_PARTED = str.maketrans(dict.fromkeys(MARKS, " "))
 
 
 class Designation(NamedTuple):
@@ -96,7 +97,7 @@ class Concepts:
     def searched(self) -> Sequence[str]:
         """By position, what `$expand` searches for words: every word after a space, folded."""
         whole = fold(_BETWEEN.join(self._texts()))
-        bare = whole.translate(_MARKS)
+        bare = whole.translate(_PARTED)
         return [
             f" {text} {parted}" if text != parted else f" {text}"
             for text, parted in zip(whole.split(_BETWEEN), bare.split(_BETWEEN), strict=True)

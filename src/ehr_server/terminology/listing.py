@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.identity.folding import fold
+from ehr_server.terminology.concepts import MARKS
 from ehr_server.terminology.expansion import Group
 from ehr_server.terminology.refusals import TooCostly
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 MOST = 10_000  # codes in one answer
 _LEVELS_MAX = 30
-_MARKS = "-/.,;:()[]{}'\"+&_"
 _UNCLOSED = "http://hl7.org/fhir/StructureDefinition/valueset-unclosed"
 
 
@@ -68,7 +68,7 @@ def expanded(groups: Sequence[Group], wish: Wish) -> dict[str, Any]:
 
 def _chosen(group: Group, wish: Wish) -> Group:
     concepts, positions = group
-    words = [word for word in (one.strip(_MARKS) for one in fold(wish.filter).split()) if word]
+    words = [word for word in (one.strip(MARKS) for one in fold(wish.filter).split()) if word]
     if words:
         searched = concepts.searched
         first, *rest = (f" {word}" for word in words)
