@@ -11,7 +11,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
-from ehr_server.store.findings import OF_ONE_MAX, kind_of
+from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.write import Batch
 
@@ -88,7 +88,7 @@ def _note(change: Change, batch: Batch, spot: Spot) -> None:
     """Keep the findings that do not stand in the way, to be counted."""
     keys, kinds = batch.noted.setdefault(spot.comp, ([], []))
     for issue in change.findings[:OF_ONE_MAX]:
-        kind = kind_of(change.type, change.where, issue)
+        kind = finding_kind(change.type, change.where, issue)
         number = kind.number
         batch.kinds[number] = kind
         keys.append(spot.key)

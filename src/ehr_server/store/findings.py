@@ -62,7 +62,7 @@ class Count:
     count: int
 
 
-def kind_of(type_name: str, where: str, issue: Issue) -> Kind:
+def finding_kind(type_name: str, where: str, issue: Issue) -> Kind:
     """The kind of a finding about a resource that stood at `where` in what was sent."""
     place = issue.expression[0] if issue.expression else type_name
     path = type_name + place.removeprefix(where) if where and place.startswith(where) else place

@@ -1,7 +1,7 @@
 """What findings count as the same: by place without indices, by rule, by profile."""
 
 from ehr_server.issue import Issue
-from ehr_server.store.findings import Kind, kind_of
+from ehr_server.store.findings import Kind, finding_kind
 
 PROFILE = "http://example.org/StructureDefinition/x"
 
@@ -11,8 +11,8 @@ def warning(place: str, **more: str) -> Issue:
 
 
 def test_indices_and_the_entry_are_left_out() -> None:
-    alone = kind_of("Patient", "Patient", warning("Patient.name[3].given[0]", rule="min"))
-    entry = kind_of(
+    alone = finding_kind("Patient", "Patient", warning("Patient.name[3].given[0]", rule="min"))
+    entry = finding_kind(
         "Patient",
         "Bundle.entry[12].resource",
         warning("Bundle.entry[12].resource.name[1].given[5]", rule="min"),
@@ -23,17 +23,19 @@ def test_indices_and_the_entry_are_left_out() -> None:
 
 def test_a_neighbouring_entry_is_not_mistaken_for_it() -> None:
     """`Bundle.entry[1]` begins as `Bundle.entry[12]` does."""
-    found = kind_of("Patient", "Bundle.entry[1].resource", warning("Bundle.entry[12].resource.x"))
+    found = finding_kind(
+        "Patient", "Bundle.entry[1].resource", warning("Bundle.entry[12].resource.x")
+    )
     assert found.path == "Bundle.entry.resource.x"
 
 
 def test_what_is_inside_a_bundle_that_is_kept_has_its_place_there() -> None:
-    found = kind_of("Bundle", "Bundle", warning("Bundle.entry[2].resource.gender"))
+    found = finding_kind("Bundle", "Bundle", warning("Bundle.entry[2].resource.gender"))
     assert found.path == "Bundle.entry.resource.gender"
 
 
 def test_without_a_place_it_is_about_the_resource_and_without_a_rule_about_the_code() -> None:
-    found = kind_of("Patient", "", warning("", profile=PROFILE))
+    found = finding_kind("Patient", "", warning("", profile=PROFILE))
     assert found == Kind("Patient", "warning", "required", PROFILE, "Patient")
 
 
