@@ -35,14 +35,21 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """`matches` with one pattern, in which `.` is any character.
+    """`matches` with one pattern as `spelled`. Raises `ValueError` as that does."""
+    return _compiled(spelled(pattern)).is_valid
+
+
+def spelled(pattern: str) -> str:
+    """The pattern as this engine, and a schema, takes it; in it `.` is any character.
 
     Raises `ValueError` for a pattern that is none, or that this engine does not hold.
     """
+    found = _PLAIN.sub(_plainly, pattern)
     try:
-        return _compiled(_PLAIN.sub(_spelled, pattern)).is_valid
+        _compiled(found)
     except ValidationError:
         raise ValueError("no regular expression without lookaround and backreferences") from None
+    return found
 
 
 def replacer(pattern: str, substitute: str) -> Callable[[str], str]:
@@ -65,6 +72,6 @@ def _compiled(pattern: str) -> Draft4Validator:
     return Draft4Validator({"pattern": pattern}, pattern_options=OPTIONS)
 
 
-def _spelled(match: re.Match[str]) -> str:
+def _plainly(match: re.Match[str]) -> str:
     """A dot that means any character, the end of a line too, and a bracket that closes none."""
     return {".": r"[\s\S]", "]": r"\]"}.get(match["plain"] or "", match.group())

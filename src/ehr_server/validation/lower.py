@@ -25,6 +25,7 @@ from ehr_server.fhirpath.parse import (
     parse,
     type_name,
 )
+from ehr_server.patterns import spelled
 
 if TYPE_CHECKING:
     from ehr_server.definitions import Element
@@ -117,7 +118,7 @@ class _Lowering:
                 found = {"pattern": start + re.escape(text) + end}
                 return self._single(source, found, focus, _TEXTS)
             case Invocation(source, "matches", (Literal(str(text)),)):
-                return self._single(source, {"pattern": text}, focus, _TEXTS)
+                return self._matched(source, text, focus)
             case _:
                 return None
 
@@ -236,6 +237,13 @@ class _Lowering:
             ">=": {"minLength": count},
         }
         return self._single(source, bound[operator], focus, _TEXTS)
+
+    def _matched(self, source: Node | None, pattern: str, focus: str) -> Truth | None:
+        try:
+            found = {"pattern": spelled(pattern)}
+        except ValueError:
+            return None
+        return self._single(source, found, focus, _TEXTS)
 
     def _one_of(self, left: Node, right: Node, focus: str) -> Truth | None:
         """`status in ('proposed' | 'booked')`."""

@@ -59,3 +59,26 @@ def test_schema_and_closure_agree(expression: str) -> None:
 )
 def test_what_a_schema_cannot_say(expression: str) -> None:
     assert lowered(expression, "Observation") is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "passing", "failing"),
+    [
+        (r"^a.c$", "a\nc", "ac"),  # N1 section 6.6.5: in single line mode, a dot is any character
+        (r"^[A-Z](\[x])?$", "A[x]", "A[x"),  # a bracket that closes none
+    ],
+)
+def test_a_pattern_is_the_same_in_both(pattern: str, passing: str, failing: str) -> None:
+    expression = f"language.matches('{pattern.replace(chr(92), chr(92) * 2)}')"
+    schema = lowered(expression, "Observation")
+    assert schema is not None
+    evaluate = compile_path(expression, "Observation")
+    for text, is_kept in ((passing, True), (failing, False)):
+        resource = {"resourceType": "Observation", "language": text}
+        assert evaluate(resource) == [("boolean", is_kept)]
+        assert Draft4Validator(schema).is_valid(resource) is is_kept
+
+
+@pytest.mark.parametrize("pattern", ["(?i)a", "a(?=b)", "^a{,3}$", "("])
+def test_a_pattern_that_the_engine_does_not_hold_is_no_schema(pattern: str) -> None:
+    assert lowered(f"language.matches('{pattern}')", "Observation") is None
