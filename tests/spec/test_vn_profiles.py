@@ -108,7 +108,7 @@ def test_a_profile_applies_to_what_does_not_claim_it(
     rulebook: Rulebook, profile: str, resource: Resource
 ) -> None:
     assert "meta" not in resource
-    assert BASE + profile in [held.url for held, _ in rulebook.applying(resource)]
+    assert BASE + profile in [held.url for held, _ in rulebook.applying.to(resource)]
 
 
 def test_good_vital_signs_keep_to_the_profiles_of_the_standard_too(rulebook: Rulebook) -> None:

@@ -37,7 +37,7 @@ def is_sound(extension: dict[str, Any], holder: str, rulebook: Rulebook) -> bool
     is_allowed = held.holders.get(holder)
     if is_allowed is None:
         names = frozenset((holder, *_ancestors(holder)))
-        is_allowed = any(_names(one, names) for one in held.profile.contexts)
+        is_allowed = any(_allows(one, names) for one in held.profile.contexts)
         held.holders[holder] = is_allowed
     if not is_allowed:
         return False
@@ -72,7 +72,9 @@ def _of_one(found: _One, resource: dict[str, Any], rulebook: Rulebook) -> Iterat
     held = known(url, rulebook)
     if held is None:
         if is_modifier:
-            yield _unknown_modifier(place, rulebook.policy.refuses_modifiers(_type(resource)))
+            yield _unknown_modifier(
+                place, rulebook.policy.refuses_modifiers(str(resource["resourceType"]))
+            )
         return
     level = rulebook.policy.level(held.url, "Extension")
     if level == "off":
@@ -80,7 +82,7 @@ def _of_one(found: _One, resource: dict[str, Any], rulebook: Rulebook) -> Iterat
     run = Run(rulebook, NOTHING, resource, held.url)
     for check in held.checks("Extension"):
         check(extension, place, run)
-    if not any(_names(one, names, outer) for one in held.profile.contexts):
+    if not any(_allows(one, names, outer) for one in held.profile.contexts):
         run.found.append(_wrong_place(place, held.profile))
     if held.profile.is_modifier is not is_modifier:
         run.found.append(_wrong_kind(place, held.profile))
@@ -89,19 +91,13 @@ def _of_one(found: _One, resource: dict[str, Any], rulebook: Rulebook) -> Iterat
         yield replace(issue, severity="warning") if is_softened else issue
 
 
-def _type(resource: dict[str, Any]) -> str:
-    return str(resource["resourceType"])
-
-
-def _names(context: Context, names: frozenset[str], outer: str = "") -> bool:
-    """Whether the context is one of the names of where the extension stands."""
+def _allows(context: Context, names: frozenset[str], outer: str = "") -> bool:
+    """Whether an extension may stand where the holder has these names."""
     match context.kind:
         case "extension":
             return context.expression == outer
         case "fhirpath":
             return True  # an expression on what holds it: not checked
-        case _ if context.expression == "Element":
-            return True  # anywhere
         case _:
             first = context.expression.partition(".")[0]
             return context.expression in (_ANYWHERE, *names) or first not in definitions().types

@@ -10,6 +10,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from ehr_server.definitions import definitions
 from ehr_server.issue import Issue
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ def unknown_resource_type(place: str, name: object, types: Iterable[str]) -> Iss
         f"{shown or 'The value of resourceType'} is no resource type of FHIR R4.{meant}",
         f"{shown or 'Giá trị của resourceType'} không phải loại tài nguyên của FHIR R4.{vi}",
     )
+
+
+def of_other_type(resource: object, expected: str | None) -> Issue | None:
+    """That the resource is of another type than is expected here; None if it is not, or if its
+    type is none at all, which is told otherwise."""
+    name = resource.get("resourceType") if isinstance(resource, dict) else None
+    if expected is None or name == expected or not isinstance(name, str):
+        return None
+    if name not in definitions().type_number:
+        return None
+    return other_resource_type(f"{name}.resourceType", name, expected)
 
 
 def other_resource_type(place: str, name: str, expected: str) -> Issue:

@@ -97,7 +97,7 @@ class HeldProfile:
         if quick is None:
             compiler = Compiler(self.find)
             schema, alone, linked = split(
-                self.profile.root, type_name, run.shelf.terminology, compiler.target_types
+                self.profile.root, type_name, run.rulebook.terminology, compiler.target_types
             )
             quick = self._quick[type_name] = Quick(
                 Draft4Validator(schema, pattern_options=OPTIONS),
@@ -293,7 +293,7 @@ def _profiles(canonicals: tuple[str, ...], type_name: str) -> Check:
     """That the value keeps to one of the profiles; those that are not loaded ask nothing."""
 
     def check(value: Any, place: Place, run: Run) -> None:
-        held = [run.shelf.usable(canonical) for canonical in canonicals]
+        held = [run.rulebook.usable(canonical) for canonical in canonicals]
         known = [one for one in held if one is not None]
         if len(known) < len(canonicals):
             return
@@ -367,7 +367,7 @@ def is_bound(value: Any, binding: Binding, type_name: str, run: Run) -> bool | N
     Where there is no code at all, a required set is not met, and an extensible one asks nothing:
     a text will do (https://hl7.org/fhir/R4/terminologies.html#extensible).
     """
-    has = run.shelf.terminology.has
+    has = run.rulebook.terminology.has
     if not isinstance(value, dict):
         return has(binding.value_set, None, value) if isinstance(value, str) else None
     codings = value.get("coding", []) if type_name == "CodeableConcept" else [value]

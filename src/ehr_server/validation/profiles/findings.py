@@ -11,11 +11,10 @@ from typing import Any
 
 from ehr_server.definitions.model import Constraint
 from ehr_server.definitions.profile import Binding, Node
-from ehr_server.issue import Issue
+from ehr_server.issue import Issue, Severity
 from ehr_server.validation.profiles.run import Place, Run, shown
 from ehr_server.validation.rules.texts import text_of
 
-_SHOWN_MAX = 8
 _TEXT_MAX = 120
 
 
@@ -196,7 +195,7 @@ def _issue(
     text: str,
     vi: str,
     *,
-    severity: Any = "error",
+    severity: Severity = "error",
 ) -> Issue:
     code, rule, place = what
     return Issue(severity, code, text, (shown(place),), vi, rule, run.profile)

@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import tzinfo
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.fhirpath.scope import Reach
 from ehr_server.issue import Issue
+from ehr_server.validation.profiles.decisions import Decisions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from ehr_server.terminology import Terminology
     from ehr_server.validation.profiles.around import Around
+    from ehr_server.validation.profiles.compile import HeldProfile
+    from ehr_server.validation.rulebook import Rulebook
 
 # A FHIRPath location, made into text only where there is something to say about it.
 Place: TypeAlias = "str | tuple[Place, str, int | None]"
 Check: TypeAlias = "Callable[[Any, Place, Run], None]"
-
-
-class Held(Protocol):
-    """A profile, ready to be checked."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def type(self) -> str: ...
-
-    def checks(self, type_name: str) -> Sequence[Check]:
-        """What a value of the type (the profile's, or one derived from it) is held to."""
-
-
-class Shelf(Protocol):
-    """The profiles and code lists there are."""
-
-    @property
-    def terminology(self) -> Terminology: ...
-
-    @property
-    def zone(self) -> tzinfo:
-        """Where `today()` is asked for."""
-
-    def usable(self, canonical: str) -> Held | None:
-        """The profile, ready; None if it is not loaded, is faulty, or a type of the standard."""
 
 
 @dataclass(slots=True)
@@ -52,14 +26,13 @@ class Run:
     """A resource held to a profile. `resource` is what `%resource` and `#id` are about; invariants
     are asked only of a resource that `is_sound`, that keeps to the standard otherwise."""
 
-    shelf: Shelf
+    rulebook: Rulebook
     around: Around
     resource: dict[str, Any]
     profile: str
     is_sound: bool = True
     found: list[Issue] = field(default_factory=list)
-    # What was decided of other resources: a Bundle's entries refer to each other.
-    decided: dict[tuple[int, str], bool] = field(default_factory=dict)
+    decided: Decisions = field(default_factory=Decisions)  # of what references lead to
 
     _reach: Reach | None = None
 
@@ -70,33 +43,34 @@ class Run:
             self._reach = Reach(
                 resolve=lambda reference: self.around.target(reference, self.resource),
                 conforms=self.conforms,
-                member=self.shelf.terminology.has,
-                zone=self.shelf.zone,
+                member=self.rulebook.terminology.has,
+                zone=self.rulebook.policy.zone,
             )
         return self._reach
 
     def beside(self, resource: dict[str, Any], profile: str) -> Run:
         """A run of its own about another resource or value: what it finds does not count here."""
-        return Run(self.shelf, self.around, resource, profile, self.is_sound, decided=self.decided)
+        return Run(
+            self.rulebook, self.around, resource, profile, self.is_sound, decided=self.decided
+        )
 
     def conforms(self, resource: dict[str, Any], canonical: str) -> bool | None:
         """Whether another resource keeps to the profile; None if the profile is not loaded."""
-        held = self.shelf.usable(canonical)
+        held = self.rulebook.usable(canonical)
         if held is None:
             return None
-        key = (id(resource), held.url)
-        if key not in self.decided:
-            self.decided[key] = True  # a circle of references is true unless something else fails
-            other = self.beside(resource, held.url)
-            self.decided[key] = conforms_silently(other, held, resource)
-        return self.decided[key]
+        other = self.beside(resource, held.url)
+        return self.decided.decide(
+            (id(resource), held.url), lambda: conforms_silently(other, held, resource)
+        )
 
 
-def conforms_silently(run: Run, held: Held, resource: dict[str, Any]) -> bool:
+def conforms_silently(run: Run, held: HeldProfile, resource: dict[str, Any]) -> bool:
     """Whether the resource is of the profile's type and has no error by the profile."""
     name = str(resource.get("resourceType"))
-    if held.type not in (name, "Resource", "DomainResource"):
+    if not held.is_of(resource):
         return False
+    run.found.clear()
     for check in held.checks(name):
         check(resource, name, run)
     return all(issue.severity not in ("error", "fatal") for issue in run.found)

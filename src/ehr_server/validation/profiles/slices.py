@@ -312,7 +312,7 @@ def _below(name: str, tests: Sequence[Callable[[Any, Run], bool]]) -> Callable[[
 
 def _in_value_set(value_set: str) -> Callable[[Any, Run], bool]:
     def test(value: Any, run: Run) -> bool:
-        has = run.shelf.terminology.has
+        has = run.rulebook.terminology.has
         if isinstance(value, str):
             return has(value_set, None, value) is not False
         codings = value.get("coding", [value]) if isinstance(value, dict) else []

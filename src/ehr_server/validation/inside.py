@@ -1,0 +1,64 @@
+"""The resources in what is sent: each is checked for itself.
+
+https://hl7.org/fhir/R4/references.html#contained, https://hl7.org/fhir/R4/bundle.html,
+https://hl7.org/fhir/R4/parameters.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ehr_server.definitions import definitions
+from ehr_server.validation.profiles.around import Around, of_bundle
+
+Resource = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A resource that is checked for itself: the one given, an entry's, or a contained one."""
+
+    resource: Resource
+    place: str  # "" of the one given
+    around: Around
+    outer: Resource  # what `#id` is looked up in
+
+
+def resources(resource: Resource, around: Around, place: str = "") -> Iterator[Inside]:
+    """The resource, and those in it, at any depth, with where they stand."""
+    name = str(resource.get("resourceType"))
+    if name == "Bundle":
+        around = of_bundle(resource)
+    yield Inside(resource, place, around, resource)
+    here = place or name
+    contained = resource.get("contained")
+    for at, one in enumerate(contained if isinstance(contained, list) else ()):
+        if is_resource(one):
+            yield Inside(one, f"{here}.contained[{at}]", around, resource)
+    if name == "Bundle":
+        entries = resource.get("entry")
+        for at, entry in enumerate(entries if isinstance(entries, list) else ()):
+            if isinstance(entry, dict) and is_resource(entry.get("resource")):
+                place = f"{here}.entry[{at}].resource"
+                yield from resources(entry["resource"], around, place)
+    elif name == "Parameters":
+        yield from _parameters(resource, here, around)
+
+
+def _parameters(holder: Any, place: str, around: Around) -> Iterator[Inside]:
+    for name in ("parameter", "part"):
+        several = holder.get(name)
+        for at, one in enumerate(several if isinstance(several, list) else ()):
+            if isinstance(one, dict):
+                here = f"{place}.{name}[{at}]"
+                if is_resource(one.get("resource")):
+                    yield from resources(one["resource"], around, f"{here}.resource")
+                yield from _parameters(one, here, around)
+
+
+def is_resource(value: Any) -> bool:
+    """Whether it is a resource of a type that there is."""
+    name = value.get("resourceType") if isinstance(value, dict) else None
+    return isinstance(name, str) and name in definitions().type_number
