@@ -12,6 +12,7 @@ from typing import Any
 
 from ehr_server.definitions import definitions
 from ehr_server.validation.profiles.around import Around, of_bundle
+from ehr_server.validation.profiles.decisions import Decisions
 
 Resource = dict[str, Any]
 
@@ -23,39 +24,46 @@ class Inside:
     resource: Resource
     place: str  # "" of the one given
     around: Around
+    decided: Decisions  # of the resources around, once for all that stand there
     outer: Resource  # what `#id` is looked up in
 
 
-def resources(resource: Resource, around: Around, place: str = "") -> Iterator[Inside]:
+def resources(resource: Resource, around: Around) -> Iterator[Inside]:
     """The resource, and those in it, at any depth, with where they stand."""
+    yield from _resources(resource, "", around, Decisions())
+
+
+def _resources(
+    resource: Resource, place: str, around: Around, decided: Decisions
+) -> Iterator[Inside]:
     name = str(resource.get("resourceType"))
     if name == "Bundle":
-        around = of_bundle(resource)
-    yield Inside(resource, place, around, resource)
+        around, decided = of_bundle(resource), Decisions()
+    yield Inside(resource, place, around, decided, resource)
     here = place or name
     contained = resource.get("contained")
     for at, one in enumerate(contained if isinstance(contained, list) else ()):
         if is_resource(one):
-            yield Inside(one, f"{here}.contained[{at}]", around, resource)
+            yield Inside(one, f"{here}.contained[{at}]", around, decided, resource)
     if name == "Bundle":
         entries = resource.get("entry")
         for at, entry in enumerate(entries if isinstance(entries, list) else ()):
             if isinstance(entry, dict) and is_resource(entry.get("resource")):
                 place = f"{here}.entry[{at}].resource"
-                yield from resources(entry["resource"], around, place)
+                yield from _resources(entry["resource"], place, around, decided)
     elif name == "Parameters":
-        yield from _parameters(resource, here, around)
+        yield from _parameters(resource, here, around, decided)
 
 
-def _parameters(holder: Any, place: str, around: Around) -> Iterator[Inside]:
+def _parameters(holder: Any, place: str, around: Around, decided: Decisions) -> Iterator[Inside]:
     for name in ("parameter", "part"):
         several = holder.get(name)
         for at, one in enumerate(several if isinstance(several, list) else ()):
             if isinstance(one, dict):
                 here = f"{place}.{name}[{at}]"
                 if is_resource(one.get("resource")):
-                    yield from resources(one["resource"], around, f"{here}.resource")
-                yield from _parameters(one, here, around)
+                    yield from _resources(one["resource"], f"{here}.resource", around, decided)
+                yield from _parameters(one, here, around, decided)
 
 
 def is_resource(value: Any) -> bool:

@@ -167,7 +167,7 @@ class Rulebook:
 
     def _keeps(self, one: Inside, held: HeldProfile) -> bool:
         """Whether the resource, which keeps to the standard, surely keeps to the profile."""
-        run = Run(self, one.around, one.outer, held.url)
+        run = Run(self, one.around, one.outer, held.url, decided=one.decided)
         return held.is_of(one.resource) and held.passes(
             one.resource, one.resource["resourceType"], run
         )
@@ -180,7 +180,7 @@ class Rulebook:
             return ()
 
     def _run(self, one: Inside, held: HeldProfile, *, is_sound: bool = True) -> Run:
-        run = Run(self, one.around, one.outer, held.url, is_sound)
+        run = Run(self, one.around, one.outer, held.url, is_sound, decided=one.decided)
         name = str(one.resource["resourceType"])
         if held.is_of(one.resource):
             for check in held.checks(name):
