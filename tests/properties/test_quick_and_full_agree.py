@@ -1,20 +1,27 @@
 """The quick look at profiles never lets pass what the full one finds fault with.
 
-Seeded damage to the examples of the local profiles, and to what their documents hold. A failure
-prints the example and the seed: `mutated(example, seed)` is the resource.
+Seeded damage to the examples of the local profiles and of the IPS (whose package is read from
+`cache/`), and to what their documents hold. A failure prints the example and the seed:
+`mutated(example, seed)` is the resource.
 """
 
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ehr_server.definitions.library import shipped
 from ehr_server.fhir import json
+from ehr_server.packages.read import read
+from ehr_server.validation.policy import Policy
 from ehr_server.validation.rulebook import Rulebook
 from properties.gate_mutations import mutated
 
-_EXAMPLES = Path(__file__).parents[2] / "profiles" / "vn" / "examples"
+_ROOT = Path(__file__).parents[2]
+_EXAMPLES = _ROOT / "profiles" / "vn" / "examples"
+_IPS = _ROOT / "cache" / "hl7.fhir.uv.ips-2.0.0.tgz"
 
 Resource = dict[str, Any]
 
@@ -22,20 +29,33 @@ Resource = dict[str, Any]
 def _examples() -> Iterator[tuple[str, Resource]]:
     for path in sorted(_EXAMPLES.glob("*/*.json")):
         value = json.read(path.read_bytes())
-        example = value.get("resource", value)
-        yield path.stem, example
-        for at, entry in enumerate(example.get("entry", ())):
-            if "resource" in entry:
-                yield f"{path.stem}[{at}]", entry["resource"]
+        yield from _parts(path.stem, value.get("resource", value))
 
 
-def _disagreements(seeds: range) -> tuple[list[str], int, int]:
+def _published() -> Iterator[tuple[str, Resource]]:
+    with tarfile.open(_IPS) as tar:
+        for member in tar:
+            stream = tar.extractfile(member) if "/example/" in member.name else None
+            value = json.read(stream.read()) if stream is not None else {}
+            if "profile" in value.get("meta", {}):
+                yield from _parts(Path(member.name).stem, value)
+
+
+def _parts(name: str, example: Resource) -> Iterator[tuple[str, Resource]]:
+    yield name, example
+    for at, entry in enumerate(example.get("entry", ())):
+        if "resource" in entry:
+            yield f"{name}[{at}]", entry["resource"]
+
+
+def _disagreements(
+    rulebook: Rulebook, examples: Iterable[tuple[str, Resource]], seeds: range
+) -> tuple[list[str], int, int]:
     """Name and seed of each resource that only the quick look accepts; how many only it refuses;
     how many nobody finds fault with."""
-    rulebook = Rulebook()
     lax = []
     strict = clean = 0
-    for name, example in _examples():
+    for name, example in examples:
         for seed in seeds:
             resource = mutated(example, seed) if seed else example
             passed = rulebook._passes(resource, None)
@@ -48,14 +68,27 @@ def _disagreements(seeds: range) -> tuple[list[str], int, int]:
 
 
 def test_the_quick_look_is_never_laxer() -> None:
-    lax, strict, clean = _disagreements(range(15))
+    lax, strict, clean = _disagreements(Rulebook(), _examples(), range(15))
     assert lax == []
     assert clean > 500
     assert strict < clean / 3  # each costs a full look, no more; much of the damage is rare
 
 
+@pytest.mark.skipif(not _IPS.exists(), reason="the package is not in cache/")
+def test_nor_by_the_profiles_of_the_ips() -> None:
+    package = read(_IPS)
+    own = {one.url: "reject" for one in package.artifacts}
+    rulebook = Rulebook(
+        shipped().plus(package.label, package.artifacts), Policy({**own, "*": "off"})
+    )
+    lax, strict, clean = _disagreements(rulebook, _published(), range(8))
+    assert lax == []
+    assert clean > 300
+    print(f"of {clean} without a finding, {strict} had a full look")
+
+
 @pytest.mark.slow
 def test_the_quick_look_is_never_laxer_in_100_000_resources() -> None:
     count = sum(1 for _ in _examples())
-    lax, _, _ = _disagreements(range(1_000, 1_000 + 100_000 // count))
+    lax, _, _ = _disagreements(Rulebook(), _examples(), range(1_000, 1_000 + 100_000 // count))
     assert lax == []
