@@ -7,8 +7,6 @@ import pytest
 
 from api.terms import parameters, refused
 
-pytestmark = pytest.mark.smoke
-
 STATUS = "http://hl7.org/fhir/ValueSet/observation-status"
 MARITAL = "http://hl7.org/fhir/ValueSet/marital-status"
 ROLE = "http://terminology.hl7.org/ValueSet/v3-PersonalRelationshipRoleType"

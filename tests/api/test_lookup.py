@@ -7,8 +7,6 @@ import pytest
 
 from api.terms import parameters, refused, said
 
-pytestmark = pytest.mark.smoke
-
 SYSTEM = "http://hl7.org/fhir/observation-status"
 
 

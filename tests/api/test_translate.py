@@ -7,8 +7,6 @@ import pytest
 
 from api.terms import parameters, refused, said
 
-pytestmark = pytest.mark.smoke
-
 HERE, THERE = "http://x.org/here", "http://x.org/there"
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from api.terms import parameters, refused, said
 
-pytestmark = pytest.mark.smoke
-
 STATUS = "http://hl7.org/fhir/ValueSet/observation-status"
 SYSTEM = "http://hl7.org/fhir/observation-status"
 CLASSES = "http://terminology.hl7.org/CodeSystem/v3-ActCode"

@@ -4,7 +4,6 @@ time grows with the number of entries. https://hl7.org/fhir/R4/profiling.html#re
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -207,15 +206,7 @@ DOCUMENT = definition(
 )
 
 
-def test_the_time_of_a_document_grows_with_its_entries() -> None:
-    """Printed; asserted is only that four times the entries take nowhere near sixteen times."""
+def test_a_document_of_thousands_of_entries() -> None:
+    """Its entries refer to each other, and Python's stack does not mind how many they are."""
     rulebook = _rulebook(A, B, RESULT, REPORT, DOCUMENT)
-    took = {}
-    for count in (10, 500, 2_000):
-        bundle = _document(count)
-        start = time.perf_counter()
-        issues = rulebook.check(bundle)
-        took[count] = time.perf_counter() - start
-        assert issues == []
-    print({count: f"{seconds * 1e3:.1f} ms" for count, seconds in took.items()})
-    assert took[2_000] < 10 * took[500]
+    assert rulebook.check(_document(2_000)) == []
