@@ -106,7 +106,8 @@ def _element(element: Resource, is_backbone: bool) -> list[Any]:
     is_choice = path.endswith("[x]")
     is_list = element["base"]["max"] != "1"
     is_bare = any(of["code"].startswith(_SYSTEM) for of in element.get("type", ()))
-    flags = is_list * 1 + is_choice * 2 + is_bare * 4
+    is_summary, is_modifier = element.get("isSummary", False), element.get("isModifier", False)
+    flags = is_list * 1 + is_choice * 2 + is_bare * 4 + is_summary * 8 + is_modifier * 16
     maximum = None if element["max"] == "*" else int(element["max"])
     types = [path] if is_backbone else _types(element)
     binding = element.get("binding", {})

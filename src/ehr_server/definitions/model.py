@@ -8,7 +8,7 @@ https://hl7.org/fhir/R4/compartmentdefinition.html.
 from __future__ import annotations
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -43,7 +43,8 @@ class Element:
     named by its path, as `Observation.component`, also where the definition refers to it
     elsewhere. `is_bare`: an `id`, or `Extension.url`, which has no `_name` beside it. `targets`
     are the types a Reference may point to, () is any. `binding` is the url of the value set if it
-    is required.
+    is required. `is_summary`: `_summary=true` keeps it; `is_modifier`: it can turn what the others
+    say into its contrary.
     """
 
     name: str
@@ -56,6 +57,9 @@ class Element:
     targets: tuple[str, ...]
     binding: str | None
     constraints: tuple[Constraint, ...]  # only what its types do not have themselves
+    # Not compared: two elements that a profile can narrow alike are one, however they are shown.
+    is_summary: bool = field(default=False, compare=False)
+    is_modifier: bool = field(default=False, compare=False)
 
     def json_names(self) -> Iterator[tuple[str, str]]:
         """The names it can have in JSON, each with its type: a choice has several."""
@@ -191,7 +195,7 @@ def definitions() -> Definitions:
     return Definitions()
 
 
-_LIST, _CHOICE, _BARE = 1, 2, 4
+_LIST, _CHOICE, _BARE, _SUMMARY, _MODIFIER = 1, 2, 4, 8, 16
 
 
 def _element(row: list[Any]) -> Element:
@@ -207,6 +211,8 @@ def _element(row: list[Any]) -> Element:
         tuple(targets),
         binding,
         tuple(Constraint(*one) for several in constraints for one in several),
+        bool(flags & _SUMMARY),
+        bool(flags & _MODIFIER),
     )
 
 

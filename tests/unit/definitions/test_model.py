@@ -1,6 +1,7 @@
 """What the tables of R4 hold, and that their numbers never change."""
 
 import hashlib
+from dataclasses import replace
 
 from ehr_server.definitions import definitions
 
@@ -93,3 +94,22 @@ def test_closed_value_sets_have_codes() -> None:
     assert R4.codes[gender] == {"male", "female", "other", "unknown"}
     assert R4.systems[gender] == "http://hl7.org/fhir/administrative-gender"
     assert "http://hl7.org/fhir/ValueSet/mimetypes" not in R4.codes
+
+
+def test_marks_of_summaries_and_modifiers() -> None:
+    patient = R4.types["Patient"].elements
+    assert patient["name"].is_summary
+    assert not patient["name"].is_modifier
+    assert (patient["active"].is_summary, patient["active"].is_modifier) == (True, True)
+    assert (patient["contact"].is_summary, patient["contact"].is_modifier) == (False, False)
+    assert not R4.types["Attachment"].elements["data"].is_summary
+    assert R4.types["Patient.link"].elements["other"].is_summary
+    several = [one for of in R4.types.values() for one in of.elements.values()]
+    assert sum(one.is_summary for one in several) == 3266
+    assert sum(one.is_modifier for one in several) == 903
+
+
+def test_how_elements_are_shown_does_not_make_them_differ() -> None:
+    """A profile narrows an element of several types at once if they have it alike."""
+    element = R4.types["Patient"].elements["name"]
+    assert replace(element, is_summary=False, is_modifier=True) == element
