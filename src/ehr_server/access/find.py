@@ -14,11 +14,13 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.issue import Issue
+from ehr_server.search.facts import LOOKED_UP_MAX, Facts
 from ehr_server.search.page import Keyset, seal, unseal
-from ehr_server.search.plan import LOOKED_UP_MAX, Plan, lookups, plan
-from ehr_server.search.query import Condition, Query
+from ehr_server.search.plan import Plan, asked, plan
+from ehr_server.search.query import Chain, Condition, Criterion, Has, Query
 from ehr_server.search.sql import Sql
-from ehr_server.search.types import token
+from ehr_server.search.types import reference, token
+from ehr_server.search.where import REACHED_MAX, Reached, chains
 from ehr_server.store.connect import Connection, Store, snapshot
 
 COUNT_BOUND = 5_000  # matches that are counted without being asked to
@@ -35,11 +37,13 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page. `total` None: not counted; `next` is the token of the page after it, if any."""
+    """A page. `total` None: not counted; `next` and `previous` are the tokens of the pages beside
+    it, if any."""
 
     matches: tuple[Match, ...]
     total: int | None
     next: str | None = None
+    previous: str | None = None
 
 
 def find(
@@ -51,7 +55,7 @@ def find(
     """
     query = restrict(query, caller)
     with _one_moment(connection, query):
-        return _find(store, connection, query, page_key)
+        return _find(store, connection, query, caller, page_key)
 
 
 def matches(
@@ -62,61 +66,150 @@ def matches(
     For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate. Queries for one
     identifier each, the normal road of a push, are asked together, a statement per type.
     """
-    asked = [replace(restrict(query, caller), sort=(), page=None) for query in queries]
+    queries = [replace(restrict(query, caller), order=(), page=None) for query in queries]
     found: dict[int, list[str]] = {}
-    for together in _by_identifier(asked):
-        found |= _carriers(store, connection, [(at, asked[at]) for at in together])
-    for at, query in enumerate(asked):
+    for together in _by_identifier(queries):
+        found |= _carriers(store, connection, [(at, queries[at]) for at in together], caller)
+    for at, query in enumerate(queries):
         if at not in found:
-            rows = _few(store, connection, query, 2)
+            rows = _few(store, connection, query, caller, 2)
             found[at] = [identity(match.content)[1] for match in rows]
-    return [found[at] for at in range(len(asked))]
+    return [found[at] for at in range(len(queries))]
 
 
-def _find(store: Store, connection: Connection, query: Query, page_key: bytes) -> Found:
+def ready(connection: Connection, query: Query, caller: Caller) -> Plan | None:
+    """The plan of a query that access has narrowed, once the directories are asked; None if they
+    say that there is nothing."""
+    return plan(query, _facts(connection, query, caller))
+
+
+def _find(
+    store: Store, connection: Connection, query: Query, caller: Caller, page_key: bytes
+) -> Found:
     keyset = unseal(query.page, query, page_key) if query.page is not None else None
-    ready = _ready(connection, query)
-    if ready is None:
+    planned = ready(connection, query, caller)
+    if planned is None:
         return Found((), None if query.total == "none" and query.count else 0)
     if query.count == 0:
-        return Found((), _count(connection, ready, None))
-    rows = _run(connection, ready.page(query.count + 1, keyset), ready.is_pinned)
-    here, is_last = rows[: query.count], len(rows) <= query.count
-    matches = _checked(query, (_match(store, row) for row in here))
+        return Found((), _count(connection, planned, None))
+    rows = _rows(connection, planned, query.count + 1, keyset)
+    is_back = keyset is not None and keyset.is_back
+    is_end = len(rows) <= query.count
+    rows = rows[: query.count]
+    if is_back:
+        rows.reverse()
+    matches = _checked(query, (_match(store, row) for _, row in rows))
+    total = _told(connection, planned, keyset, None if is_back or not is_end else len(rows))
+    is_first = keyset is None or (is_back and is_end)
+    is_last = is_end and not is_back
+
+    def beside(at: int, *, back: bool) -> str | None:
+        stage, row = rows[at]
+        return seal(Keyset(tuple(row[4:]), row[1], total, stage, back), query, page_key)
+
+    return Found(
+        matches,
+        total,
+        beside(-1, back=False) if rows and not is_last else None,
+        beside(0, back=True) if rows and not is_first else None,
+    )
+
+
+def _rows(
+    connection: Connection, planned: Plan, limit: int, keyset: Keyset | None
+) -> list[tuple[int, tuple[Any, ...]]]:
+    """The next rows in order, each with its stage; of a page that goes back, in reversed order."""
+    stages = list(enumerate(planned.stages))
+    if keyset is not None and keyset.is_back:
+        stages = [(at, stage.turned()) for at, stage in reversed(stages[: keyset.stage + 1])]
+    elif keyset is not None:
+        stages = stages[keyset.stage :]
+    found: list[tuple[int, tuple[Any, ...]]] = []
+    for at, stage in stages:
+        if len(found) < limit:
+            here = keyset if keyset is not None and keyset.stage == at else None
+            statement = planned.page(limit - len(found), stage, here)
+            rows = _run(connection, statement, planned.is_pinned)
+            found += [(at, row) for row in rows]
+    return found
+
+
+def _told(
+    connection: Connection, planned: Plan, keyset: Keyset | None, known: int | None
+) -> int | None:
+    """The total: as on the first page; there `known`, if the page is all there is."""
     if keyset is not None:
-        total = keyset.total
-    elif query.total == "none":
-        total = None
-    else:
-        total = len(matches) if is_last else _total(connection, ready)
-    after = None if is_last else seal(Keyset(here[-1][4:], here[-1][1], total), query, page_key)
-    return Found(matches, total, after)
+        return keyset.total
+    if planned.query.total == "none":
+        return None
+    return known if known is not None else _total(connection, planned)
 
 
 def _one_moment(connection: Connection, query: Query) -> AbstractContextManager[None]:
     """Between a directory and the record a resource may move to another patient's compartment;
     Patients stay where they are."""
-    is_looked_up = query.type != "Patient" and bool(lookups(query))
-    return snapshot(connection) if is_looked_up else nullcontext()
+    is_asked = any(True for _ in asked(query)) or any(
+        True for criterion in query.criteria for _ in chains(criterion)
+    )
+    return snapshot(connection) if query.type != "Patient" and is_asked else nullcontext()
+
+
+def _facts(connection: Connection, query: Query, caller: Caller) -> Facts:
+    """What the directories say, and where chains lead to."""
+    found: dict[Any, Any] = {}
+    for lookup in asked(query):
+        rows = _run(connection, lookup.statement, True)
+        if len(rows) > LOOKED_UP_MAX:
+            raise Invalid(issues=[_TOO_MANY])
+        found[lookup.about] = rows
+    for criterion in query.criteria:
+        for chain in chains(criterion):
+            if chain not in found:
+                found[chain] = _reached(connection, chain, caller)
+    return found
+
+
+def _reached(connection: Connection, chain: Chain | Has, caller: Caller) -> Reached:
+    """Follow a chain one step: to what it refers to, or to whom is referred. What the caller may
+    not see leads nowhere."""
+    query = restrict(Query(chain.type, (chain.criterion,)), caller)
+    facts = _facts(connection, query, caller)
+    planned = plan(query, facts)
+    if planned is None:
+        return Reached((), (), facts)
+    rows = _run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
+    if len(rows) > REACHED_MAX:
+        return Reached(None, (), facts)
+    if isinstance(chain, Chain):
+        own = sorted({row[1] for row in rows})
+    elif chain.source.parameter.is_home and chain.source.targets == ("Patient",):
+        own = sorted({row[0] & ~1 for row in rows})
+    else:
+        mark = reference.mark(chain.source.parameter)
+        own = sorted({ref ^ mark for row in rows for ref in row[2]})
+    return Reached(tuple(own), tuple(sorted({row[0] for row in rows})), facts)
 
 
 def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
     """The places of queries that ask for an identifier and nothing else, two or more of a type."""
     places: dict[str, list[int]] = {}
     for at, query in enumerate(queries):
-        if [condition.name for condition in query.conditions] == ["identifier"]:
+        if [name for name, _ in query.asked] == ["identifier"]:
             places.setdefault(query.type, []).append(at)
     return [together for together in places.values() if len(together) > 1]
 
 
 def _carriers(
-    store: Store, connection: Connection, queries: Sequence[tuple[int, Query]]
+    store: Store, connection: Connection, queries: Sequence[tuple[int, Query]], caller: Caller
 ) -> dict[int, list[str]]:
     """Who carries the identifiers of the queries; nothing where there are too many to tell."""
-    every = {one: None for _, query in queries for one in query.conditions[0].alternatives}
-    condition = replace(queries[0][1].conditions[0], alternatives=tuple(every))
+    conditions = {at: _condition(query) for at, query in queries}
+    every = {one: None for condition in conditions.values() for one in condition.alternatives}
+    first = queries[0][1]
+    together = Condition("identifier", tuple(every))
     most = 2 * len(queries) + 10
-    rows = _few(store, connection, replace(queries[0][1], conditions=(condition,)), most)
+    query = replace(first, criteria=(together, *first.criteria[1:]))
+    rows = _few(store, connection, query, caller, most)
     if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], _identifiers(row.content)) for row in rows]
@@ -124,29 +217,28 @@ def _carriers(
         at: [
             id_
             for id_, identifiers in carried
-            if any(token.is_met(identifiers, term) for term in query.conditions[0].terms)
+            if any(token.is_met(identifiers, term) for term in condition.terms)
         ]
-        for at, query in queries
+        for at, condition in conditions.items()
     }
 
 
-def _few(store: Store, connection: Connection, query: Query, most: int) -> tuple[Match, ...]:
-    ready = _ready(connection, query)
-    if ready is None:
+def _condition(query: Query) -> Condition:
+    """The one criterion that was asked for; what access added comes after it."""
+    first = query.criteria[0]
+    if not isinstance(first, Condition):
+        raise TypeError(first)
+    return first
+
+
+def _few(
+    store: Store, connection: Connection, query: Query, caller: Caller, most: int
+) -> tuple[Match, ...]:
+    planned = ready(connection, query, caller)
+    if planned is None:
         return ()
-    rows = _run(connection, ready.page(most, None), ready.is_pinned)
-    return _checked(query, (_match(store, row) for row in rows))
-
-
-def _ready(connection: Connection, query: Query) -> Plan | None:
-    """The plan once the directories are asked; None if they say that there is nothing."""
-    found: dict[str, Sequence[tuple[int, int]]] = {}
-    for name, statement in lookups(query).items():
-        rows = _run(connection, statement, True)
-        if len(rows) > LOOKED_UP_MAX:
-            raise Invalid(issues=[_TOO_MANY])
-        found[name] = [(row[0], row[1]) for row in rows]
-    return plan(query, found)
+    rows = _rows(connection, planned, most, None)
+    return _checked(query, (_match(store, row) for _, row in rows))
 
 
 def _run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
@@ -165,21 +257,26 @@ def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
 
     A compartment needs no such look, because the reference to the patient is hashed apart.
     """
-    sought = [one for one in query.conditions if _is_identifier(one)]
+    sought = [one for one in query.criteria if _is_identifier(one)]
     if not sought:
         return tuple(found)
     return tuple(match for match in found if _carries(match.content, sought))
 
 
-def _is_identifier(condition: Condition) -> bool:
-    parameter = condition.parameter
-    return parameter is not None and parameter.place == "identifier"
+def _is_identifier(criterion: Criterion) -> bool:
+    return (
+        isinstance(criterion, Condition)
+        and criterion.parameter is not None
+        and criterion.parameter.place == "identifier"
+    )
 
 
-def _carries(content: bytes, sought: Sequence[Condition]) -> bool:
+def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
     identifiers = _identifiers(content)
     return all(
-        any(token.is_met(identifiers, term) for term in condition.terms) for condition in sought
+        any(token.is_met(identifiers, term) for term in criterion.terms)
+        for criterion in sought
+        if isinstance(criterion, Condition)
     )
 
 
@@ -188,23 +285,23 @@ def _identifiers(content: bytes) -> Sequence[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _total(connection: Connection, ready: Plan) -> int | None:
+def _total(connection: Connection, planned: Plan) -> int | None:
     """As the query wants it; None where that takes more than counting to `COUNT_BOUND`."""
-    if ready.query.total == "accurate":
-        return _count(connection, ready, None)
-    number = _count(connection, ready, COUNT_BOUND + 1)
+    if planned.query.total == "accurate":
+        return _count(connection, planned, None)
+    number = _count(connection, planned, COUNT_BOUND + 1)
     if number <= COUNT_BOUND:
         return number
-    return _estimate(connection, ready) if ready.query.total == "estimate" else None
+    return _estimate(connection, planned) if planned.query.total == "estimate" else None
 
 
-def _count(connection: Connection, ready: Plan, limit: int | None) -> int:
-    return int(_run(connection, ready.count(limit), ready.is_pinned)[0][0])
+def _count(connection: Connection, planned: Plan, limit: int | None) -> int:
+    return int(_run(connection, planned.count(limit), planned.is_pinned)[0][0])
 
 
-def _estimate(connection: Connection, ready: Plan) -> int:
+def _estimate(connection: Connection, planned: Plan) -> int:
     """What the database's statistics say, at least what was counted."""
-    rows = ready.all_rows()
+    rows = planned.all_rows()
     statement = Sql(f"explain (format json) {rows.text}", rows.params)
     ((plans,),) = _run(connection, statement, False)
     return max(COUNT_BOUND + 1, int(plans[0]["Plan"]["Plan Rows"]))

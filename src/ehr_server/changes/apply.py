@@ -12,8 +12,8 @@ from ehr_server import clock
 from ehr_server.changes import check, gather, resolve, rows
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
+from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
-from ehr_server.store.findings import learn
 from ehr_server.store.write import write
 
 _SENDER_MAX = 400  # characters: an index takes no more than 2,704 bytes
@@ -45,7 +45,8 @@ def apply(
             sender = means.store.sender_number(_sender(means, changes))
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
-            learn(means.store, connection, batch.kinds)
+            findings.learn(means.store, connection, batch.kinds)
+            words.learn(means.store, connection, batch.words)
             write(connection, batch)
             if then is not None:
                 then()

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
 from ehr_server.issue import Issue
+from ehr_server.search.rules import Rules
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
@@ -19,19 +20,18 @@ Deed = Literal["create", "update", "delete"]
 class Means:
     """What the write path works with.
 
-    `base_url` is the server's own address as this caller used it, without a slash at the end;
-    `public_base` the one it is configured with, or "", which is the same for all callers and so
-    is what index rows go by. `check_references` refuses references to nothing; `zone` is that of
-    dates without one, `rulebook` what resources are held to.
+    `base_url` is the server's own address as this caller used it, without a slash at the end.
+    `check_references` refuses references to nothing; `rulebook` is what resources are held to,
+    `rules` say how they are indexed and searched: with the address that the server is configured
+    with, or "", which is the same for all callers.
     """
 
     store: Store
     caller: Caller
     base_url: str
     check_references: bool
-    zone: tzinfo
     rulebook: Rulebook
-    public_base: str = ""
+    rules: Rules
 
 
 def means(
@@ -43,9 +43,14 @@ def means(
         caller,
         base_url,
         settings.references == "check",
-        settings.zone,
         rulebook,
-        settings.public_url,
+        Rules(
+            settings.zone,
+            settings.public_url,
+            settings.count_default,
+            settings.count_max,
+            terminology=rulebook.terminology,
+        ),
     )
 
 

@@ -8,9 +8,10 @@ from ehr_server.changes.rows import Spot, Stamp, index_rows
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
-from ehr_server.hashing import hash64
+from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.index import index
 from ehr_server.store.read import indexed_after, indexed_at
+from ehr_server.store.words import learn
 from ehr_server.store.write import Batch, write
 
 _TOGETHER = 200
@@ -34,7 +35,9 @@ def reindex(means: Means, type_name: str, told: Callable[[int], None]) -> int:
         locks = [hash64("id", *name) for name in names]
         with means.store.transaction(locks) as opened:
             again = indexed_at(opened.connection, type_name, [row[:2] for row in rows])
-            write(opened.connection, _batch(means, type_name, again))
+            batch = _batch(means, type_name, again)
+            learn(means.store, opened.connection, batch.words)
+            write(opened.connection, batch)
         count += len(rows)
         told(len(rows))
         after = rows[-1][:2]
@@ -44,8 +47,9 @@ def _batch(means: Means, type_name: str, rows: list[tuple[Any, ...]]) -> Batch:
     batch = Batch()
     number = definitions().type_number[type_name]
     for comp, key, tx, at, ver, enc, stored in rows:
-        resource = json.read_stored(means.store.contents.unpack(enc, stored))
+        content = means.store.contents.unpack(enc, stored)
         batch.replaced.append((type_name, comp, key))
-        spot = Spot(comp, key, number, ver)
-        index_rows(batch, Stamp(tx, at, 0), spot, index(resource, means.zone, means.public_base))
+        spot = Spot(comp, key, number, ver, own_comp(*identity(content)))
+        found = index(json.read_stored(content), means.rules)
+        index_rows(batch, Stamp(tx, at, 0), spot, found)
     return batch

@@ -162,7 +162,7 @@ def _find(
 
 def _query(means: Means, criteria: Criteria, change: Change) -> Query:
     try:
-        return parse_criteria(*criteria, means.zone, means.public_base)
+        return parse_criteria(*criteria, means.rules)
     except Invalid as refusal:
         here = (change.where,)
         refusal.issues = tuple(replace(one, expression=here) for one in issues_of(refusal))

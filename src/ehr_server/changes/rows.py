@@ -13,6 +13,7 @@ from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
+from ehr_server.store.words import UNIT
 from ehr_server.store.write import Batch
 
 Before = tuple[Place, Version]
@@ -35,6 +36,7 @@ class Spot:
     key: int
     type_number: int
     ver: int
+    own: int
 
 
 def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, list[Done]]:
@@ -53,10 +55,11 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
         else:
             ver = before[1].ver + 1 if before else 1
             content = _render(change.resource, change.identity[1], ver, stamp.at)
-            found = index(change.resource, means.zone, means.public_base)
+            found = index(change.resource, means.rules)
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
-            spot = Spot(_home(change, found), key, number, ver)
+            own = own_comp(*change.identity)
+            spot = Spot(_home(change, found), key, number, ver, own)
             _version(means, batch, stamp, spot, (_deed(change, before), content))
             index_rows(batch, stamp, spot, found)
             if change.findings:
@@ -73,9 +76,12 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     comp, key = spot.comp, spot.key
     main = (found.d1, found.d1e, found.c1, found.q1)
     numbers = (spot.ver, spot.type_number, FORMAT)
+    arrays = (found.toks, found.refs)
     batch.rows["resource"].append(
-        (comp, key, stamp.tx, stamp.at, *main, *numbers, found.toks, found.refs)
+        (comp, key, stamp.tx, stamp.at, *main, *numbers, *arrays, spot.own, found.has)
     )
+    batch.words.update(found.texts)
+    batch.words.update((UNIT, code) for code in found.units)
     batch.rows["string"].extend((comp, key, *row) for row in found.strings)
     batch.rows["date"].extend((comp, key, *row) for row in found.dates)
     batch.rows["quantity"].extend((comp, key, *row) for row in found.quantities)
@@ -130,7 +136,7 @@ def _deleted(
     if not place.live:
         return Done(204, type_name, id_, now.ver, now.at, None)
     number = definitions().type_number[type_name]
-    spot = Spot(place.comp, place.key, number, now.ver + 1)
+    spot = Spot(place.comp, place.key, number, now.ver + 1, own_comp(type_name, id_))
     content = _render({"resourceType": type_name}, id_, spot.ver, stamp.at)
     _version(means, batch, stamp, spot, (DELETE, content))
     batch.replaced.append((type_name, spot.comp, spot.key))

@@ -69,7 +69,7 @@ def _since(call: Call, given: dict[str, str]) -> datetime | None:
         return None
     # In a URL the plus of a time zone is a space unless the sender escaped it.
     try:
-        return span(given["_since"].replace(" ", "+"), call.means.zone)[0]
+        return span(given["_since"].replace(" ", "+"), call.means.rules.zone)[0]
     except ValueError as error:
         raise Invalid(f"_since {error}.", vi="_since không phải thời điểm hợp lệ.") from None
 

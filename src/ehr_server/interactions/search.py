@@ -1,29 +1,27 @@
 """search of a type. https://hl7.org/fhir/R4/http.html#search"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from ehr_server.access.find import Found, find
 from ehr_server.call import Answer, Call
+from ehr_server.definitions.subset import subset
 from ehr_server.fhir import bundle, json
 from ehr_server.fhir.outcome import Language, operation_outcome
 from ehr_server.issue import Issue
-from ehr_server.search.parse import parse
+from ehr_server.search.parse import HARMLESS, parse
 from ehr_server.search.query import Query
-from ehr_server.search.rules import Rules
 
 PAGE_KEY = "page_key"
 
 
 def search(call: Call) -> Answer:
     """200 with a searchset; every fault of the parameters is named in the refusal."""
-    settings = call.settings
-    rules = Rules(
-        call.means.zone,
-        call.base_url,
-        settings.count_default,
-        settings.count_max,
-        call.request.preference("handling") == "lenient",
+    rules = replace(
+        call.means.rules,
+        base=call.base_url,
+        lenient=call.request.preference("handling") == "lenient",
     )
     query = parse(call.parts["type"], call.request.query, rules)
     with call.store.connection() as connection:
@@ -32,22 +30,35 @@ def search(call: Call) -> Answer:
 
 
 def _searchset(call: Call, query: Query, found: Found) -> bytes:
-    entries = [
-        bundle.search_entry(call.base_url, match.content, "match") for match in found.matches
-    ]
+    contents = (_wanted(match.content, query) for match in found.matches)
+    entries = [bundle.search_entry(call.base_url, content, "match") for content in contents]
     if query.ignored:
         entries.append(_left_out(query.ignored, call.language))
     return bundle.bundle("searchset", entries, _links(call, query, found), found.total)
 
 
+def _wanted(content: bytes, query: Query) -> bytes:
+    """As much of the content as is wanted: all of it costs nothing."""
+    if query.subset is None:
+        return content
+    return json.write(subset(json.read_stored(content), query.subset))
+
+
 def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
-    """self shows what was searched really; next leads to the page after this one."""
+    """self shows what was searched really; the others lead to the pages around this one."""
     here = f"{call.base_url}/{query.type}"
-    asked = [pair for pair in call.request.query if pair[0] not in query.ignored]
+    asked = [
+        pair
+        for pair in call.request.query
+        if pair[0] not in query.ignored and pair[0] not in HARMLESS
+    ]
+    rest = [pair for pair in asked if pair[0] != "_page"]
     links = [("self", _url(here, asked))]
-    if found.next is not None:
-        rest = [pair for pair in asked if pair[0] != "_page"]
-        links.append(("next", _url(here, [*rest, ("_page", found.next)])))
+    if query.page is not None:
+        links.append(("first", _url(here, rest)))
+    for relation, token in (("previous", found.previous), ("next", found.next)):
+        if token is not None:
+            links.append((relation, _url(here, [*rest, ("_page", token)])))
     return links
 
 

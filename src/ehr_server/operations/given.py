@@ -75,7 +75,7 @@ def moment(call: Call, sent: Given, name: str, *, is_end: bool = False) -> datet
     if name not in sent:
         return None
     try:
-        return span(sent.one(name), call.means.zone)[is_end]
+        return span(sent.one(name), call.means.rules.zone)[is_end]
     except ValueError as error:
         raise Invalid(
             f"{name} {error}.",

@@ -15,7 +15,8 @@ from ehr_server.definitions import definitions
 from ehr_server.definitions.library import Library
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
-from ehr_server.search.parse import SEARCHABLE
+from ehr_server.search.criteria import SPECIAL
+from ehr_server.search.parameters import STANDARD
 
 _PUBLISHED = "2026-11-22"  # of this form of the statement
 _STANDARD = "hl7.fhir.r4.core#"
@@ -120,17 +121,22 @@ def _resource(
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": [
-            {"name": code, "definition": parameter.url, "type": parameter.type}
-            for code, parameter in sorted(definitions().search_parameters[type_name].items())
-            if parameter.type in SEARCHABLE and parameter.expression
-        ],
+        "searchParam": _search_parameters(type_name),
     }
     if profiles:
         resource["supportedProfile"] = profiles
     if operations:
         resource["operation"] = operations
     return resource
+
+
+def _search_parameters(type_name: str) -> list[dict[str, str]]:
+    here = STANDARD.of(type_name)
+    return [
+        {"name": code, "definition": parameter.url, "type": parameter.type}
+        for code, parameter in sorted(STANDARD.definitions(type_name).items())
+        if code in here.by_code or code in here.composites or code in SPECIAL
+    ]
 
 
 def _operations(routes: Sequence[Route]) -> defaultdict[str, list[dict[str, str]]]:

@@ -6,29 +6,33 @@ statement for both would read and sort all that there are (7,591 rows, 8 ms agai
 The branches of a condition are disjoint, so nothing is found twice.
 """
 
+from collections.abc import Sequence
 from itertools import product
 from typing import cast
 
 from ehr_server.fhir.dates import EARLIEST
-from ehr_server.search import sort
-from ehr_server.search.query import Condition, Query
+from ehr_server.search.query import Condition, Criterion, Query
+from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql, all_of, any_of, checked, negated, overlaps
 from ehr_server.search.types import date, token
 
 CODES_MAX = 8  # a branch each; more are one condition without branches
 
 
-def branches(query: Query, is_pinned: bool) -> tuple[list[tuple[Sql, ...]], list[Condition]]:
+def branches(
+    query: Query, stages: Sequence[Stage], is_pinned: bool
+) -> tuple[list[tuple[Sql, ...]], list[Criterion]]:
     """The branches, each as conditions that stand for those taken from the query, and the rest.
 
     `is_pinned`: the compartments are known, so that few rows are read whatever their date.
     """
-    by_date = [column.text for column in sort.columns(query)[:1]] == ["r.d1"]
-    code = next(filter(_is_code, query.conditions), None) if by_date else None
-    since = None if is_pinned else next(filter(_is_since, query.conditions), None)
+    by_date = [column.text for column in stages[0].columns[:1]] == ["r.d1"]
+    conditions = [one for one in query.criteria if isinstance(one, Condition)]
+    code = next(filter(_is_code, conditions), None) if by_date else None
+    since = None if is_pinned else next(filter(_is_since, conditions), None)
     parts = [_by_code(code)] if code else []
     parts += [_by_length(since)] if since else []
-    rest = [one for one in query.conditions if one is not code and one is not since]
+    rest = [one for one in query.criteria if one is not code and one is not since]
     return list(product(*parts)), rest
 
 
@@ -38,7 +42,7 @@ def _is_code(condition: Condition) -> bool:
         parameter is not None
         and (parameter.type, parameter.place) == ("token", "main")
         and len(condition.terms) <= CODES_MAX
-        and all(term.code is not None for term in condition.terms)
+        and all(isinstance(term, token.Token) and term.code is not None for term in condition.terms)
     )
 
 
@@ -80,7 +84,7 @@ def _is_since(condition: Condition) -> bool:
 def _by_length(condition: Condition) -> list[Sql]:
     """What began not long before the day, then what began earlier but is long."""
     parameter, term = condition.alternatives[0].parameter, condition.terms[0]
-    whole = date.where((term,), parameter)
+    whole = date.where((term,), parameter, "r", {})
     begin = max(term.lo, EARLIEST + date.LONG) - date.LONG
     return [
         all_of((Sql("r.d1 >= %s", (begin,)), whole)),

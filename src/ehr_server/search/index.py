@@ -13,10 +13,11 @@ from typing import Any, TypeVar
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
-from ehr_server.search.parameters import Parameter, branches, searched
+from ehr_server.search.parameters import Parameter, Parameters, Searched, Source, branches
 from ehr_server.search.rows import FORMAT, UNDATED, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES
+from ehr_server.search.where import there_mark
 
 __all__ = ["FORMAT", "Rows", "index"]
 
@@ -27,14 +28,14 @@ _Step = Callable[[dict[str, Any], Rows], None]
 _EVERY = "resourceType"  # the key of steps that look at any resource
 
 
-def index(resource: dict[str, Any], zone: tzinfo, base: str = "") -> Rows:
+def index(resource: dict[str, Any], rules: Rules) -> Rows:
     """What a valid resource adds to the index.
 
-    `zone` is that of dates without one; `base` this server's own address: references that begin
-    with it are taken as relative. `meta.lastUpdated` and the id are not part of the rows: they lie
-    beside them and in the directory.
+    `rules` say the zone of dates without one, this server's own address (references that begin
+    with it are taken as relative) and what can be searched by. `meta.lastUpdated` and the id are
+    not part of the rows: they lie beside them and in the directory.
     """
-    indexer = _indexer(resource["resourceType"], zone, base)
+    indexer = _indexer(resource["resourceType"], rules.zone, rules.base, rules.parameters)
     rows = Rows()
     if indexer.is_dated:
         rows.d1 = rows.d1e = UNDATED
@@ -44,7 +45,7 @@ def index(resource: dict[str, Any], zone: tzinfo, base: str = "") -> Rows:
             step(resource, rows)
     _tidy(rows)
     if indexer.patients:
-        rows.patients = _patients(resource, indexer, base)
+        rows.patients = _patients(resource, indexer, rules.base)
     return rows
 
 
@@ -58,15 +59,17 @@ class _Indexer:
 
 
 @lru_cache(maxsize=1024)
-def _indexer(type_name: str, zone: tzinfo, base: str) -> _Indexer:
-    here, rules = searched(type_name), Rules(zone, base)
+def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) -> _Indexer:
+    here, rules = parameters.of(type_name), Rules(zone, base, parameters=parameters)
+    aliases = _aliases(here)
     steps: dict[str, list[_Step]] = {}
     for parameter in here.indexed:
-        if parameter.place in ("id", "updated"):
+        if parameter.place in ("id", "updated", "beside"):
             continue
         for branch in branches(parameter):
             take = _take(branch.type, parameter, rules)
             if take is not None:
+                take = _noting(take, branch.type, parameter, aliases.get(parameter.code), rules)
                 key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
                 steps.setdefault(key, []).append(_step(branch, take))
     return _Indexer(
@@ -79,6 +82,53 @@ def _indexer(type_name: str, zone: tzinfo, base: str) -> _Indexer:
         ),
         is_dated=here.main_date is not None,
     )
+
+
+def _aliases(here: Searched) -> dict[str, list[Source]]:
+    """By the code of a parameter, the narrower ones that read its values: `patient` of
+    `subject`."""
+    found: dict[str, list[Source]] = {}
+    for several in here.by_code.values():
+        for source in several:
+            if source.bit is not None:
+                found.setdefault(source.parameter.code, []).append(source)
+    return found
+
+
+def _noting(
+    take: _Take, type_name: str, parameter: Parameter, aliases: list[Source] | None, rules: Rules
+) -> _Take:
+    """Also note that there is a value, for `:missing`."""
+    if parameter.parts:  # a composite is not missing or there
+        return take
+    if parameter.bit is None:
+        mark = there_mark(parameter)
+
+        def take_marked(value: Any, rows: Rows) -> None:
+            rows.toks.append(mark)
+            take(value, rows)
+
+        return take_marked
+    bit = 1 << parameter.bit
+
+    def take_noted(value: Any, rows: Rows) -> None:
+        rows.has |= bit
+        take(value, rows)
+
+    if not aliases or type_name != "Reference":
+        return take_noted
+    narrow = {target: 1 << (one.bit or 0) for one in aliases for target in one.targets}
+    base = rules.base
+
+    def take_narrow(value: Any, rows: Rows) -> None:
+        rows.has |= bit
+        if text := value.get("reference"):
+            reference = references.parse(text, base)
+            if reference.kind == "local" and reference.type in narrow:
+                rows.has |= narrow[reference.type]
+        take(value, rows)
+
+    return take_narrow
 
 
 def _patients(resource: dict[str, Any], indexer: _Indexer, base: str) -> list[str]:
@@ -98,7 +148,8 @@ def _patients(resource: dict[str, Any], indexer: _Indexer, base: str) -> list[st
 def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
     if type_name == "Extension":
         return _of_extension(parameter, rules)
-    return SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
+    found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
+    return found
 
 
 def _step(branch: Branch, take: _Take) -> _Step:
@@ -142,7 +193,8 @@ def _tidy(rows: Rows) -> None:
     rows.toks = sorted(set(rows.toks))
     if len(rows.refs) > 1:
         rows.refs = sorted(set(rows.refs))
-    rows.strings = _once(rows.strings)
+    if len(rows.strings) > 1:
+        rows.strings = list({row[:3]: row for row in reversed(rows.strings)}.values())
     rows.dates = _once(rows.dates)
     rows.quantities = _once(rows.quantities)
     rows.identifiers = _once(rows.identifiers)

@@ -1,4 +1,4 @@
-"""The token of a `next` link: where the page ended, sealed.
+"""The token of a link to another page: where that begins, sealed.
 
 https://hl7.org/fhir/R4/http.html#paging. What a page is sorted by may be a name or a date of
 birth, and links end up in logs: so a token is encrypted, and good for the same search alone.
@@ -20,24 +20,33 @@ from ehr_server.fhir import json
 from ehr_server.search.query import Query
 
 _NONCE_BYTES = 12
-_KINDS: dict[type, str] = {datetime: "d", float: "f", str: "t"}
-_READ: dict[str, Callable[[str], Any]] = {"d": datetime.fromisoformat, "f": float, "t": str}
+_KINDS: dict[type, str] = {datetime: "d", float: "f", str: "t", int: "i"}
+_READ: dict[str, Callable[[str], Any]] = {
+    "d": datetime.fromisoformat,
+    "f": float,
+    "t": str,
+    "i": int,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """The last row of a page: what it is sorted by, its key; and the total told on page one."""
+    """The row beside which a page begins: what it is sorted by, its key, in which stage of the
+    order it is; whether the page goes back from there; and the total told on page one."""
 
     values: tuple[Any, ...]
     key: int
     total: int | None
+    stage: int = 0
+    is_back: bool = False
 
 
 def seal(keyset: Keyset, query: Query, key: bytes) -> str:
-    """The token of the page that comes after the row; `key` are 32 bytes that nobody knows."""
+    """The token of the page beside the row; `key` are 32 bytes that nobody knows."""
     kinds = "".join(_KINDS[type(value)] for value in keyset.values)
     values = [str(value) for value in keyset.values]  # JSON has no infinity
-    content = json.write([kinds, values, keyset.key, keyset.total])
+    place = [keyset.stage, keyset.is_back]
+    content = json.write([kinds, values, keyset.key, keyset.total, place])
     nonce = secrets.token_bytes(_NONCE_BYTES)
     sealed = nonce + AESGCM(key).encrypt(nonce, content, _search(query))
     return urlsafe_b64encode(sealed).rstrip(b"=").decode()
@@ -54,14 +63,13 @@ def unseal(token: str, query: Query, key: bytes) -> Keyset:
             "_page is not a page of this search; begin again without it.",
             vi="_page không phải trang của lần tìm này; xin tìm lại từ đầu.",
         ) from None
-    kinds, values, row, total = json.read_own(content)
+    kinds, values, row, total, place = json.read_own(content)
     read = (_READ[kind](value) for kind, value in zip(kinds, values, strict=True))
-    return Keyset(tuple(read), row, total)
+    return Keyset(tuple(read), row, total, *place)
 
 
 def _search(query: Query) -> bytes:
     """What tells one search from another; the size of the page may change on the way."""
-    conditions = [[condition.name, condition.text] for condition in query.conditions]
-    order = [[key.parameter.code, key.descending] for key in query.sort]
-    parts = [query.type, conditions, order, query.compartment]
+    order = [[key.parameter.code, key.descending] for key in query.order]
+    parts = [query.type, query.asked, order, query.compartment]
     return hashlib.sha256(json.write(parts)).digest()

@@ -7,18 +7,19 @@ or `component-code`, `phonetic` reads what `name` reads.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
 
 from ehr_server.definitions import SearchParameter, definitions
 from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.flow import Branch
+from ehr_server.search import composites
 from ehr_server.search.paths import alternatives, binding
 
-Place = Literal["main", "side", "id", "updated", "identifier"]
+Place = Literal["main", "side", "id", "updated", "identifier", "beside"]
 
-TYPES = ("token", "string", "date", "number", "quantity", "reference", "uri")
+TYPES = ("token", "string", "date", "number", "quantity", "reference", "uri", "special")
 
 # The one date, code and quantity of a type that lie on the narrow row; other types: `date`, if
 # there is at most one, and `code`.
@@ -42,6 +43,9 @@ _MAIN_CODE = {
 }
 _MAIN_QUANTITY = {"Observation": "value-quantity"}
 
+ADDED_FROM = 10_000  # the numbers of parameters that are not the standard's
+_BITS = 63
+
 _RESOLVED = re.compile(r"(.+)\.where\(resolve\(\) is ([A-Za-z]+)\)")
 
 
@@ -50,9 +54,12 @@ class Parameter:
     """A parameter that has values in the index.
 
     `name` is what its hashes begin with. `place`: `main` for a column of the narrow row, `id`,
-    `updated` and `identifier` for what is looked up elsewhere, else `side`. `types` are the FHIR
-    types of its values, `system` the code system that a required binding implies. `is_home`: a
-    Patient that it refers to is the one in whose compartment the resource lies.
+    `updated` and `identifier` for what is looked up elsewhere, `beside` for quantities that a
+    composite writes, each beside its code, else `side`. `types` are the FHIR types of its values,
+    `system` the code system that a required binding implies. `is_home`: a Patient that it refers
+    to is the one in whose compartment the resource lies. `bit` tells on the narrow row whether
+    there is a value; a parameter that is not the standard's has a mark in the array instead.
+    `parts` are those of a composite.
     """
 
     number: int
@@ -65,35 +72,105 @@ class Parameter:
     place: Place = "side"
     system: str | None = None
     is_home: bool = False
+    bit: int | None = None
+    parts: tuple["Part", ...] = ()
+
+    @property
+    def is_name(self) -> bool:
+        """Whether its values are names of people, which are found by their words in any order."""
+        return self.types == {"HumanName"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A component of a composite: the expression on what the composite's path leads to, and the
+    parameter that says how its values are read."""
+
+    parameter: Parameter
+    expression: str
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a parameter that a client names has its values; `targets`: what these may refer to."""
+    """Where a parameter that a client names has its values; `targets`: what these may refer to.
+
+    `bit` tells whether there is a value that refers to one of the targets, where that is not the
+    same as whether there is any.
+    """
 
     parameter: Parameter
     targets: tuple[str, ...] = ()
+    bit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One place where a composite's components stand together.
+
+    `outside` are those, by their position, of which the resource has one such place, so that each
+    can be asked for by itself; `inside`, at the positions `within`, those that must be met by the
+    same of several.
+    """
+
+    outside: tuple[tuple[int, tuple[Source, ...]], ...]
+    within: tuple[int, ...] = ()
+    inside: Parameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
     """A type's parameters: by the client's name, those with values, the main ones.
 
-    A parameter of several sources has the values of all. `compartment`: those that place the
-    resource in a Patient's compartment, the home first.
+    A parameter of several sources has the values of all, a composite its contexts. `compartment`:
+    those that place the resource in a Patient's compartment, the home first.
     """
 
     by_code: Mapping[str, tuple[Source, ...]]
+    composites: Mapping[str, tuple[Context, ...]]
     indexed: tuple[Parameter, ...]
     main_date: Parameter | None
     main_code: Parameter | None
     compartment: tuple[Parameter, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Parameters:
+    """All that can be searched by: the standard's parameters, and by type those added to them.
+
+    Immutable: adding one makes a new one.
+    """
+
+    added: Mapping[str, tuple[SearchParameter, ...]] = field(default_factory=dict)
+    _made: dict[str, Searched] = field(default_factory=dict, repr=False)
+
+    def of(self, type_name: str) -> Searched:
+        """What the type can be searched by."""
+        found = self._made.get(type_name)
+        if found is None:
+            found = self._made[type_name] = (
+                _searched(self.definitions(type_name))
+                if self.added.get(type_name)
+                else _standard(type_name)
+            )
+        return found
+
+    def definitions(self, type_name: str) -> Mapping[str, SearchParameter]:
+        """The definitions by code; an added one takes the place of the standard's."""
+        standard = definitions().search_parameters[type_name]
+        added = self.added.get(type_name, ())
+        return {**standard, **{one.code: one for one in added}} if added else standard
+
+
+STANDARD = Parameters()
+
+
 @cache
-def searched(type_name: str) -> Searched:
-    """What the type can be searched by."""
-    definitions_of = definitions().search_parameters[type_name]
+def _standard(type_name: str) -> Searched:
+    return _searched(definitions().search_parameters[type_name])
+
+
+def _searched(definitions_of: Mapping[str, SearchParameter]) -> Searched:
+    type_name = next(iter(definitions_of.values())).base
     own = {
         code: _parameter(definition)
         for code, definition in definitions_of.items()
@@ -103,19 +180,91 @@ def searched(type_name: str) -> Searched:
     used = {source.parameter.code for several in sources.values() for source in several}
     compartment = _compartment(type_name, sources)
     placed = {code: _placed(own[code], compartment) for code in sorted(used)}
+    _give_bits(placed)
+    composites_of = _composites(definitions_of, sources, placed)
+    for parameter in _written_by(composites_of):
+        placed[parameter.code] = replace(placed[parameter.code], place="beside")
     main = {parameter.type: parameter for parameter in placed.values() if parameter.place == "main"}
+    by_code = _with_placed(sources, placed)
+    inside = dict.fromkeys(
+        context.inside for several in composites_of.values() for context in several
+    )
     return Searched(
-        by_code={
-            code: tuple(
-                replace(source, parameter=placed[source.parameter.code]) for source in several
-            )
-            for code, several in sources.items()
-        },
-        indexed=tuple(placed.values()),
+        by_code=_with_bits(by_code, placed),
+        composites=composites_of,
+        indexed=(*placed.values(), *filter(None, inside)),
         main_date=main.get("date"),
         main_code=main.get("token"),
         compartment=tuple(placed[code] for code in compartment),
     )
+
+
+def _with_placed(
+    sources: Mapping[str, tuple[Source, ...]], placed: Mapping[str, Parameter]
+) -> dict[str, tuple[Source, ...]]:
+    return {
+        code: tuple(replace(source, parameter=placed[source.parameter.code]) for source in several)
+        for code, several in sources.items()
+    }
+
+
+def _composites(
+    definitions_of: Mapping[str, SearchParameter],
+    sources: Mapping[str, tuple[Source, ...]],
+    placed: Mapping[str, Parameter],
+) -> dict[str, tuple[Context, ...]]:
+    """By code; what several composites ask of the same places is indexed once."""
+    by_code = _with_placed(sources, placed)
+    known: dict[tuple[object, ...], Parameter] = {}
+    found = {}
+    for code, definition in sorted(definitions_of.items()):
+        if definition.type == "composite" and definition.expression:
+            found[code] = tuple(
+                replace(
+                    one, inside=known.setdefault((one.inside.paths, one.inside.parts), one.inside)
+                )
+                if one.inside
+                else one
+                for one in contexts(definition, by_code)
+            )
+    return found
+
+
+def _written_by(composites_of: Mapping[str, tuple[Context, ...]]) -> set[Parameter]:
+    """The quantities that stand beside a code wherever they stand: the composite writes them."""
+    found = set()
+    for several in composites_of.values():
+        for inside in (context.inside for context in several if context.inside):
+            kinds = [part.parameter.type for part in inside.parts]
+            if kinds == ["token", "quantity"]:
+                last = inside.parts[-1].parameter
+                if all(composites.is_below(own, inside.paths[0]) for own in last.paths):
+                    found.add(last)
+    return found
+
+
+def _give_bits(placed: dict[str, Parameter]) -> None:
+    """In the order of their numbers, which never changes; `_id` and its like need none."""
+    standard = [one for one in placed.values() if one.number < ADDED_FROM]
+    for bit, parameter in enumerate(sorted(standard, key=lambda one: one.number)):
+        placed[parameter.code] = replace(parameter, bit=bit)
+
+
+def _with_bits(
+    by_code: Mapping[str, tuple[Source, ...]], placed: Mapping[str, Parameter]
+) -> dict[str, tuple[Source, ...]]:
+    """Further bits for the likes of `patient`, which is `subject` where that is a Patient."""
+    free = sum(parameter.bit is not None for parameter in placed.values())
+    found: dict[str, tuple[Source, ...]] = {}
+    for code, several in sorted(by_code.items()):
+        first = several[0]
+        if code != first.parameter.code and first.targets and first.parameter.bit is not None:
+            several = (replace(first, bit=free), *several[1:])
+            free += 1
+        found[code] = several
+    if free > _BITS:
+        raise ValueError(f"{len(placed)} parameters are more than a row has bits for")
+    return found
 
 
 def branches(parameter: Parameter) -> list[Branch]:
@@ -125,6 +274,62 @@ def branches(parameter: Parameter) -> list[Branch]:
         for path in parameter.paths
         for branch in compile_flow(path, parameter.base, definitions()).branches
     ]
+
+
+def contexts(
+    definition: SearchParameter, by_code: Mapping[str, tuple[Source, ...]]
+) -> tuple[Context, ...]:
+    """Where the components of a composite stand together."""
+    found = []
+    for path, outside, inside in composites.places(definition):
+        own = tuple(
+            (at, composites.sources_at(_start(path, expression), code, definition, by_code))
+            for at, code, expression in outside
+        )
+        codes = [code for _, code, _ in inside]
+        parts = tuple(
+            Part(_read_as(path, expression, code, codes, definition, by_code), expression)
+            for _, code, expression in inside
+        )
+        together = _composite(definition, path, parts) if parts else None
+        found.append(Context(own, tuple(at for at, _, _ in inside), together))
+    return tuple(found)
+
+
+def _read_as(
+    path: str,
+    expression: str,
+    code: str,
+    codes: Iterable[str],
+    definition: SearchParameter,
+    by_code: Mapping[str, tuple[Source, ...]],
+) -> Parameter:
+    """The parameter of a component: the one named, unless another of the composite reads just
+    that path (the two of DocumentReference `relationship` are named the wrong way round)."""
+    named = {one: composites.sources_at(path, one, definition, by_code) for one in (code, *codes)}
+    for several in named.values():
+        for source in several:
+            if source.parameter.paths == (f"{path}.{expression}",):
+                return source.parameter
+    return named[code][0].parameter
+
+
+def _start(path: str, expression: str) -> str:
+    """`%resource.x` begins at the resource, whatever the composite's path."""
+    return path.partition(".")[0] if expression.startswith("%resource") else path
+
+
+def _composite(definition: SearchParameter, path: str, parts: tuple[Part, ...]) -> Parameter:
+    return Parameter(
+        definition.number,
+        definition.base,
+        definition.code,
+        definition.type,
+        f"{definition.base}.{definition.code}",
+        (path,),
+        frozenset(),
+        parts=parts,
+    )
 
 
 def _parameter(definition: SearchParameter) -> Parameter:

@@ -1,13 +1,16 @@
 """A search as plain data: what was asked, understood and checked, before any SQL.
 
-https://hl7.org/fhir/R4/search.html. Access narrows a query by adding to it (`access.restrict`);
-`search.plan` makes SQL of it.
+https://hl7.org/fhir/R4/search.html. A query is a tree of criteria: `search.where` makes SQL of it,
+`search.match` holds it against resources in memory, `access.restrict` narrows it.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from __future__ import annotations
 
-from ehr_server.search.parameters import Parameter
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from ehr_server.definitions.subset import Subset
+from ehr_server.search.parameters import Parameter, Source
 
 Total = Literal["none", "bounded", "estimate", "accurate"]
 
@@ -24,12 +27,10 @@ class Alternative:
 class Condition:
     """One `name=value,value`: at least one of the alternatives is met.
 
-    `name` and `text` are as asked; a parameter without values of its own is there as those that
-    have them.
+    A parameter without values of its own is there as those that have them.
     """
 
     name: str
-    text: str
     alternatives: tuple[Alternative, ...]
 
     @property
@@ -45,6 +46,65 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """`name:missing=true`: none of the sources has a value; `is_missing` False: one has.
+
+    https://hl7.org/fhir/R4/search.html#modifiers
+    """
+
+    sources: tuple[Source, ...]
+    is_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Negation:
+    """The criterion is not met, which includes that there is no value at all."""
+
+    criterion: Criterion
+
+
+@dataclass(frozen=True, slots=True)
+class Conjunction:
+    """All are met."""
+
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disjunction:
+    """One at least is met; of none: nothing is found."""
+
+    criteria: tuple[Criterion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The resource refers, by the source, to one of the type that meets the criterion.
+
+    https://hl7.org/fhir/R4/search.html#chaining
+    """
+
+    source: Source
+    type: str
+    criterion: Criterion
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """One of the type that meets the criterion refers, by the source, to the resource.
+
+    https://hl7.org/fhir/R4/search.html#has
+    """
+
+    type: str
+    source: Source
+    criterion: Criterion
+
+
+Criterion: TypeAlias = Condition | Missing | Negation | Conjunction | Disjunction | Chain | Has
+
+
+@dataclass(frozen=True, slots=True)
 class SortKey:
     """A parameter to sort by: earliest or smallest first, or the other way round."""
 
@@ -53,20 +113,41 @@ class SortKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """All of the conditions hold.
+class Include:
+    """`_include`, or `_revinclude` where `is_reverse`: follow `source` of resources of `type`.
 
-    `count` is the size of a page; 0 asks for the total alone. `total` `bounded` counts as far as
-    it is cheap. `page` is the token of a `next` link. `compartment`: ids of Patients in one of
-    whose compartments a resource must be. `ignored`: names left out because they are unknown and
-    the client is lenient.
+    `source` None: all references. `target`: only to resources of this type. `iterate`: also from
+    what was included. https://hl7.org/fhir/R4/search.html#revinclude
     """
 
     type: str
-    conditions: tuple[Condition, ...] = ()
-    sort: tuple[SortKey, ...] = ()
+    source: Source | None
+    target: str | None = None
+    iterate: bool = False
+    is_reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """All of the criteria hold.
+
+    `asked`: the names and values that were understood, as sent. `order` is that of the answer;
+    resources without the value come last. `is_sorted`: the client asked for that order. `count` is
+    the size of a page; 0 asks for the total alone. `total` `bounded` counts as far as it is cheap.
+    `page` is the token of a link. `compartment`: ids of Patients in one of whose compartments a
+    resource must be. `subset`: how much of each resource is wanted, None for all. `ignored`: names
+    left out because they are unknown and the client is lenient.
+    """
+
+    type: str
+    criteria: tuple[Criterion, ...] = ()
+    asked: tuple[tuple[str, str], ...] = ()
+    order: tuple[SortKey, ...] = ()
+    is_sorted: bool = False
     count: int = 50
     total: Total = "bounded"
     page: str | None = None
     compartment: tuple[str, ...] | None = None
+    includes: tuple[Include, ...] = ()
+    subset: Subset | None = None
     ignored: tuple[str, ...] = ()

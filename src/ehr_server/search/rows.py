@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 # The number of this format, stored with each row. It grows whenever the same resource would be
 # indexed otherwise; `ehr-server reindex` then brings the rows of older numbers up to date.
-FORMAT = 1
+FORMAT = 2
 
 # The main date of a resource that has none: below every other, so that an ordered read of the
 # index needs no case for it.
@@ -21,7 +21,7 @@ class Rows:
 
     `d1`, `d1e`, `c1`, `q1` are the main date [d1, d1e), code and quantity of its type
     (`search.parameters`). `d1` is `UNDATED` where the type has a main date but the resource none,
-    None where the type has none.
+    None where the type has none. `has` holds the bits of the parameters that have a value.
     """
 
     toks: list[int] = field(default_factory=list)  # sorted
@@ -30,8 +30,14 @@ class Rows:
     d1e: datetime | None = None
     c1: int | None = None
     q1: float | None = None
-    strings: list[tuple[int, str]] = field(default_factory=list)  # parameter, folded
+    has: int = 0
+    # parameter, folded, hash of the text as it is (0: a word of one), its n-grams (none: another
+    # row holds them)
+    strings: list[tuple[int, str, int, list[int]]] = field(default_factory=list)
     dates: list[tuple[int, datetime, datetime]] = field(default_factory=list)  # [lo, hi)
-    quantities: list[tuple[int, float, int]] = field(default_factory=list)  # value, unit or 0
+    # parameter, value, unit or 0, then what it stands beside: code and system, or 0
+    quantities: list[tuple[int, float, int, int, int]] = field(default_factory=list)
     identifiers: list[int] = field(default_factory=list)  # for the directory, Patient only
     patients: list[str] = field(default_factory=list)  # whose compartments hold it, home first
+    texts: list[tuple[int, str]] = field(default_factory=list)  # of codes: parameter, folded
+    units: list[str] = field(default_factory=list)  # UCUM codes of quantities

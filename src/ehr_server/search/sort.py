@@ -1,70 +1,131 @@
 """The order of what is found: always a total one, so that a page can begin after any row.
 
-https://hl7.org/fhir/R4/search.html#sort. A resource without the value counts as below all that
-have it; of several values the first in the order counts. The last word is the key, which every
+https://hl7.org/fhir/R4/search.html#sort. A resource without the value comes last, whichever way is
+asked for; of several values the first in the order counts. The last word is the key, which every
 resource has and never changes.
+
+An order is read from an index, never made by sorting all there is. So it comes in stages, one after
+the other: the resources that have the value, led by the table that holds it; then those without.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from ehr_server.fhir.dates import EARLIEST
-from ehr_server.search.parameters import Parameter, searched
-from ehr_server.search.query import Condition, Query
-from ehr_server.search.sql import Sql, any_of
+from ehr_server.fhir.dates import EARLIEST, LATEST
+from ehr_server.search.parameters import Parameter
+from ehr_server.search.query import Query, SortKey
+from ehr_server.search.rows import UNDATED
+from ehr_server.search.sql import TRUE, Sql, any_of, negated
 
-Kind = Literal["instant", "number", "text"]
+Kind = Literal["instant", "number", "text", "whole"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One expression on the row `r` to order by."""
+    """One expression to order by."""
 
     text: str
     kind: Kind
     descending: bool
 
 
-_CASTS: dict[Kind, str] = {"instant": "timestamptz", "number": "float8", "text": "text"}
-_SIDE: dict[str, tuple[str, str, Kind, str]] = {  # table, column, kind, below all values
-    "date": ("date", "lo", "instant", f"'{EARLIEST.isoformat()}'::timestamptz"),
-    "string": ("string", "value", "text", "''"),
-    "number": ("quantity", "value", "number", "'-infinity'::float8"),
-    "quantity": ("quantity", "value", "number", "'-infinity'::float8"),
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of what is found: `condition` on the narrow row `r`, and on `s`, which `join` adds.
+
+    Ordered by the columns, then by `key`, which goes the way of the last column.
+    """
+
+    columns: tuple[Column, ...]
+    join: str = ""
+    condition: Sql = TRUE
+    key: str = "r.key"
+
+    def turned(self) -> "Stage":
+        """The same the other way round."""
+        columns = tuple(replace(one, descending=not one.descending) for one in self.columns)
+        return replace(self, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """How values lie in a side table: the column, what tells two rows of one value apart, and the
+    columns of the index between value and key."""
+
+    table: str
+    column: str
+    kind: Kind
+    apart: tuple[str, ...]
+    ties: tuple[tuple[str, Kind], ...]
+    counts: str = "true"  # which rows do
+
+
+_CASTS: dict[Kind, str] = {
+    "instant": "timestamptz",
+    "number": "float8",
+    "text": "text",
+    "whole": "bigint",
+}
+_DATES = _Side("date", "lo", "instant", ("lo", "hi"), (("hi", "instant"), ("comp", "whole")))
+_TEXTS = _Side(  # a row of hash 0 is a word of a text
+    "string", "value", "text", ("value", "exact"), (("comp", "whole"),), "{row}.exact <> 0"
+)
+_NUMBERS = _Side(
+    "quantity",
+    "value",
+    "number",
+    ("value", "unit", "beside", "beside_system"),
+    (("unit", "whole"), ("comp", "whole")),
+)
+_SIDES = {"date": _DATES, "string": _TEXTS, "number": _NUMBERS, "quantity": _NUMBERS}
+
+_LAST: dict[Kind, tuple[str, str]] = {  # what stands for no value: going up, going down
+    "instant": (f"'{LATEST.isoformat()}'::timestamptz", f"'{EARLIEST.isoformat()}'::timestamptz"),
+    "number": ("'infinity'::float8", "'-infinity'::float8"),
+    "text": ("'\U0010ffff'", "''"),
+    "whole": ("0", "0"),
 }
 
 
-def columns(query: Query) -> tuple[Column, ...]:
-    """What to order by before the key; without a wish the main date of the type, newest first.
-
-    Where an identifier leads to the one or two, the key alone: the database shall look them up,
-    and not read the index of dates in the hope of meeting them soon.
-    """
-    if query.sort:
-        return tuple(_column(key.parameter, key.descending) for key in query.sort)
-    if any(map(_is_identifying, query.conditions)):
-        return ()
-    main_date = searched(query.type).main_date
-    return (_column(main_date, True),) if main_date else ()
-
-
-def order(over: Sequence[Column], names: Sequence[str], key: str) -> str:
-    """The ORDER BY, of the columns under the names given and the key."""
-    parts = [f"{name} {_way(column.descending)}" for column, name in zip(over, names, strict=True)]
-    return ", ".join((*parts, f"{key} {_way(_last_way(over))}"))
+def stages(query: Query) -> tuple[Stage, ...]:
+    """The stages of the order that the query asks for; one at least."""
+    if not query.order:
+        return (Stage((Column("r.key", "whole", True),)),)
+    first, *rest = query.order
+    later = tuple(_column(key) for key in rest)
+    match first.parameter.place, first.parameter.type:
+        case "updated", _:
+            return (Stage((Column("r.at", "instant", first.descending), *later)),)
+        case "main", "date":
+            return _by_main_date(first.descending, later)
+        case "main", _:
+            column = Column("r.q1", "number", first.descending)
+            without = Stage(later or _newest_last(first), condition=Sql("r.q1 is null"))
+            return Stage((column, *later), condition=Sql("r.q1 is not null")), without
+    return _by_side(first, later)
 
 
-def after(over: Sequence[Column], values: Sequence[Any], key: int) -> Sql:
+def order(stage: Stage, names: Sequence[str], key: str) -> str:
+    """The ORDER BY of the stage, its columns and key under the names given."""
+    parts = [
+        f"{name} {_way(column.descending)}"
+        for column, name in zip(stage.columns, names, strict=True)
+    ]
+    return ", ".join((*parts, f"{key} {_way(_last_way(stage))}"))
+
+
+def after(stage: Stage, values: Sequence[Any], key: int) -> Sql:
     """The condition that a row comes after the one with these values and key."""
-    ways = {column.descending for column in over} or {_last_way(over)}
+    over = stage.columns
+    ways = {column.descending for column in over} or {False}
     casts = [f"%s::{_CASTS[column.kind]}" for column in over] + ["%s::bigint"]
-    texts = [*(column.text for column in over), "r.key"]
+    texts = [*(column.text for column in over), stage.key]
     params = (*values, key)
     if len(ways) == 1:
         sign = "<" if ways.pop() else ">"
         return Sql(f"({', '.join(texts)}) {sign} ({', '.join(casts)})", params)
-    descending = [*(column.descending for column in over), _last_way(over)]
+    descending = [*(column.descending for column in over), _last_way(stage)]
     steps = []
     for at, text in enumerate(texts):
         same = [f"{texts[i]} = {casts[i]}" for i in range(at)]
@@ -73,34 +134,80 @@ def after(over: Sequence[Column], values: Sequence[Any], key: int) -> Sql:
     return any_of(steps)
 
 
-def _is_identifying(condition: Condition) -> bool:
-    parameter = condition.parameter
+def _by_main_date(descending: bool, later: tuple[Column, ...]) -> tuple[Stage, ...]:
+    """Without a date it is the year 1: going down, such come last by themselves."""
+    column = Column("r.d1", "instant", descending)
+    if descending:
+        return (Stage((column, *later)),)
+    undated = f"'{UNDATED.isoformat()}'::timestamptz"
     return (
-        parameter is not None
-        and (parameter.place == "id" or parameter.types == {"Identifier"})
-        and all(term.code is not None for term in condition.terms)
+        Stage((column, *later), condition=Sql(f"r.d1 > {undated}")),
+        Stage((column, *later), condition=Sql(f"r.d1 = {undated}")),
     )
 
 
-def _column(parameter: Parameter, descending: bool) -> Column:
+def _by_side(first: SortKey, later: tuple[Column, ...]) -> tuple[Stage, ...]:
+    """Led by the side rows in the order of their index; each resource by its first value alone."""
+    parameter, descending = first.parameter, first.descending
+    side = _SIDES[parameter.type]
+    own, other = (", ".join(f"{row}.{name}" for name in side.apart) for row in "sy")
+    joined = f"s.comp = r.comp and s.key = r.key and s.param = {parameter.number}"
+    join = f" join {side.table} s on {joined}"
+    earlier = (
+        f"not exists (select from {side.table} y where y.comp = s.comp and y.key = s.key"
+        f" and y.param = {parameter.number} and {side.counts.format(row='y')}"
+        f" and ({other}) {'>' if descending else '<'} ({own}))"
+    )
+    columns = (Column(f"s.{side.column}", side.kind, descending), *later)
+    key = "r.key"
+    if not later:
+        columns += tuple(Column(f"s.{name}", kind, descending) for name, kind in side.ties)
+        key = "s.key"
+    counted = side.counts.format(row="s")
+    there = Sql(
+        f"exists (select from {side.table} x where x.comp = r.comp and x.key = r.key"
+        f" and x.param = {parameter.number} and {side.counts.format(row='x')})"
+    )
+    return (
+        Stage(columns, join, Sql(f"{counted} and {earlier}"), key),
+        Stage(later or _newest_last(first), condition=negated(there)),
+    )
+
+
+def _newest_last(first: SortKey) -> tuple[Column, ...]:
+    """Those without the value: by their key alone, the way that was asked for."""
+    return (Column("r.key", "whole", first.descending),)
+
+
+def _column(key: SortKey) -> Column:
+    """A further key, as an expression on the row `r`."""
+    parameter, descending = key.parameter, key.descending
     if parameter.place == "updated":
         return Column("r.at", "instant", descending)
     if parameter.place == "main" and parameter.type == "date":
-        return Column("r.d1", "instant", descending)
+        last = _LAST["instant"][descending]
+        undated = f"'{UNDATED.isoformat()}'::timestamptz"
+        return Column(f"coalesce(nullif(r.d1, {undated}), {last})", "instant", descending)
     if parameter.place == "main":
-        return Column("coalesce(r.q1, '-infinity'::float8)", "number", descending)
-    table, column, kind, below = _SIDE[parameter.type]
-    value = ("max" if descending else "min") + f"(x.{column})"
+        return Column(f"coalesce(r.q1, {_LAST['number'][descending]})", "number", descending)
+    side = _SIDES[parameter.type]
+    value = ("max" if descending else "min") + f"(x.{side.column})"
     return Column(
-        f"coalesce((select {value} from {table} x where x.comp = r.comp and x.key = r.key"
-        f" and x.param = {parameter.number}), {below})",
-        kind,
+        f"coalesce((select {value} from {side.table} x where x.comp = r.comp and x.key = r.key"
+        f" and x.param = {parameter.number} and {side.counts.format(row='x')}),"
+        f" {_LAST[side.kind][descending]})",
+        side.kind,
         descending,
     )
 
 
-def _last_way(over: Sequence[Column]) -> bool:
-    return over[-1].descending if over else True
+def is_sortable(parameter: Parameter) -> bool:
+    """Whether the values of a parameter have an order that is kept."""
+    return parameter.type in _SIDES and parameter.place != "id"
+
+
+def _last_way(stage: Stage) -> bool:
+    return stage.columns[-1].descending if stage.columns else False
 
 
 def _way(descending: bool) -> str:

@@ -57,10 +57,10 @@ def checked(condition: Sql) -> Sql:
     return Sql(f"coalesce({condition.text}, false)", condition.params)
 
 
-def beside(table: str, parameter: int, condition: Sql) -> Sql:
-    """The resource `r` has a side row `x` of the parameter for which the condition holds."""
+def beside(row: str, table: str, parameter: int, condition: Sql) -> Sql:
+    """The resource has a side row `x` of the parameter for which the condition holds."""
     return Sql(
-        f"exists (select from {table} x where x.comp = r.comp and x.key = r.key"
+        f"exists (select from {table} x where x.comp = {row}.comp and x.key = {row}.key"
         f" and x.param = {parameter} and {condition.text})",
         condition.params,
     )

@@ -57,6 +57,7 @@ class Store:
         self._senders: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
         self.kinds_known: set[int] = set()  # of findings, those whose commit was seen
+        self.words_known: set[tuple[int, str]] = set()  # so too of `store.words`
         with self.connection() as connection:
             self.contents = Contents(
                 dict(connection.execute("select id, dict from zdict").fetchall())

@@ -50,6 +50,8 @@ resource = Table(
     Column("fmt", SmallInteger, nullable=False),  # search.index.FORMAT of this row
     Column("toks", ARRAY(BigInteger), nullable=False),
     Column("refs", ARRAY(BigInteger), nullable=False),
+    Column("own", BigInteger, nullable=False),  # hashing.own_comp: what references to it hold
+    Column("has", BigInteger, nullable=False),  # bits of the parameters that have a value
     postgresql_partition_by="LIST (type)",
 )
 Index("resource_date", resource.c.comp, resource.c.c1, resource.c.d1, resource.c.key)
@@ -57,6 +59,8 @@ Index("resource_code", resource.c.c1, resource.c.d1, resource.c.key)
 Index("resource_d1", resource.c.d1, resource.c.key)
 Index("resource_at", resource.c.at, resource.c.key)
 Index("resource_toks", resource.c.toks, postgresql_using="gin")
+Index("resource_own", resource.c.own)
+Index("resource_q1", resource.c.c1, resource.c.q1, resource.c.key)
 Index("resource_refs", resource.c.refs, postgresql_using="gin")
 
 # Every version of every resource, for ever: bytes as served. Append only.
@@ -116,9 +120,12 @@ string = Table(
     _key("comp", BigInteger),
     _key("key", BigInteger),
     _key("param", SmallInteger),
-    Column("value", _text, primary_key=True),
+    Column("value", _text, primary_key=True),  # folded
+    _key("exact", BigInteger),  # hash of the text as it was sent; 0: a word of one
+    Column("grams", ARRAY(Integer), nullable=False),  # search.grams
 )
 Index("string_value", string.c.param, string.c.value, string.c.comp, string.c.key)
+Index("string_grams", string.c.grams, postgresql_using="gin")
 date = Table(
     "date",
     metadata,
@@ -137,6 +144,8 @@ quantity = Table(
     _key("param", SmallInteger),
     Column("value", Double, primary_key=True),
     _key("unit", BigInteger),
+    _key("beside", BigInteger),  # of a component: its code, by itself and its system; or 0
+    _key("beside_system", BigInteger),
 )
 Index(
     "quantity_value",
@@ -146,6 +155,25 @@ Index(
     quantity.c.comp,
     quantity.c.key,
 )
+Index(
+    "quantity_beside",
+    quantity.c.param,
+    quantity.c.beside,
+    quantity.c.value,
+    quantity.c.comp,
+    quantity.c.key,
+    postgresql_where=quantity.c.beside != 0,
+)
+
+# What was ever said of codes, and all units of UCUM that quantities came in: directories in which a
+# search looks up what it may mean. Nothing is removed from them.
+display = Table(
+    "display",
+    metadata,
+    _key("param", SmallInteger),
+    Column("value", _text, primary_key=True),  # folded
+)
+unit = Table("unit", metadata, Column("code", _text, primary_key=True))
 
 # Instants tied to the transaction numbers below which everything is complete.
 mark = Table("mark", metadata, Column("at", _instant, primary_key=True), _key("tx", BigInteger))

@@ -13,6 +13,7 @@ from psycopg.pq import PipelineStatus
 from ehr_server.layout import leaf
 from ehr_server.store.connect import Connection, piped
 from ehr_server.store.findings import Kind
+from ehr_server.store.words import Word
 
 Row = tuple[Any, ...]
 
@@ -22,7 +23,7 @@ _TYPES: dict[str, dict[str, str]] = {
     "resource": {
         "comp": "int8", "key": "int8", "tx": "int8", "at": "timestamptz", "d1": "timestamptz",
         "d1e": "timestamptz", "c1": "int8", "q1": "float8", "ver": "int4", "type": "int2",
-        "fmt": "int2", "toks": "int8[]", "refs": "int8[]",
+        "fmt": "int2", "toks": "int8[]", "refs": "int8[]", "own": "int8", "has": "int8",
     },
     "version": {
         "comp": "int8", "key": "int8", "tx": "int8", "at": "timestamptz", "ver": "int4",
@@ -31,12 +32,16 @@ _TYPES: dict[str, dict[str, str]] = {
     "rid": {"comp": "int8", "key": "int8", "type": "int2", "live": "bool", "id": "text"},
     "ident": {"h": "int8", "comp": "int8", "key": "int8"},
     "member": {"comp": "int8", "key": "int8", "type": "int2", "home": "int8"},
-    "string": {"comp": "int8", "key": "int8", "param": "int2", "value": "text"},
+    "string": {
+        "comp": "int8", "key": "int8", "param": "int2", "value": "text", "exact": "int8",
+        "grams": "int4[]",
+    },
     "date": {
         "comp": "int8", "key": "int8", "param": "int2", "lo": "timestamptz", "hi": "timestamptz",
     },
     "quantity": {
         "comp": "int8", "key": "int8", "param": "int2", "value": "float8", "unit": "int8",
+        "beside": "int8", "beside_system": "int8",
     },
     "finding": {
         "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
@@ -62,6 +67,7 @@ class Batch:
     moved: list[tuple[str, int, int, int]] = field(default_factory=list)  # type, key, from, to
     noted: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict)  # by comp: keys
     kinds: dict[int, Kind] = field(default_factory=dict)  # and kinds of findings, by number
+    words: set[Word] = field(default_factory=set)  # for the directories of searches
 
 
 def write(connection: Connection, batch: Batch) -> None:

@@ -1,5 +1,6 @@
 """https://hl7.org/fhir/R4/search.html"""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,10 +13,11 @@ from ehr_server.fhir import dates
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.index import index
 from ehr_server.search.rows import UNDATED
+from ehr_server.search.rules import Rules
 from ehr_server.search.types import quantity, reference, token, uri
 from properties.gate_resources import made
 
-HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
+RULES = Rules(ZoneInfo("Asia/Ho_Chi_Minh"))
 LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
 
@@ -43,7 +45,7 @@ PRESSURE: dict[str, Any] = {
 
 
 def test_an_observation_is_mostly_on_its_row() -> None:
-    rows = index(PRESSURE, HANOI)
+    rows = index(PRESSURE, RULES)
     assert rows.c1 == hash64("Observation.code", "85354-9")
     assert (rows.d1, rows.d1e) == (
         datetime(2024, 3, 4, 17, tzinfo=UTC),
@@ -83,7 +85,7 @@ def test_a_value_has_one_row_for_each_name_of_its_unit() -> None:
     def units(**unit: str) -> int:
         value = {"value": 1, **unit}
         component = [{"code": {"text": "x"}, "valueQuantity": value}]
-        rows = index({"resourceType": "Observation", "id": "o", "component": component}, HANOI)
+        rows = index({"resourceType": "Observation", "id": "o", "component": component}, RULES)
         return len(rows.quantities)
 
     assert units() == 1
@@ -94,13 +96,13 @@ def test_a_value_has_one_row_for_each_name_of_its_unit() -> None:
 
 
 def test_what_has_no_date_sorts_below_all_that_have() -> None:
-    assert index({"resourceType": "Observation", "id": "o"}, HANOI).d1 == UNDATED
-    assert index({"resourceType": "Organization", "id": "o"}, HANOI).d1 is None
+    assert index({"resourceType": "Observation", "id": "o"}, RULES).d1 == UNDATED
+    assert index({"resourceType": "Organization", "id": "o"}, RULES).d1 is None
 
 
 def test_the_identifiers_of_patients_are_in_the_directory() -> None:
     identifier = [{"system": "http://cccd.vn", "value": "A1"}, {"value": "B2"}, {"system": "x"}]
-    rows = index({"resourceType": "Patient", "id": "p", "identifier": identifier}, HANOI)
+    rows = index({"resourceType": "Patient", "id": "p", "identifier": identifier}, RULES)
     name = "Patient.identifier"
     assert set(rows.identifiers) == {
         hash64(name, "http://cccd.vn", "a1"), hash64(name, "a1"),
@@ -112,7 +114,7 @@ def test_the_identifiers_of_patients_are_in_the_directory() -> None:
 def test_a_number_beyond_all_floats_is_infinite() -> None:
     value = {"value": 10**400}
     assert index(
-        {"resourceType": "Observation", "id": "o", "valueQuantity": value}, HANOI
+        {"resourceType": "Observation", "id": "o", "valueQuantity": value}, RULES
     ).q1 == float("inf")
 
 
@@ -120,7 +122,7 @@ def test_a_number_beyond_all_floats_is_infinite() -> None:
 def test_every_type_can_be_indexed(seed: int) -> None:
     """Nothing is raised whatever a resource holds, and nothing comes twice."""
     for type_name in definitions().resource_types:
-        rows = index(made(type_name, seed), HANOI, "http://here/fhir")
+        rows = index(made(type_name, seed), replace(RULES, base="http://here/fhir"))
         for sorted_ones in (rows.toks, rows.refs):
             assert sorted_ones == sorted(set(sorted_ones))
         for once in (rows.strings, rows.dates, rows.quantities, rows.identifiers, rows.patients):
@@ -141,7 +143,7 @@ def test_long_texts_stay_in_no_cache() -> None:
         "effectiveDateTime": f"2026-11-22T08:00:00.{'1' * 100_000}Z",
         "valueQuantity": {"value": Decimal(1), "unit": long},
     }
-    rows = index(observation, HANOI)
+    rows = index(observation, RULES)
     assert len(rows.toks) > 5
     assert rows.refs
     assert [cache.cache_info().currsize for cache in kept] == before

@@ -3,12 +3,14 @@
 import pytest
 
 from ehr_server.definitions import definitions
-from ehr_server.search.parameters import TYPES, searched
+from ehr_server.search.parameters import STANDARD, TYPES
 from ehr_server.search.types.registry import SEARCH_TYPES
 
 
 def _sources(type_name: str, code: str) -> dict[str, tuple[str, ...]]:
-    return {source.parameter.code: source.targets for source in searched(type_name).by_code[code]}
+    return {
+        source.parameter.code: source.targets for source in STANDARD.of(type_name).by_code[code]
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_a_patient_is_a_subject_of_that_type() -> None:
 def test_every_parameter_with_values_has_a_place_for_them() -> None:
     count = 0
     for type_name in definitions().resource_types:
-        here = searched(type_name)
+        here = STANDARD.of(type_name)
         for code, definition in definitions().search_parameters[type_name].items():
             if definition.type in TYPES and definition.expression is not None:
                 assert here.by_code[code], (type_name, code)
@@ -65,7 +67,7 @@ def test_every_parameter_with_values_has_a_place_for_them() -> None:
 def test_a_main_date_and_a_main_code_lie_on_the_row(
     type_name: str, date: str | None, code: str | None
 ) -> None:
-    here = searched(type_name)
+    here = STANDARD.of(type_name)
     assert (here.main_date and here.main_date.code) == date
     assert (here.main_code and here.main_code.code) == code
 
@@ -81,13 +83,13 @@ def test_a_main_date_and_a_main_code_lie_on_the_row(
     ],
 )
 def test_whose_record_it_is_comes_first(type_name: str, codes: list[str]) -> None:
-    compartment = searched(type_name).compartment
+    compartment = STANDARD.of(type_name).compartment
     assert [parameter.code for parameter in compartment] == codes
 
 
 def test_only_who_stands_alone_tells_where_a_resource_lies() -> None:
     homes = {
-        type_name: [p.code for p in searched(type_name).compartment if p.is_home]
+        type_name: [p.code for p in STANDARD.of(type_name).compartment if p.is_home]
         for type_name in ("Observation", "Coverage", "Appointment", "Group")
     }
     assert homes == {

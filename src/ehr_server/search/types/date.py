@@ -14,16 +14,19 @@ from ehr_server.clock import now
 from ehr_server.fhir.dates import EARLIEST, LATEST, Span, period, span
 from ehr_server.hashing import hash64
 from ehr_server.search.escapes import unescape
+from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.prefixes import Prefix, cut
+from ehr_server.search.prefixes import cut
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, all_of, any_of, beside
 
+MODIFIERS: frozenset[str] = frozenset()
+
 # What is redundant is there to bound the range that is read from an index; the second part names
 # the values of the %s in turn.
-_CONDITIONS: dict[Prefix, tuple[str, str]] = {
+_CONDITIONS: dict[str, tuple[str, str]] = {
     "eq": ("({lo} >= %s and {lo} < %s and {hi} <= %s)", "lo hi hi"),
     "ne": ("({lo} < %s or {hi} > %s)", "lo hi"),
     "gt": ("{hi} > %s", "hi"),
@@ -33,8 +36,10 @@ _CONDITIONS: dict[Prefix, tuple[str, str]] = {
     "sa": ("{lo} >= %s", "hi"),
     "eb": ("({lo} < %s and {hi} <= %s)", "lo lo"),
     "ap": ("({lo} < %s and {hi} > %s)", "hi lo"),
+    "po": ("({lo} < %s and {hi} > %s)", "hi lo"),
+    "co": ("({lo} <= %s and {hi} >= %s)", "lo hi"),
 }
-_INSTANT: dict[Prefix, tuple[str, str]] = {  # a point in time, as the server's own are
+_INSTANT: dict[str, tuple[str, str]] = {  # a point in time, as the server's own are
     "eq": ("({lo} >= %s and {lo} < %s)", "lo hi"),
     "ne": ("({lo} < %s or {lo} >= %s)", "lo hi"),
     "gt": ("{lo} >= %s", "hi"),
@@ -44,6 +49,8 @@ _INSTANT: dict[Prefix, tuple[str, str]] = {  # a point in time, as the server's 
     "sa": ("{lo} >= %s", "hi"),
     "eb": ("{lo} < %s", "lo"),
     "ap": ("({lo} >= %s and {lo} < %s)", "lo hi"),
+    "po": ("({lo} >= %s and {lo} < %s)", "lo hi"),
+    "co": ("({lo} >= %s and {lo} <= %s)", "hi lo"),
 }
 
 # A main date longer than this is marked in the array, so that a search for all since some day can
@@ -53,9 +60,10 @@ LONG = timedelta(days=31)
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A comparison with the span [lo, hi)."""
+    """A comparison with the span [lo, hi). Beyond the prefixes: `po` shares a moment with it, `co`
+    spans it, as `_filter` may ask."""
 
-    prefix: Prefix
+    prefix: str
     lo: datetime
     hi: datetime
 
@@ -64,17 +72,11 @@ def extract(
     type_name: str, parameter: Parameter, rules: Rules
 ) -> Callable[[Any, Rows], None] | None:
     """Dates of any precision, periods, and timings from their first moment to their last."""
-    zone = rules.zone
-    if type_name in ("date", "dateTime", "instant"):
-        return _adder(parameter, lambda value: span(value, zone))
-    if type_name == "Period":
-        return _adder(parameter, lambda value: period(value.get("start"), value.get("end"), zone))
-    if type_name == "Timing":
-        return _adder(parameter, lambda value: _of_timing(value, rules))
-    return None
+    span_of = _span_of(type_name, rules)
+    return _adder(parameter, span_of) if span_of else None
 
 
-def parse(text: str, source: Source, rules: Rules) -> When:  # noqa: ARG001
+def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> When:
     """A prefix and a date; `ap` reaches a tenth of the time from then to now further."""
     prefix, rest = cut(unescape(text))
     try:  # in an address the plus of a time zone is a space unless the sender escaped it
@@ -85,18 +87,45 @@ def parse(text: str, source: Source, rules: Rules) -> When:  # noqa: ARG001
         room = abs(now() - lo) / 10
         lo = EARLIEST + max(lo - EARLIEST - room, timedelta(0))
         hi = LATEST - max(LATEST - hi - room, timedelta(0))
-    return When(prefix, lo, hi)
+    return When(modifier or prefix, lo, hi)
 
 
-def where(terms: Sequence[When], parameter: Parameter) -> Sql:
+def where(terms: Sequence[When], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """One of the comparisons holds for a date of the resource."""
     if parameter.place == "updated":
-        return any_of(_compared(_INSTANT, term, "r.at", "") for term in terms)
+        return any_of(_compared(_INSTANT, term, f"{row}.at", "") for term in terms)
     if parameter.place == "main":
-        dated = any_of(_compared(_CONDITIONS, term, "r.d1", "r.d1e") for term in terms)
-        return all_of((Sql("r.d1 >= %s", (EARLIEST,)), dated))
+        dated = any_of(_compared(_CONDITIONS, term, f"{row}.d1", f"{row}.d1e") for term in terms)
+        return all_of((Sql(f"{row}.d1 >= %s", (EARLIEST,)), dated))
     conditions = any_of(_compared(_CONDITIONS, term, "x.lo", "x.hi") for term in terms)
-    return beside("date", parameter.number, conditions)
+    return beside(row, "date", parameter.number, conditions)
+
+
+def matches(term: When, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
+    """Whether the comparison holds for a value of the FHIR type."""
+    span_of = _span_of(type_name, rules)
+    found = span_of(value) if span_of else None
+    if found is None:
+        return False
+    lo, hi = found
+    if parameter.place == "updated":
+        hi = lo
+    is_within = term.lo <= lo and (hi <= term.hi if hi > lo else lo < term.hi)
+    reaches_above = hi > term.hi or (hi == lo and lo >= term.hi)
+    shares = lo < term.hi and (hi > term.lo or hi == lo >= term.lo)
+    return {
+        "eq": is_within,
+        "ne": not is_within,
+        "gt": reaches_above,
+        "lt": lo < term.lo,
+        "ge": reaches_above or is_within,
+        "le": lo < term.lo or is_within,
+        "sa": lo >= term.hi,
+        "eb": hi <= term.lo and lo < term.lo,
+        "ap": shares,
+        "po": shares,
+        "co": lo <= term.lo and hi >= term.hi,
+    }[term.prefix]
 
 
 def long_mark(parameter: Parameter) -> int:
@@ -104,7 +133,7 @@ def long_mark(parameter: Parameter) -> int:
     return hash64(parameter.name, "long")
 
 
-def _compared(table: Mapping[Prefix, tuple[str, str]], term: When, lo: str, hi: str) -> Sql:
+def _compared(table: Mapping[str, tuple[str, str]], term: When, lo: str, hi: str) -> Sql:
     text, names = table[term.prefix]
     values = {"lo": term.lo, "hi": term.hi}
     return Sql(text.format(lo=lo, hi=hi), tuple(values[name] for name in names.split()))
@@ -131,6 +160,16 @@ def _adder(
             rows.dates.append((number, *found))
 
     return take_main if parameter.place == "main" else take
+
+
+def _span_of(type_name: str, rules: Rules) -> Callable[[Any], Span | None] | None:
+    """What makes a value of the FHIR type a span; None if the type is no date."""
+    zone = rules.zone
+    if type_name in ("date", "dateTime", "instant"):
+        return lambda value: span(value, zone)
+    if type_name == "Period":
+        return lambda value: period(value.get("start"), value.get("end"), zone)
+    return (lambda value: _of_timing(value, rules)) if type_name == "Timing" else None
 
 
 def _of_timing(timing: dict[str, Any], rules: Rules) -> Span | None:

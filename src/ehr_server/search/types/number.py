@@ -11,12 +11,15 @@ from math import inf
 from typing import Any
 
 from ehr_server.search.escapes import unescape
+from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
 from ehr_server.search.prefixes import Prefix, cut
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, any_of, beside
+
+MODIFIERS: frozenset[str] = frozenset()
 
 _SHAPE = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?")
 
@@ -39,37 +42,41 @@ class Amount:
     """A comparison with a number; [lo, hi) is what it stands for at its precision."""
 
     prefix: Prefix
-    value: float
-    lo: float
-    hi: float
+    value: Decimal
+    lo: Decimal
+    hi: Decimal
 
 
 def extract(
     type_name: str,
     parameter: Parameter,
-    rules: Rules,  # noqa: ARG001
+    rules: Rules,
 ) -> Callable[[Any, Rows], None] | None:
     """Whole numbers and decimals; both ends of a range."""
     number = parameter.number
     if type_name == "Range":
         return lambda value, rows: rows.quantities.extend(
-            (number, as_float(value[end]["value"]), 0)
-            for end in ("low", "high")
-            if "value" in value.get(end, ())
+            (number, as_float(one), 0, 0, 0) for one in _numbers(type_name, value)
         )
     if type_name[0].islower():
-        return lambda value, rows: rows.quantities.append((number, as_float(value), 0))
+        return lambda value, rows: rows.quantities.append((number, as_float(value), 0, 0, 0))
     return None
 
 
-def parse(text: str, source: Source, rules: Rules) -> Amount:  # noqa: ARG001
+def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Amount:
     """A prefix and a number."""
     return amount(unescape(text))
 
 
-def where(terms: Sequence[Amount], parameter: Parameter) -> Sql:
+def where(terms: Sequence[Amount], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """One of the comparisons holds for a number of the resource."""
-    return beside("quantity", parameter.number, any_of(compared(term, "x.value") for term in terms))
+    met = any_of(compared(term, "x.value") for term in terms)
+    return beside(row, "quantity", parameter.number, met)
+
+
+def matches(term: Amount, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
+    """Whether the comparison holds for a value of the FHIR type."""
+    return any(holds(term, one) for one in _numbers(type_name, value))
 
 
 def amount(text: str) -> Amount:
@@ -81,7 +88,7 @@ def amount(text: str) -> Amount:
     half = _unit(exact) / 2
     if prefix == "ap":
         half = max(abs(exact) / 10, half)
-    return Amount(prefix, float(exact), float(exact - half), float(exact + half))
+    return Amount(prefix, exact, exact - half, exact + half)
 
 
 def as_float(number: Decimal | int) -> float:
@@ -96,7 +103,30 @@ def compared(term: Amount, column: str) -> Sql:
     """The comparison with a column of numbers."""
     text, names = _CONDITIONS[term.prefix]
     values = {"value": term.value, "lo": term.lo, "hi": term.hi}
-    return Sql(text.format(column=column), tuple(values[name] for name in names.split()))
+    return Sql(text.format(column=column), tuple(as_float(values[name]) for name in names.split()))
+
+
+def holds(term: Amount, number: Decimal | int) -> bool:
+    """The comparison with a number in memory, as exact as the index is."""
+    own, value, lo, hi = map(as_float, (number, term.value, term.lo, term.hi))
+    return {
+        "eq": lo <= own < hi,
+        "ne": own < lo or own >= hi,
+        "gt": own > value,
+        "lt": own < value,
+        "ge": own >= value,
+        "le": own <= value,
+        "sa": own > value,
+        "eb": own < value,
+        "ap": lo <= own <= hi,
+    }[term.prefix]
+
+
+def _numbers(type_name: str, value: Any) -> list[Decimal | int]:
+    if type_name == "Range":
+        ends = (value.get("low", {}), value.get("high", {}))
+        return [end["value"] for end in ends if "value" in end]
+    return [value] if type_name[0].islower() else []
 
 
 def _unit(exact: Decimal) -> Decimal:

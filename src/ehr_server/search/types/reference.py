@@ -1,50 +1,67 @@
 """References: `Patient/1`, `1`, an address here or elsewhere, a canonical.
 
 https://hl7.org/fhir/R4/search.html#reference. A reference lies in the array of hashes as that of
-what it refers to, exclusive-or that of the parameter: so a join can make it from the compartment
-key of a Patient, or of a resource that is in no compartment.
+what it refers to, exclusive-or that of the parameter: so a join can make it from the column `own`
+of what is referred to. One that names a version lies there a second time with it. The identifier
+of a reference, for `:identifier`, is a token.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from ehr_server.definitions import definitions
 from ehr_server.fhir import references
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.escapes import unescape
+from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, overlaps
+from ehr_server.search.sql import Sql, any_of, overlaps
+from ehr_server.search.types import token
 
 _REFERRING = frozenset(("canonical", "uri", "url", "uuid", "oid"))
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is referred to: `types` that the id may be of, or the address itself."""
+    """What is referred to: `types` that the id may be of, or the address itself; the `version`,
+    if that very one is meant."""
 
     id: str
     types: tuple[str, ...]
+    version: str | None = None
 
     @property
     def patient(self) -> str | None:
         """The id, if it can only be a Patient's."""
-        return self.id if self.types == ("Patient",) else None
+        return self.id if self.types == ("Patient",) and self.version is None else None
+
+
+Term: TypeAlias = Target | token.Token
+
+
+def is_modifier(modifier: str) -> bool:
+    """`:identifier`, or the type that is referred to."""
+    return modifier == "identifier" or modifier in definitions().type_number
 
 
 def extract(
     type_name: str, parameter: Parameter, rules: Rules
 ) -> Callable[[Any, Rows], None] | None:
-    """References by what they say, canonicals, and resources inside (of a Bundle) by their id."""
-    name, base = _mark(parameter), rules.base
+    """References by what they say and by their identifier, canonicals, and resources inside (of a
+    Bundle) by their id."""
+    name, base = mark(parameter), rules.base
+    take_identifier = token.extract("Identifier", of_identifier(parameter), rules)
 
     def take(value: Any, rows: Rows) -> None:
         if text := value.get("reference"):
             rows.refs += [target ^ name for target in _targets(text, base)]
+        if (identifier := value.get("identifier")) and take_identifier:
+            take_identifier(identifier, rows)
 
     def take_text(value: Any, rows: Rows) -> None:
         rows.refs += [target ^ name for target in _targets(value, base)]
@@ -60,28 +77,95 @@ def extract(
     return take_resource if type_name in ("Resource", *definitions().type_number) else None
 
 
-def parse(text: str, source: Source, rules: Rules) -> Target:
-    """A relative or absolute reference, a canonical, or an id alone."""
+def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
+    """A relative or absolute reference, a canonical, or an id alone; an identifier."""
+    if modifier == "identifier":
+        return _identifier(text, source, rules)
     address = unescape(text)
+    if modifier:
+        _check_type(modifier, source)
+        if references.ID.fullmatch(address):
+            return Target(address, (modifier,))
     reference = references.parse(address, rules.base)
     if reference.kind == "local" and reference.type and reference.id:
-        if reference.version is not None:
-            raise Malformed(
-                "names a version, which is not supported yet", "chưa hỗ trợ tìm theo phiên bản"
-            )
         _check_type(reference.type, source)
-        return Target(reference.id, (reference.type,))
+        if modifier and modifier != reference.type:
+            raise Malformed(
+                f"has the modifier :{modifier} and names another type",
+                f"có bổ ngữ :{modifier} nhưng nêu loại khác",
+            )
+        return Target(reference.id, (reference.type,), reference.version)
     if reference.kind == "other" and references.ID.fullmatch(address):
         return Target(address, source.targets or definitions().resource_types)
-    if reference.kind in ("absolute", "urn", "canonical"):
+    if reference.kind in ("absolute", "urn", "canonical") and not modifier:
         return Target(address if reference.kind == "canonical" else reference.text, ())
     raise Malformed("is not a reference such as Patient/123", "không phải tham chiếu hợp lệ")
 
 
-def where(terms: Sequence[Target], parameter: Parameter) -> Sql:
+def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """A reference to one of the targets is in the array."""
-    mark = _mark(parameter)
-    return overlaps("r.refs", (hash_ ^ mark for term in terms for hash_ in _hashes(term)))
+    hashes = [hash_ for term in terms for hash_ in stored(parameter, term)]
+    tokens = [term for term in terms if not isinstance(term, Target)]
+    parts = [overlaps(f"{row}.refs", hashes)] if hashes else []
+    if tokens:
+        parts.append(token.where(tokens, of_identifier(parameter), row, facts))
+    return any_of(parts)
+
+
+def matches(term: Term, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
+    """Whether a value of the FHIR type refers to what the term says."""
+    if not isinstance(term, Target):
+        identifier = value.get("identifier") if type_name == "Reference" else None
+        own = of_identifier(parameter)
+        return identifier is not None and token.matches(term, "Identifier", identifier, own, rules)
+    if isinstance(value, dict) and type_name != "Reference":
+        return value.get("resourceType") in term.types and value.get("id") == term.id
+    text = value.get("reference") if isinstance(value, dict) else value
+    if not text:
+        return False
+    own_reference = references.parse(text, rules.base)
+    if term.types:
+        return (
+            own_reference.kind == "local"
+            and own_reference.type in term.types
+            and own_reference.id == term.id
+            and term.version in (None, own_reference.version)
+        )
+    return term.id in (own_reference.text, text) and own_reference.kind not in (
+        "local",
+        "contained",
+    )
+
+
+def of_identifier(parameter: Parameter) -> Parameter:
+    """The parameter as that of the identifiers of its references."""
+    return replace(
+        parameter,
+        type="token",
+        name=f"{parameter.name}:identifier",
+        types=frozenset(("Identifier",)),
+        place="side",
+        system=None,
+        is_home=False,
+    )
+
+
+def mark(parameter: Parameter) -> int:
+    """What the hash of a target is combined with in the array."""
+    return hash64("reference", parameter.name)
+
+
+def stored(parameter: Parameter, term: Term) -> list[int]:
+    """The hashes by which a target is found in the array."""
+    return [hash_ ^ mark(parameter) for hash_ in _hashes(term)] if isinstance(term, Target) else []
+
+
+def _identifier(text: str, source: Source, rules: Rules) -> token.Token:
+    own = of_identifier(source.parameter)
+    found = token.parse(text, replace(source, parameter=own), rules)
+    if not isinstance(found, token.Token):
+        raise TypeError(found)
+    return found
 
 
 def _check_type(type_name: str, source: Source) -> None:
@@ -94,13 +178,11 @@ def _check_type(type_name: str, source: Source) -> None:
         )
 
 
-def _mark(parameter: Parameter) -> int:
-    return hash64("reference", parameter.name)
-
-
 def _hashes(term: Target) -> list[int]:
     if not term.types:
         return [_address(term.id)]
+    if term.version is not None:
+        return [_of_version(term.types[0], term.id, term.version)]
     return [own_comp(type_name, term.id) for type_name in term.types]
 
 
@@ -112,7 +194,11 @@ def _targets(text: str, base: str) -> tuple[int, ...]:
 def _hashed(text: str, base: str) -> tuple[int, ...]:
     reference = references.parse(text, base)
     if reference.kind == "local":
-        return (own_comp(reference.type or "", reference.id or ""),)
+        type_name, id_ = reference.type or "", reference.id or ""
+        own = own_comp(type_name, id_)
+        if reference.version is None:
+            return (own,)
+        return (own, _of_version(type_name, id_, reference.version))
     if reference.kind == "contained":
         return ()
     if reference.kind == "canonical" and reference.version is not None:
@@ -121,6 +207,10 @@ def _hashed(text: str, base: str) -> tuple[int, ...]:
 
 
 _cached = lru_cache(maxsize=16_384)(_hashed)
+
+
+def _of_version(type_name: str, id_: str, version: str) -> int:
+    return hash64("version", type_name, id_, version) & ~1
 
 
 def _address(text: str) -> int:

@@ -1,13 +1,25 @@
 """The types of search parameters: a further one is a further module and a row below."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import ModuleType
 from typing import Any, Protocol
 
+from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.parameters import Parameter, Source
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql
-from ehr_server.search.types import date, number, quantity, reference, string, token, uri
+from ehr_server.search.types import (
+    composite,
+    date,
+    near,
+    number,
+    quantity,
+    reference,
+    string,
+    token,
+    uri,
+)
 
 
 class SearchType(Protocol):
@@ -18,14 +30,19 @@ class SearchType(Protocol):
     ) -> Callable[[Any, Rows], None] | None:
         """What adds a value of the FHIR type to the index; None if the type is not searched."""
 
-    def parse(self, text: str, source: Source, rules: Rules) -> Any:
+    def parse(self, text: str, source: Source, rules: Rules, modifier: str = "") -> Any:
         """One value of a query, still escaped, as a term. Raises `Malformed`."""
 
-    def where(self, terms: Sequence[Any], parameter: Parameter) -> Sql:
-        """The condition on the narrow row `r` that one of the terms is met."""
+    def where(self, terms: Sequence[Any], parameter: Parameter, row: str, facts: Facts) -> Sql:
+        """The condition, on the narrow row of that name, that one of the terms is met."""
+
+    def matches(
+        self, term: Any, type_name: str, value: Any, parameter: Parameter, rules: Rules
+    ) -> bool:
+        """Whether a value of the FHIR type meets the term."""
 
 
-SEARCH_TYPES: Mapping[str, SearchType] = {
+SEARCH_TYPES: Mapping[str, Any] = {
     "token": token,
     "string": string,
     "date": date,
@@ -33,4 +50,20 @@ SEARCH_TYPES: Mapping[str, SearchType] = {
     "quantity": quantity,
     "reference": reference,
     "uri": uri,
+    "composite": composite,
+    "special": near,
 }
+
+
+def lookups(type_name: str, terms: Sequence[Any], parameter: Parameter) -> Iterable[Lookup]:
+    """What a type must ask of the directories before it can say where."""
+    module: ModuleType = SEARCH_TYPES[type_name]
+    asked = getattr(module, "lookups", None)
+    return asked(terms, parameter) if asked else ()
+
+
+def takes(type_name: str, modifier: str) -> bool:
+    """Whether parameters of the type have the modifier."""
+    if type_name == "reference":
+        return reference.is_modifier(modifier)
+    return modifier in getattr(SEARCH_TYPES[type_name], "MODIFIERS", ())

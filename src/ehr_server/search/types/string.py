@@ -1,64 +1,157 @@
 """Names, addresses and other words: what starts with the value, tones and accents aside.
 
-https://hl7.org/fhir/R4/search.html#string. A name is found by each of its parts, by its text and,
-where it has none, by its parts in Vietnamese order, the family name first.
+https://hl7.org/fhir/R4/search.html#string. A name is found by its words in any order, each from
+its beginning; `:exact` compares what was sent, `:contains` and the `ew` of `_filter` look inside.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
+from unicodedata import normalize
 
+from ehr_server.hashing import hash64
 from ehr_server.identity.folding import fold
 from ehr_server.search.escapes import unescape
+from ehr_server.search.facts import Facts
+from ehr_server.search.grams import SIZE, grams
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import STRING_MAX, Rows
+from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, any_of, beside
+from ehr_server.search.sql import Sql, all_of, any_of, beside
+
+MODIFIERS = frozenset(("exact", "contains"))
 
 _ADDRESS = ("text", "city", "district", "state", "postalCode", "country")
 _LAST = 0x10FFFF
+_WORDS_MAX = 10  # of a searched name
+
+How = Literal["starts", "exact", "contains", "equals", "ends-with"]  # the last two: of _filter
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The beginning of a text, folded (`identity.folding`)."""
+    """A text: `folded` (`identity.folding`), and as it is, to be found in the way `how` says.
 
-    start: str
+    `words`: those of a name, each of which must begin a word of it.
+    """
+
+    how: How
+    folded: str
+    text: str = ""
+    words: tuple[str, ...] = ()
 
 
 def extract(
     type_name: str,
     parameter: Parameter,
-    rules: Rules,  # noqa: ARG001
+    rules: Rules,
 ) -> Callable[[Any, Rows], None] | None:
     """Texts, and the parts of names and addresses."""
+    number = parameter.number
     if type_name == "HumanName":
-        return _parts(parameter.number, _of_name)
-    if type_name == "Address":
-        return _parts(parameter.number, _of_address)
-    return _text(parameter.number) if type_name[0].islower() else None
+        return _names(number)
+    parts_of = _parts_of(type_name)
+    if parts_of is None:
+        return None
+
+    def take(value: Any, rows: Rows) -> None:
+        rows.strings += [_row(number, part) for part in parts_of(value)]
+
+    return take
 
 
-def parse(text: str, source: Source, rules: Rules) -> Words:  # noqa: ARG001
+def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Words:
     """A text of at least one character that counts."""
-    start = fold(unescape(text))[:STRING_MAX]
-    if not start:
+    plain = unescape(text)
+    folded = fold(plain)
+    if not folded:
         raise Malformed("has nothing to search for", "không có nội dung để tìm")
-    return Words(start)
+    if modifier == "exact":
+        return Words("exact", folded[:STRING_MAX], normalize("NFC", plain))
+    if modifier:
+        return Words(modifier, folded[:STRING_MAX])  # type: ignore[arg-type]
+    words = tuple(dict.fromkeys(folded[:STRING_MAX].split(" ")))
+    if not source.parameter.is_name or len(words) == 1:
+        return Words("starts", folded[:STRING_MAX])
+    if len(words) > _WORDS_MAX:
+        raise Malformed(
+            f"has {len(words)} words; at most {_WORDS_MAX} of a name are looked for",
+            f"có {len(words)} từ; tên chỉ tìm tối đa {_WORDS_MAX} từ",
+        )
+    return Words("starts", folded[:STRING_MAX], words=words)
 
 
-def where(terms: Sequence[Words], parameter: Parameter) -> Sql:
-    """A side row begins with one of the terms."""
-    return beside("string", parameter.number, any_of(_begins(term.start) for term in terms))
+def where(terms: Sequence[Words], parameter: Parameter, row: str, facts: Facts) -> Sql:
+    """A side row is as one of the terms says; of a name of several words, one row for each."""
+    single = [term for term in terms if not term.words]
+    parts = [
+        all_of(beside(row, "string", parameter.number, _begins(word)) for word in _longest(term))
+        for term in terms
+        if term.words
+    ]
+    if single:
+        met = any_of(_met(term, parameter.number) for term in single)
+        parts.append(beside(row, "string", parameter.number, met))
+    return any_of(parts)
 
 
-def _begins(start: str) -> Sql:
-    """As a range of the index, which `like` with a parameter would not be."""
+def matches(term: Words, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
+    """Whether a value of the FHIR type is as the term says."""
+    parts_of = _parts_of(type_name)
+    parts = list(parts_of(value)) if parts_of else []
+    if term.how == "exact":
+        return term.text in [normalize("NFC", part) for part in parts]
+    folded = [fold(part)[:STRING_MAX] for part in parts]
+    if term.words:
+        own = {word for part in folded for word in part.split(" ")}
+        return all(any(one.startswith(word) for one in own) for word in term.words)
+    if type_name == "HumanName" and term.how == "starts":
+        folded += [word for part in folded for word in part.split(" ")]
+    tests: dict[How, Callable[[str], bool]] = {
+        "starts": lambda part: part.startswith(term.folded),
+        "contains": lambda part: term.folded in part,
+        "equals": lambda part: part == term.folded,
+        "ends-with": lambda part: part.endswith(term.folded),
+    }
+    return any(map(tests[term.how], folded))
+
+
+def begins(column: str, start: str) -> Sql:
+    """A column of texts begins with a text: as a range of the index, which `like` with a
+    parameter would not be."""
     end = _successor(start)
     if end is None:
-        return Sql("x.value >= %s", (start,))
-    return Sql("(x.value >= %s and x.value < %s)", (start, end))
+        return Sql(f"{column} >= %s", (start,))
+    return Sql(f"({column} >= %s and {column} < %s)", (start, end))
+
+
+def _longest(term: Words) -> list[str]:
+    """Long words first: they are rarer, and the database looks at conditions in turn."""
+    return sorted(term.words, key=lambda word: -len(word))
+
+
+def _begins(word: str) -> Sql:
+    return begins("x.value", word)
+
+
+def _met(term: Words, parameter: int) -> Sql:
+    match term.how:
+        case "starts":
+            return _begins(term.folded)
+        case "exact":
+            return Sql("(x.value = %s and x.exact = %s)", (term.folded, _exact(term.text)))
+        case "equals":
+            return Sql("(x.value = %s and x.exact <> 0)", (term.folded,))
+        case "ends-with":
+            return Sql(
+                "(right(x.value, %s) = %s and x.exact <> 0)", (len(term.folded), term.folded)
+            )
+    inside = Sql("position(%s in x.value) > 0", (term.folded,))
+    if len(term.folded) < SIZE:
+        return inside
+    return all_of((Sql("x.grams @> %s::integer[]", (grams(parameter, term.folded),)), inside))
 
 
 def _successor(start: str) -> str | None:
@@ -71,29 +164,64 @@ def _successor(start: str) -> str | None:
     return None
 
 
-def _text(number: int) -> Callable[[Any, Rows], None]:
+def _exact(text: str) -> int:
+    """The hash of a text as it is, which tells it from others that fold to the same."""
+    return hash64("exact", text)
+
+
+Row = tuple[int, str, int, list[int]]
+
+
+def _new_row(number: int, text: str) -> Row:
+    folded = fold(text)[:STRING_MAX]
+    return number, folded, _exact(normalize("NFC", text)), grams(number, folded)
+
+
+_cached = lru_cache(maxsize=16_384)(_new_row)  # the parts of names and addresses repeat
+
+
+def _row(number: int, text: str) -> Row:
+    return (_cached if len(text) < CACHED_MAX else _new_row)(number, text)
+
+
+def _names(number: int) -> Callable[[Any, Rows], None]:
+    """Each part; its words too, where they do not begin one; pieces of what no other contains."""
+
     def take(value: Any, rows: Rows) -> None:
-        rows.strings.append((number, fold(value)[:STRING_MAX]))
+        parts = [_row(number, part) for part in _of_name(value)]
+        if not parts:
+            return
+        whole = parts[0][1]  # the text of the name contains its parts, as a rule
+        rows.strings.append(parts[0])
+        for part in parts[1:]:
+            rows.strings.append((*part[:3], []) if part[1] in whole else part)
+        known = {part[1] for part in parts}
+        words = dict.fromkeys(word for part in known for word in part.split(" "))
+        rows.strings += [(number, word, 0, []) for word in words if word and word not in known]
 
     return take
 
 
-def _parts(
-    number: int, parts_of: Callable[[Any], Iterable[str | None]]
-) -> Callable[[Any, Rows], None]:
-    def take(value: Any, rows: Rows) -> None:
-        for part in parts_of(value):
-            if part:
-                rows.strings.append((number, fold(part)[:STRING_MAX]))
-
-    return take
+def _parts_of(type_name: str) -> Callable[[Any], Iterator[str]] | None:
+    if type_name == "HumanName":
+        return _of_name
+    if type_name == "Address":
+        return _of_address
+    return _itself if type_name[0].islower() else None
 
 
-def _of_name(name: dict[str, Any]) -> list[str | None]:
-    family, given = name.get("family"), name.get("given", [])
+def _itself(value: Any) -> Iterator[str]:
+    yield value
+
+
+def _of_name(name: dict[str, Any]) -> Iterator[str]:
+    """The text, or what it would be: the family name first, as in Vietnam; then the parts."""
+    family, given = name.get("family"), [one for one in name.get("given", ()) if one]
     text = name.get("text") or " ".join(part for part in (family, *given) if part)
-    return [text, family, *given, *name.get("prefix", ()), *name.get("suffix", ())]
+    rest = (family, *given, *name.get("prefix", ()), *name.get("suffix", ()))
+    yield from dict.fromkeys(part for part in (text, *rest) if part)
 
 
-def _of_address(address: dict[str, Any]) -> list[str | None]:
-    return [*address.get("line", ()), *(address.get(key) for key in _ADDRESS)]
+def _of_address(address: dict[str, Any]) -> Iterator[str]:
+    parts = (*address.get("line", ()), *(address.get(key) for key in _ADDRESS))
+    yield from dict.fromkeys(part for part in parts if part)

@@ -4,21 +4,29 @@ https://hl7.org/fhir/R4/search.html#token. Compared without regard to case. A co
 array of hashes as `(system, code)` and `(system,)`, and by its code alone. The main code of a type
 keeps the bare code of its first coding in the column `c1` instead, so that the resources of one
 code lie together in the order of their main date; further codings have theirs in the array, and
-a code that is in `c1` is never there too.
+a code that is in `c1` is never there too. The texts of codes, for `:text`, lie in the array as
+well, and once each in a directory, where their beginnings are looked up.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
+from ehr_server.definitions import definitions
 from ehr_server.hashing import hash64
+from ehr_server.identity.folding import fold
 from ehr_server.search.escapes import split, unescape
+from ehr_server.search.facts import Facts, Lookup, limited
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import CACHED_MAX, Rows
+from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, any_of, overlaps
+from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, overlaps
+from ehr_server.search.types import codes
+from ehr_server.search.types.string import begins
+
+MODIFIERS = frozenset(("not", "text", "in", "not-in", "above", "below", "of-type"))
 
 _FormsOf = Callable[[str, str | None, str | None], tuple[int, tuple[int, ...]]]
 
@@ -34,10 +42,29 @@ class Token:
     code: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The beginning, folded, of what a code is called: its display or the text of its concept."""
+
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfType:
+    """An identifier's value, and a coding of its type."""
+
+    system: str
+    code: str
+    value: str
+
+
+Term: TypeAlias = Token | Text | OfType | codes.Codes
+
+
 def extract(
     type_name: str,
     parameter: Parameter,
-    rules: Rules,  # noqa: ARG001
+    rules: Rules,
 ) -> Callable[[Any, Rows], None] | None:
     """Codings by system and code, identifiers by system and value, all else by itself."""
     if type_name == "CodeableConcept":
@@ -53,9 +80,238 @@ def extract(
     return _plain(parameter) if type_name[0].islower() else None
 
 
-def parse(text: str, source: Source, rules: Rules) -> Token:  # noqa: ARG001
-    """`system|code`, either of which may be missing, or a code alone."""
+def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
+    """`system|code`, either of which may be missing, or a code alone; what the modifier takes."""
     parameter = source.parameter
+    match modifier:
+        case "text":
+            return _text(text)
+        case "of-type":
+            return _of_type(text, parameter)
+        case "in" | "not-in":
+            return codes.members(unescape(text), rules)
+        case "above" | "below":
+            parts = [unescape(part) for part in split(text, "|")]
+            if len(parts) > 2:
+                raise Malformed("has more than one |: write system|code", "có nhiều hơn một dấu |")
+            system = parts[0] if len(parts) == 2 else None
+            return codes.related(modifier, system, parts[-1] or None, parameter.system, rules)
+    return _token(text, parameter)
+
+
+def lookups(terms: Sequence[Term], parameter: Parameter) -> Iterator[Lookup]:
+    """Where ids and patients' identifiers lie, rows of (comp, key); how texts go on that begin
+    so, rows of one text."""
+    if parameter.place == "id":
+        ids = [term.code for term in terms if isinstance(term, Token)]
+        yield Lookup(
+            (parameter, terms),
+            Sql(
+                f"select comp, key from rid where type = {_type_number(parameter)} and live"
+                " and id = any(%s::text[])",
+                (ids,),
+            ),
+        )
+    elif parameter.place == "identifier" and (hashes := _directory_hashes(terms, parameter)):
+        yield Lookup(
+            (parameter, terms),
+            limited("select comp, key from ident where h = any(%s::bigint[])", (hashes,)),
+        )
+    for term in terms:
+        if isinstance(term, Text):
+            start = begins("value", term.start)
+            yield Lookup(
+                (parameter, term),
+                limited(
+                    f"select value from display where param = {parameter.number} and {start.text}",
+                    start.params,
+                ),
+            )
+
+
+def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -> Sql:
+    """A hash of one of the terms is in the array, or is the main code; or the row is where the
+    directory said."""
+    found = facts.get((parameter, terms))
+    parts = [] if found is None else [among_places(found, row)]
+    if parameter.place == "id":
+        return any_of(parts)
+    if parameter.place == "identifier":
+        terms = [term for term in terms if not isinstance(term, Token) or term.code is None]
+    in_array = [
+        hash_ for term in terms for hash_ in _hashes(term, parameter, facts.get((parameter, term)))
+    ]
+    if in_array:
+        parts.append(overlaps(f"{row}.toks", in_array))
+    if parameter.place == "main" and (bare := _bare(terms, parameter)):
+        parts.append(Sql(f"{row}.c1 = any(%s::bigint[])", (bare,)))
+    return any_of(parts)
+
+
+def matches(term: Term, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
+    """Whether a value of the FHIR type is what the term says."""
+    return _is_met(term, type_name, value, parameter)
+
+
+def _is_met(term: Term, type_name: str, value: Any, parameter: Parameter) -> bool:
+    if isinstance(term, Text):
+        texts = [fold(text)[:STRING_MAX] for text in _texts_of(type_name, value)]
+        return any(text.startswith(term.start) for text in texts)
+    if isinstance(term, OfType):
+        return type_name == "Identifier" and _is_of_type(value, term)
+    found = list(pairs(type_name, value, parameter))
+    if isinstance(term, codes.Codes):
+        is_plain = type_name[0].islower()
+        return any(term.has(None if is_plain else system, code) for system, code in found)
+    if term.code is None and not term.system:
+        return False
+    return any(
+        (term.code is None or term.code == code) and (term.system is None or term.system == system)
+        for system, code in found
+    )
+
+
+def among_places(places: Sequence[tuple[Any, ...]], row: str) -> Sql:
+    """The row is at one of the places (comp, key)."""
+    if not places:
+        return FALSE
+    return all_of(
+        (
+            among(f"{row}.comp", sorted({place[0] for place in places})),
+            among(f"{row}.key", sorted({place[1] for place in places})),
+        )
+    )
+
+
+def stored(parameter: Parameter, term: Term) -> tuple[int, ...]:
+    """The hashes by which the term is found; none if nothing can match it."""
+    return tuple(_hashes(term, parameter, None))
+
+
+def main_code(parameter: Parameter, term: Token) -> int | None:
+    """The hash of the term's bare code, which is what `c1` holds; None for a system alone."""
+    return None if term.code is None else hash64(parameter.name, term.code)
+
+
+def is_met(identifiers: Iterable[Any], term: Term) -> bool:
+    """Whether one of the Identifiers is what the term says, by its text and not by its hash."""
+    return any(_is_met(term, "Identifier", one, _ANY_IDENTIFIER) for one in identifiers)
+
+
+def leads_by_place(terms: Sequence[Term]) -> bool:
+    """Whether the directory names all that can be found: a system alone would lead to everyone."""
+    return all(isinstance(term, Token) and term.code is not None for term in terms)
+
+
+def _hashes(term: Term, parameter: Parameter, texts: Sequence[Any] | None) -> list[int]:
+    """Those in the array; of a text, `texts` are what the directory says it may go on as."""
+    name = parameter.name
+    match term:
+        case Text():
+            return [hash64(name, _TEXT, text) for (text,) in texts or ()]
+        case OfType():
+            return [hash64(name, _OF_TYPE, term.system, term.code, term.value)]
+        case codes.Codes():
+            return [
+                hash64(name, code) if system is None else hash64(name, system, code)
+                for system, code in term.stored_as(parameter)
+            ]
+    if term.code is None:
+        return [hash64(name, term.system, "")] if term.system else []
+    if term.system is None:
+        return [hash64(name, term.code)]
+    return [hash64(name, term.system, term.code)]
+
+
+_TEXT, _OF_TYPE = ":text", ":of-type"
+
+
+def _bare(terms: Sequence[Term], parameter: Parameter) -> list[int]:
+    return [
+        hash64(parameter.name, term.code)
+        for term in terms
+        if isinstance(term, Token) and term.system is None and term.code is not None
+    ]
+
+
+def _directory_hashes(terms: Sequence[Term], parameter: Parameter) -> list[int]:
+    return [
+        hash_
+        for term in terms
+        if isinstance(term, Token) and term.code is not None
+        for hash_ in stored(parameter, term)
+    ]
+
+
+def _type_number(parameter: Parameter) -> int:
+    return definitions().type_number[parameter.base]
+
+
+def _text(text: str) -> Text:
+    start = fold(unescape(text))[:STRING_MAX]
+    if not start:
+        raise Malformed("has nothing to search for", "không có nội dung để tìm")
+    return Text(start)
+
+
+def _of_type(text: str, parameter: Parameter) -> OfType:
+    """https://hl7.org/fhir/R4/search.html#token: all three parts must be there."""
+    if parameter.types != {"Identifier"}:
+        raise Malformed(
+            "has the modifier :of-type, which is for identifiers alone",
+            "có bổ ngữ :of-type, chỉ dùng cho định danh",
+        )
+    parts = [unescape(part) for part in split(text, "|")]
+    if len(parts) != 3 or not all(parts):
+        raise Malformed(
+            "must be system|code|value of the identifier's type and the identifier",
+            "phải là hệ|mã|giá trị: loại định danh và giá trị",
+        )
+    return OfType(parts[0], _fold(parts[1]), _fold(parts[2]))
+
+
+def _is_of_type(identifier: dict[str, Any], term: OfType) -> bool:
+    return _fold(identifier.get("value") or "") == term.value and any(
+        (coding.get("system"), _fold(coding.get("code") or "")) == (term.system, term.code)
+        for coding in identifier.get("type", {}).get("coding", ())
+    )
+
+
+def pairs(type_name: str, value: Any, parameter: Parameter) -> Iterator[tuple[str, str]]:
+    """System ("" for none) and folded code of each coding that a value is."""
+    if type_name == "CodeableConcept":
+        for coding in value.get("coding", ()):
+            yield from pairs("Coding", coding, parameter)
+    elif type_name == "Coding":
+        yield value.get("system") or "", _fold(value.get("code") or "")
+    elif type_name == "Identifier":
+        yield value.get("system") or "", _fold(value.get("value") or "")
+    elif type_name == "ContactPoint":
+        yield "", _contact_form(value.get("value") or "")
+    elif type_name == "boolean":
+        yield "", "true" if value else "false"
+    elif type_name == "id":
+        yield "", value
+    elif type_name[0].islower():
+        yield "", _fold(value)
+
+
+def _texts_of(type_name: str, value: Any) -> Iterator[str]:
+    """What the modifier :text looks at."""
+    if type_name == "CodeableConcept":
+        codings, text = value.get("coding", ()), value.get("text")
+    elif type_name == "Coding":
+        codings, text = (value,), None
+    elif type_name == "Identifier":
+        codings, text = (), value.get("type", {}).get("text")
+    else:
+        return
+    yield from (coding["display"] for coding in codings if coding.get("display"))
+    if text:
+        yield text
+
+
+def _token(text: str, parameter: Parameter) -> Token:
     parts = [unescape(part) for part in split(text, "|")]
     if len(parts) == 1:
         return Token(None, _code(parts[0], parameter))
@@ -71,39 +327,6 @@ def parse(text: str, source: Source, rules: Rules) -> Token:  # noqa: ARG001
     if parameter.types == {"code"}:
         return _implied(system, code, parameter)
     return Token(system, _code(code, parameter) if code else None)
-
-
-def where(terms: Sequence[Token], parameter: Parameter) -> Sql:
-    """A hash of one of the terms is in the array, or is the main code."""
-    in_array = [hash_ for term in terms for hash_ in stored(parameter, term)]
-    if parameter.place != "main":
-        return overlaps("r.toks", in_array)
-    bare = [hash_ for term in terms if term.system is None for hash_ in stored(parameter, term)]
-    array = overlaps("r.toks", in_array)
-    return any_of((Sql("r.c1 = any(%s::bigint[])", (bare,)), array)) if bare else array
-
-
-def stored(parameter: Parameter, term: Token) -> tuple[int, ...]:
-    """The one hash by which the term is found; none if nothing can match it."""
-    if term.code is None:
-        return (hash64(parameter.name, term.system or "", ""),) if term.system else ()
-    if term.system is None:
-        return (hash64(parameter.name, term.code),)
-    return (hash64(parameter.name, term.system, term.code),)
-
-
-def main_code(parameter: Parameter, term: Token) -> int | None:
-    """The hash of the term's bare code, which is what `c1` holds; None for a system alone."""
-    return None if term.code is None else hash64(parameter.name, term.code)
-
-
-def is_met(identifiers: Iterable[Any], term: Token) -> bool:
-    """Whether one of the Identifiers is what the term says, by its text and not by its hash."""
-    return any(
-        (term.code is None or term.code == _fold(identifier.get("value") or ""))
-        and (term.system is None or term.system == (identifier.get("system") or ""))
-        for identifier in identifiers
-    )
 
 
 def _implied(system: str, code: str, parameter: Parameter) -> Token:
@@ -156,17 +379,38 @@ def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[
 
 
 def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    take_coding = _coding(parameter)
+    name, number = parameter.name, parameter.number
 
     def take(value: Any, rows: Rows) -> None:
         for coding in value.get("coding", ()):
-            take_coding(coding, rows)
+            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
+            rows.toks += forms
+            if bare:
+                rows.toks.append(bare)
+        _take_texts("CodeableConcept", value, (name, number), rows)
 
     return take
 
 
+def _take_texts(type_name: str, value: Any, of: tuple[str, int], rows: Rows) -> None:
+    name, number = of
+    for text in _texts_of(type_name, value):
+        folded, hash_ = (_called if len(text) < CACHED_MAX else _call)(name, text)
+        if folded:
+            rows.toks.append(hash_)
+            rows.texts.append((number, folded))
+
+
+def _call(name: str, text: str) -> tuple[str, int]:
+    folded = fold(text)[:STRING_MAX]
+    return folded, hash64(name, _TEXT, folded)
+
+
+_called = lru_cache(maxsize=16_384)(_call)
+
+
 def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
+    name, number = parameter.name, parameter.number
 
     def take(value: Any, rows: Rows) -> None:
         for coding in value.get("coding", ()):
@@ -176,28 +420,49 @@ def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
                 rows.c1 = bare
             elif bare and bare != rows.c1:
                 rows.toks.append(bare)
+        _take_texts("CodeableConcept", value, (name, number), rows)
 
     return take
 
 
 def _coding(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    return _paired(parameter.name, _coded, "code")
+    return _paired(parameter, _coded, "Coding", "code")
 
 
 def _identifier(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    return _paired(parameter.name, _forms, "value")
+    take_pair = _paired(parameter, _forms, "Identifier", "value")
+
+    def take(value: Any, rows: Rows) -> None:
+        take_pair(value, rows)
+        rows.toks += _type_forms(parameter.name, value)
+
+    return take
 
 
-def _paired(name: str, forms_of: _FormsOf, key: str) -> Callable[[Any, Rows], None]:
+def _paired(
+    parameter: Parameter, forms_of: _FormsOf, type_name: str, key: str
+) -> Callable[[Any, Rows], None]:
     """What has a system and, under `key`, a code in it."""
+    name, number = parameter.name, parameter.number
 
     def take(value: Any, rows: Rows) -> None:
         bare, forms = forms_of(name, value.get("system"), value.get(key))
         rows.toks += forms
         if bare:
             rows.toks.append(bare)
+        _take_texts(type_name, value, (name, number), rows)
 
     return take
+
+
+def _type_forms(name: str, identifier: dict[str, Any]) -> list[int]:
+    """Of an Identifier, its value with each coding of its type."""
+    value = identifier.get("value")
+    return [
+        hash64(name, _OF_TYPE, coding["system"], _fold(coding["code"]), _fold(str(value)))
+        for coding in (identifier.get("type", {}).get("coding", ()) if value else ())
+        if coding.get("system") and coding.get("code")
+    ]
 
 
 def _directory(parameter: Parameter) -> Callable[[Any, Rows], None]:
@@ -211,6 +476,8 @@ def _directory(parameter: Parameter) -> Callable[[Any, Rows], None]:
             rows.identifiers += (hash64(name, text), hash64(name, system or "", text))
         if system:
             rows.toks.append(_coded(name, system, None)[1][0])
+        rows.toks += _type_forms(name, value)
+        _take_texts("Identifier", value, (name, parameter.number), rows)
 
     return take
 
@@ -241,3 +508,6 @@ def _plain(parameter: Parameter) -> Callable[[Any, Rows], None]:
         rows.toks.append(_coded(name, None, value)[0])
 
     return take
+
+
+_ANY_IDENTIFIER = Parameter(0, "Patient", "identifier", "token", "", (), frozenset(("Identifier",)))

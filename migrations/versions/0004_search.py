@@ -1,0 +1,40 @@
+"""What search asks of the index beyond plain values: see `ehr_server.store.tables`.
+
+Rows that are there already get neutral values; `ehr-server reindex` brings them up to date.
+"""
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+STATEMENTS = (
+    "alter table resource add column own bigint not null default 0,"
+    " add column has bigint not null default 0",
+    "alter table resource alter column own drop default, alter column has drop default",
+    "create index resource_own on resource (own)",
+    "create index resource_q1 on resource (c1, q1, key)",
+    "alter table string add column exact bigint not null default 1,"
+    " add column grams integer[] not null default '{}'",
+    "alter table string alter column exact drop default, alter column grams drop default",
+    "alter table string drop constraint string_pkey,"
+    " add primary key (comp, key, param, value, exact)",
+    "create index string_grams on string using gin (grams) with (fastupdate = off)",
+    "alter table quantity add column beside bigint not null default 0,"
+    " add column beside_system bigint not null default 0",
+    "alter table quantity alter column beside drop default,"
+    " alter column beside_system drop default",
+    "alter table quantity drop constraint quantity_pkey,"
+    " add primary key (comp, key, param, value, unit, beside, beside_system)",
+    "create index quantity_beside on quantity (param, beside, value, comp, key) where beside <> 0",
+    'create table display (param smallint not null, value text collate "C" not null,'
+    " primary key (param, value))",
+    'create table unit (code text collate "C" not null, primary key (code))',
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)
