@@ -1,0 +1,137 @@
+"""The figures of all sizes as tables, and as the page of the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from harness.figures import table
+from searching.person import persons
+from searching.questions import GROUPS
+
+if TYPE_CHECKING:
+    from searching.load import Loaded
+    from searching.measure import Point
+
+FLAT = 2.0  # times as many pages at the largest size: more is told as growing
+
+
+@dataclass(slots=True)
+class Curve:
+    """By the number of residents: the points, the resources there, how the load went."""
+
+    points: dict[int, list[Point]] = field(default_factory=dict)
+    resources: dict[int, int] = field(default_factory=dict)
+    loads: dict[int, Loaded] = field(default_factory=dict)
+
+    def of(self, name: str) -> list[Point]:
+        """The points of a question, the smallest size first."""
+        return [
+            next(point for point in self.points[size] if point.name == name)
+            for size in sorted(self.points)
+        ]
+
+
+def section(curve: Curve) -> str:
+    """All tables, below a heading for each group, then what was left out and what is not flat."""
+    parts = ["### Search while the record grows", _sizes(curve)]
+    for group, questions in GROUPS.items():
+        rows = [_row(curve.of(question.name)) for question in questions]
+        answered = [row for row in rows if row]
+        if answered:
+            parts += [f"**{group}**", table(_headings(curve), answered)]
+    return "\n\n".join((*parts, *_told("Growing", growing(curve)), *_told("Wrong", wrong(curve)),
+                        *_told("Not answered", refused(curve))))  # fmt: skip
+
+
+def page(curve: Curve, facts: str) -> str:
+    """docs/reference/search-curve.md"""
+    addresses = [
+        f"- {question.name}: `{question.address_for(persons()[0])}`"
+        for questions in GROUPS.values()
+        for question in questions
+    ]
+    return "\n\n".join((_HEAD, facts, section(curve), "## What is asked", "\n".join(addresses), ""))
+
+
+def growing(curve: Curve) -> list[str]:
+    """Questions that touch more pages the more there is, beyond `FLAT`."""
+    return [
+        f"{found[-1].name} ({found[0].buffers:,} pages, then {found[-1].buffers:,})"
+        for found in _answered(curve)
+        if len(found) > 1 and found[-1].buffers > FLAT * max(found[0].buffers, 1)
+    ]
+
+
+def wrong(curve: Curve) -> list[str]:
+    return [
+        f"{found[0].name} ({next(point.wrong for point in found if point.wrong)})"
+        for found in _answered(curve)
+        if any(point.wrong for point in found)
+    ]
+
+
+def refused(curve: Curve) -> list[str]:
+    every = (curve.of(point.name) for point in curve.points[min(curve.points)])
+    return [
+        f"{found[0].name} ({reasons[0]})"
+        for found in every
+        if (reasons := [point.refused for point in found if point.refused])
+    ]
+
+
+def _answered(curve: Curve) -> list[list[Point]]:
+    every = (curve.of(point.name) for point in curve.points[min(curve.points)])
+    return [found for found in every if not any(point.refused for point in found)]
+
+
+def _told(title: str, lines: list[str]) -> list[str]:
+    return [f"{title}:\n\n" + "\n".join(f"- {line}" for line in lines)] if lines else []
+
+
+def _sizes(curve: Curve) -> str:
+    parts = []
+    for size in sorted(curve.points):
+        told = f"{size:,} residents, {curve.resources[size]:,} resources"
+        if size in curve.loads:
+            loaded = curve.loads[size]
+            told += (
+                f" ({loaded.resources:,} of them loaded in {loaded.wall_s:,.0f} s, each with"
+                f" {loaded.python_s / loaded.resources * 1e6:,.0f} µs of Python and"
+                f" {loaded.postgresql_s / loaded.resources * 1e6:,.0f} µs of PostgreSQL)"
+            )
+        parts.append(told)
+    return "Sizes: " + "; ".join(parts) + "."
+
+
+def _headings(curve: Curve) -> list[str]:
+    sizes = " / ".join(f"{size:,}" for size in sorted(curve.points))
+    return ["asked", f"rows at {sizes}", "p50 ms", "p99 ms", "pages touched", "pages x", "p50 x",
+            "read from end to end", "exact"]  # fmt: skip
+
+
+def _row(found: list[Point]) -> list[str]:
+    if any(point.refused for point in found):
+        return []
+    first, last = found[0], found[-1]
+    return [
+        first.name,
+        " / ".join(f"{point.rows:,}" for point in found),
+        " / ".join(f"{point.p50_ms:,.2f}" for point in found),
+        " / ".join(f"{point.p99_ms:,.2f}" for point in found),
+        " / ".join(f"{point.buffers:,}" for point in found),
+        f"{last.buffers / max(first.buffers, 1):,.1f}",
+        f"{last.p50_ms / first.p50_ms:,.1f}",
+        ", ".join(last.scanned) or "no",
+        "no" if any(point.wrong for point in found) else "yes",
+    ]
+
+
+_HEAD = """\
+# Search while the record grows
+
+Made by `python -m bench --search --page`: the same questions of one campaign at several sizes, in
+one process, from the text of the address to the unpacked contents. A page is 8 kB of the database,
+in memory or not; how many are touched does not depend on the machine. What is asked for by rare
+words is there as often at every size. Exact: what is found is what a plain look at every resource
+finds."""
