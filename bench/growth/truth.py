@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from searching.person import Person, persons
-from searching.question import Question
-from searching.questions import QUESTIONS
-from searching.reading import Hit
-from searching.record import Part, records
+from growth.person import Person, persons
+from growth.question import Question
+from growth.questions import QUESTIONS
+from growth.reading import Hit
+from growth.record import Part, records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

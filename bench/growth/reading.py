@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from searching.record import Record
+    from growth.record import Record
 
 Resource = dict[str, Any]
 Hit = tuple[tuple[Any, ...], str]  # what it is ordered by, the smallest first, and the id

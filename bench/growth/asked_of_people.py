@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaign import systems
-from searching import planted
-from searching.question import Question
-from searching.reading import Hit, born, family, hits, number_of, plain, words
+from growth import planted
+from growth.question import Question
+from growth.reading import Hit, born, family, hits, number_of, plain, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from searching.person import Person
-    from searching.record import Record
+    from growth.person import Person
+    from growth.record import Record
 
 _RARE_PLAIN = plain(planted.FAMILY)
 
@@ -96,9 +96,7 @@ MANY = (
         "Patient?name=nguyen&_count=20",
         _when(lambda record, _: _begins(record, "nguyen")),
     ),
-    Question(
-        "rare name", f"Patient?name={_RARE_PLAIN}", _when(lambda record, _: _is_rare(record))
-    ),
+    Question("rare name", f"Patient?name={_RARE_PLAIN}", _when(lambda record, _: _is_rare(record))),
     Question(
         "rare family name, :exact",
         f"Patient?family:exact={planted.FAMILY}",

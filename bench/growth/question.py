@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from searching.person import Person
-from searching.reading import Hit
-from searching.record import Record
+from growth.person import Person
+from growth.reading import Hit
+from growth.record import Record
 
 Truth = Callable[[Record, Person], Iterable[Hit]]
 

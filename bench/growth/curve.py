@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from searching.database import Databases, databases
-from searching.measure import Time, points
-from searching.report import Curve
-from searching.truth import Truth, truth
+from growth.database import Databases, databases
+from growth.measure import Time, points
+from growth.report import Curve
+from growth.truth import Truth, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,15 +37,12 @@ def _measure(found: Curve, kept: Databases, size: int, known: Truth, limit: Time
     if loaded is not None:
         found.loads[size] = loaded
         print(f"{size:,} residents loaded in {loaded.wall_s:,.0f} s", file=sys.stderr)
-    found.resources[size] = _resources(kept.url(size))
+    with psycopg.connect(kept.url(size)) as connection:
+        count = connection.execute("select count(*) from resource").fetchone()
+        found.resources[size] = int(count[0]) if count else 0
+        found.postgresql = str(connection.info.parameter_status("server_version"))
     found.points[size] = points(kept.url(size), known, limit, kept.seed)
     print(f"{size:,} residents measured", file=sys.stderr)
-
-
-def _resources(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        row = connection.execute("select count(*) from resource").fetchone()
-    return int(row[0]) if row else 0
 
 
 @contextmanager

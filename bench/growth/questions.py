@@ -1,6 +1,6 @@
 """All questions, by group."""
 
-from searching import asked_of_observations, asked_of_people, asked_of_relations
+from growth import asked_of_observations, asked_of_people, asked_of_relations
 
 GROUPS = {
     "One person": asked_of_people.ONE,

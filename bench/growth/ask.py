@@ -13,7 +13,7 @@ from ehr_server.fhir.bundle import identity
 from ehr_server.search.parse import parse
 from ehr_server.search.rules import Rules
 from ehr_server.settings import Settings
-from searching.load import BASE
+from growth.load import BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

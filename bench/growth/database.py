@@ -17,7 +17,7 @@ from ehr_server.search.rows import FORMAT
 from ehr_server.store.embedded import embedded
 from ehr_server.store.migrate import migrate
 from ehr_server.store.tables import metadata
-from searching.load import Loaded, load
+from growth.load import Loaded, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

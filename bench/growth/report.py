@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
+from growth.person import persons
+from growth.questions import GROUPS
 from harness.figures import table
-from searching.person import persons
-from searching.questions import GROUPS
 
 if TYPE_CHECKING:
-    from searching.load import Loaded
-    from searching.measure import Point
+    from growth.load import Loaded
+    from growth.measure import Point
 
 FLAT = 2.0  # times as many pages at the largest size: more is told as growing
 
@@ -23,6 +23,7 @@ class Curve:
     points: dict[int, list[Point]] = field(default_factory=dict)
     resources: dict[int, int] = field(default_factory=dict)
     loads: dict[int, Loaded] = field(default_factory=dict)
+    postgresql: str = ""
 
     def of(self, name: str) -> list[Point]:
         """The points of a question, the smallest size first."""
@@ -52,6 +53,19 @@ def page(curve: Curve, facts: str) -> str:
         for question in questions
     ]
     return "\n\n".join((_HEAD, facts, section(curve), "## What is asked", "\n".join(addresses), ""))
+
+
+def figures(curve: Curve) -> list[dict[str, Any]]:
+    """All of it, size by size, to be kept as JSON."""
+    return [
+        {
+            "residents": size,
+            "resources": curve.resources[size],
+            "load": asdict(curve.loads[size]) if size in curve.loads else None,
+            "points": [asdict(point) for point in curve.points[size]],
+        }
+        for size in sorted(curve.points)
+    ]
 
 
 def growing(curve: Curve) -> list[str]:

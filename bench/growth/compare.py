@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from searching.ask import Page
-    from searching.truth import Answers
+    from growth.ask import Page
+    from growth.truth import Answers
 
 
 def differences(page: Page, count: int, matches: Answers, included: Answers) -> str:

@@ -10,17 +10,17 @@ from psycopg.errors import QueryCanceled
 
 from ehr_server.errors import Invalid
 from ehr_server.store.connect import Connection, Store
+from growth import ask
+from growth.compare import differences
+from growth.explain import Effort, Recorder, effort
+from growth.person import persons
+from growth.questions import QUESTIONS
 from harness.figures import percentile
-from searching import ask
-from searching.compare import differences
-from searching.explain import Effort, Recorder, effort
-from searching.person import persons
-from searching.questions import QUESTIONS
 
 if TYPE_CHECKING:
-    from searching.person import Person
-    from searching.question import Question
-    from searching.truth import Truth
+    from growth.person import Person
+    from growth.question import Question
+    from growth.truth import Truth
 
 _TIMEOUT_MS = 10_000
 _WARM = 6  # psycopg prepares a statement when it comes for the sixth time

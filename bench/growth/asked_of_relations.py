@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from campaign import systems
 from ehr_server.clock import instant
-from searching import planted
-from searching.asked_of_observations import LOINC, all_of, coded, greatest, of_all, of_one, where
-from searching.planted import GLUCOSE, PLAGUE, RARE, RARE_CODE, SMALL_CODE, SMALL_ID
-from searching.question import Question
-from searching.reading import (
+from growth import planted
+from growth.asked_of_observations import LOINC, all_of, coded, greatest, of_all, of_one, where
+from growth.planted import GLUCOSE, PLAGUE, RARE, RARE_CODE, SMALL_CODE, SMALL_ID
+from growth.question import Question
+from growth.reading import (
     Hit,
     born,
     codes,
@@ -25,12 +25,12 @@ from searching.reading import (
     provider,
     value,
 )
-from searching.record import START
+from growth.record import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from searching.record import Record, Resource
+    from growth.record import Record, Resource
 
 _WEIGHT = "29463-7"
 _FAMILY = plain(planted.FAMILY)
@@ -86,8 +86,7 @@ VISITS = (
     Question("rare diagnosis", f"Condition?code={systems.ICD10}|{PLAGUE}", of_all(_plague)),
     Question(
         "rare diagnosis, category :in a value set",
-        f"Condition?code={PLAGUE}"
-        "&category:in=http://hl7.org/fhir/ValueSet/condition-category",
+        f"Condition?code={PLAGUE}&category:in=http://hl7.org/fhir/ValueSet/condition-category",
         of_all(_plague),
     ),
 )
@@ -101,9 +100,7 @@ CHAINS = (
     Question(
         "Observations by a rare name",
         f"Observation?patient.name={_FAMILY}&code={LOINC}|{_WEIGHT}",
-        lambda record, _: (
-            hits(coded(_WEIGHT)(record)) if family(record.patient) == _FAMILY else []
-        ),
+        lambda record, _: hits(coded(_WEIGHT)(record)) if family(record.patient) == _FAMILY else [],
     ),
     Question(
         "visits by the number of a facility",
@@ -143,9 +140,7 @@ INCLUDES = (
     Question(
         "_revinclude the visits of a person",
         f"Patient?identifier={systems.CCCD}|{{cccd}}&_revinclude=Encounter:patient",
-        lambda record, person: (
-            hits([record.patient]) if record.patient["id"] == person.id else []
-        ),
+        lambda record, person: hits([record.patient]) if record.patient["id"] == person.id else [],
         included=of_one(_visits, hits),
     ),
     Question(
@@ -159,9 +154,7 @@ INCLUDES = (
         f"Patient?family={_FAMILY}&_revinclude=Condition:patient",
         lambda record, _: hits([record.patient]) if family(record.patient) == _FAMILY else [],
         included=lambda record, _: (
-            hits(record.by_type.get("Condition", ()))
-            if family(record.patient) == _FAMILY
-            else []
+            hits(record.by_type.get("Condition", ())) if family(record.patient) == _FAMILY else []
         ),
     ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from campaign import systems
-from searching.planted import GLUCOSE, HAEMOGLOBIN, PANEL, RARE, RARE_CODE, SYSTOLIC
-from searching.question import Question
-from searching.reading import (
+from growth.planted import GLUCOSE, HAEMOGLOBIN, PANEL, RARE, RARE_CODE, SYSTOLIC
+from growth.question import Question
+from growth.reading import (
     Hit,
     codes,
     component_above,
@@ -22,8 +22,8 @@ from searching.reading import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from searching.person import Person
-    from searching.record import Record, Resource
+    from growth.person import Person
+    from growth.record import Record, Resource
 
     Taken = Callable[[Record], Iterable[Resource]]
     Shown = Callable[[Iterable[Resource]], list[Hit]]
@@ -77,7 +77,8 @@ OF_ONE = (
         f"Observation?patient={{id}}&combo-code={LOINC}|{SYSTOLIC}",
         of_one(
             where(
-                coded(PANEL), lambda one: any(SYSTOLIC in codes(c["code"]) for c in one["component"])
+                coded(PANEL),
+                lambda one: any(SYSTOLIC in codes(c["code"]) for c in one["component"]),
             ),
             hits,
         ),
@@ -139,9 +140,7 @@ OF_ALL = (
         "category since a day, newest first",
         "Observation?category=vital-signs&date=ge2026-09-01&_sort=-date&_count=20",
         of_all(
-            where(
-                all_of, lambda one: is_category(one, "vital-signs") and day(one) >= "2026-09-01"
-            ),
+            where(all_of, lambda one: is_category(one, "vital-signs") and day(one) >= "2026-09-01"),
             newest,
         ),
         is_ordered=True,
@@ -181,9 +180,7 @@ OF_ALL = (
         f"Observation?code={LOINC}|{_ANTIGEN}&value-concept={systems.SNOMED}|{_POSITIVE}"
         "&_sort=-date&_count=20",
         of_all(
-            where(
-                coded(_ANTIGEN), lambda one: _POSITIVE in codes(one["valueCodeableConcept"])
-            ),
+            where(coded(_ANTIGEN), lambda one: _POSITIVE in codes(one["valueCodeableConcept"])),
             newest,
         ),
         is_ordered=True,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from campaign import systems
-from searching.record import Part, Record, records
+from growth.record import Part, Record, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from campaign import Plan, facilities, residents
 from campaign.checkup import checkup
 from ehr_server.changes.links import scan
-from searching.planted import SMALL_STATION, plant
+from growth.planted import SMALL_STATION, plant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

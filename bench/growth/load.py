@@ -19,15 +19,15 @@ from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.write import Batch, write
 from ehr_server.validation.rulebook import Rulebook
+from growth.record import START, TOGETHER, Part, Record, places, records
+from growth.truth import shared
 from harness.processes import usage
-from searching.record import START, TOGETHER, Part, Record, places, records
-from searching.truth import shared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from searching.record import Resource
+    from growth.record import Resource
 
 BASE = "http://here/fhir"
 
@@ -87,9 +87,7 @@ def _store(way: Means, several: Iterable[tuple[datetime, list[Resource]]]) -> in
         # What a crash would lose is made again from the beginning.
         opened.connection.execute("set local synchronous_commit = off")
         for at, resources in several:
-            changes = [
-                Change("create", one["resourceType"], one["id"], one) for one in resources
-            ]
+            changes = [Change("create", one["resourceType"], one["id"], one) for one in resources]
             batch, _ = rows(way, changes, Stamp(opened.tx, at, sender))
             for table, added in batch.rows.items():
                 whole.rows[table] += added
