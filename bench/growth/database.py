@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OWNER = "ehr"
+_QUICK = {"full_page_writes": "off", "autovacuum": "off", "max_wal_size": "8GB"}
 
 
 class Databases:
@@ -56,13 +57,25 @@ class Databases:
         self._execute(f"create database {new} template {template} strategy file_copy {owner}")
         if not before:
             migrate(self._url(new))
-        loaded = load(self._url(new), before, residents, self.seed, processes)
+        with self._quick():
+            loaded = load(self._url(new), before, residents, self.seed, processes)
         self._execute(f"alter database {new} rename to {self._mark}_{residents}")
         self._execute("checkpoint")  # now, and not while it is measured
         return loaded
 
-    def drop(self, residents: int) -> None:
-        self._execute(f"drop database if exists {self._mark}_{residents} with (force)")
+    @contextmanager
+    def _quick(self) -> Iterator[None]:
+        """Without what only protects from a crash or tidies up meanwhile: a quarter less work of
+        PostgreSQL. What a crash leaves half loaded is dropped anyhow."""
+        try:
+            for name, value in _QUICK.items():
+                self._execute(f"alter system set {name} = '{value}'")
+            self._execute("select pg_reload_conf()")
+            yield
+        finally:
+            for name in _QUICK:
+                self._execute(f"alter system reset {name}")
+            self._execute("select pg_reload_conf()")
 
     def _sizes(self) -> list[int]:
         prefix = f"{self._mark}_"

@@ -37,7 +37,7 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One question at one size; `rows` are those of the page that is measured.
+    """One question at one size: `rows` of the answer, pages and rows that the database read for it.
 
     `wrong` is the first difference from the truth, `refused` why there is no answer.
     """
@@ -48,6 +48,7 @@ class Point:
     p50_ms: float = 0.0
     p99_ms: float = 0.0
     buffers: int = 0
+    rows_read: int = 0
     statements: int = 0
     scanned: tuple[str, ...] = ()
     wrong: str = ""
@@ -85,7 +86,7 @@ def _point(
     p50, p99 = (percentile(times, share) * 1000 for share in (0.5, 0.99))
     return Point(
         question.name, len(first.pages[-1]) + len(first.included), len(times), p50, p99,
-        done.buffers, done.statements, tuple(sorted(done.scanned)), wrong,
+        done.buffers, done.rows, done.statements, tuple(sorted(done.scanned)), wrong,
     )  # fmt: skip
 
 

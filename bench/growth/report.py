@@ -10,10 +10,13 @@ from growth.questions import GROUPS
 from harness.figures import table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from growth.load import Loaded
     from growth.measure import Point
 
-FLAT = 2.0  # times as many pages at the largest size: more is told as growing
+FLAT = 2.0  # times as many pages or rows at the largest size: more is told as growing
+_FEW = 200  # of which a few more tell nothing
 
 
 @dataclass(slots=True)
@@ -69,11 +72,13 @@ def figures(curve: Curve) -> list[dict[str, Any]]:
 
 
 def growing(curve: Curve) -> list[str]:
-    """Questions that touch more pages the more there is, beyond `FLAT`."""
+    """Questions for which the database reads more the more there is, beyond `FLAT`."""
     return [
-        f"{found[-1].name} ({found[0].buffers:,} pages, then {found[-1].buffers:,})"
-        for found in _answered(curve)
-        if len(found) > 1 and found[-1].buffers > FLAT * max(found[0].buffers, 1)
+        f"{first.name} ({first.buffers:,} pages and {first.rows_read:,} rows,"
+        f" then {last.buffers:,} and {last.rows_read:,})"
+        for first, last in ((found[0], found[-1]) for found in _answered(curve))
+        if last.buffers > max(FLAT * first.buffers, _FEW)
+        or last.rows_read > max(FLAT * first.rows_read, _FEW)
     ]
 
 
@@ -120,32 +125,42 @@ def _sizes(curve: Curve) -> str:
 
 def _headings(curve: Curve) -> list[str]:
     sizes = " / ".join(f"{size:,}" for size in sorted(curve.points))
-    return ["asked", f"rows at {sizes}", "p50 ms", "p99 ms", "pages touched", "pages x", "p50 x",
-            "read from end to end", "exact"]  # fmt: skip
+    figures_of = ("p50 ms", "p99 ms", "pages", "rows read")
+    return ["asked", f"found at {sizes}", *figures_of, "pages x", "p50 x", "read whole", "exact"]
 
 
 def _row(found: list[Point]) -> list[str]:
-    if any(point.refused for point in found):
+    """One line; empty where there is no answer at any size."""
+    there = [point for point in found if not point.refused]
+    if not there:
         return []
-    first, last = found[0], found[-1]
+    first, last = there[0], there[-1]
     return [
         first.name,
-        " / ".join(f"{point.rows:,}" for point in found),
-        " / ".join(f"{point.p50_ms:,.2f}" for point in found),
-        " / ".join(f"{point.p99_ms:,.2f}" for point in found),
-        " / ".join(f"{point.buffers:,}" for point in found),
+        _cell(found, lambda point: f"{point.rows:,}"),
+        _cell(found, lambda point: f"{point.p50_ms:,.2f}"),
+        _cell(found, lambda point: f"{point.p99_ms:,.2f}"),
+        _cell(found, lambda point: f"{point.buffers:,}"),
+        _cell(found, lambda point: f"{point.rows_read:,}"),
         f"{last.buffers / max(first.buffers, 1):,.1f}",
         f"{last.p50_ms / first.p50_ms:,.1f}",
         ", ".join(last.scanned) or "no",
-        "no" if any(point.wrong for point in found) else "yes",
+        "no" if any(point.wrong for point in there) else "yes",
     ]
+
+
+def _cell(found: list[Point], shown: Callable[[Point], str]) -> str:
+    return " / ".join("-" if point.refused else shown(point) for point in found)
 
 
 _HEAD = """\
 # Search while the record grows
 
 Made by `python -m bench --search --page`: the same questions of one campaign at several sizes, in
-one process, from the text of the address to the unpacked contents. A page is 8 kB of the database,
-in memory or not; how many are touched does not depend on the machine. What is asked for by rare
-words is there as often at every size. Exact: what is found is what a plain look at every resource
-finds."""
+one process, from the text of the address to the unpacked contents.
+
+- **Pages** are those of 8 kB that the database touches, in memory or not; **rows read** are those
+  of indexes too. Neither depends on the machine.
+- What is asked for by **rare** words is there as often at every size.
+- **Read whole**: tables that grow with the record, read from end to end at the largest size.
+- **Exact**: what is found is what a plain look at every resource finds, in order, with its total."""

@@ -130,13 +130,14 @@ def test_effort_tells_pages_and_tables_that_are_read_whole(module_database: str)
         recorder.execute("set enable_bitmapscan = off")
         recorder.execute("select count(*) from rid where id > %s", ("",))
         done = effort(connection, recorder.statements)
-    assert (done.statements, done.scanned) == (1, {"rid"})
+        ((count,),) = connection.execute("select count(*) from rid").fetchall()
+    assert (done.statements, done.rows, done.scanned) == (1, count, {"rid"})
 
 
 def test_the_report_tells_what_grows_is_wrong_and_is_refused() -> None:
     loaded = Loaded(60_000, 4.0, 5.0, 2.0)
     found = Curve({1000: _made(10), 64_000: _made(1000)}, {1000: 6, 64_000: 60}, {1000: loaded})
-    assert growing(found) == ["grows (10 pages, then 1,000)"]
+    assert growing(found) == ["grows (10 pages and 7 rows, then 1,000 and 7)"]
     assert wrong(found) == ["odd (another order)"]
     assert refused(found) == ["later (not yet)"]
     assert "83 µs of Python and 33 µs of PostgreSQL" in section(found)
@@ -162,8 +163,8 @@ def test_databases_grow_and_are_kept() -> None:
 
 def _made(buffers: int) -> list[Point]:
     return [
-        *(Point(question.name, 1, 1, 1.0, 1.0, 5) for question in QUESTIONS),
-        Point("grows", 1, 1, 1.0, 1.0, buffers),
-        Point("odd", 1, 1, 1.0, 1.0, 5, wrong="another order"),
+        *(Point(question.name, 1, 1, 1.0, 1.0, 5, 7) for question in QUESTIONS),
+        Point("grows", 1, 1, 1.0, 1.0, buffers, 7),
+        Point("odd", 1, 1, 1.0, 1.0, 5, 7, wrong="another order"),
         Point("later", refused="not yet"),
     ]
