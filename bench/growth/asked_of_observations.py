@@ -122,6 +122,12 @@ OF_ALL = (
         pages=2,
     ),
     Question(
+        "one code, newest first, not counted",
+        f"Observation?code={LOINC}|{HAEMOGLOBIN}&_sort=-date&_count=20&_total=none",
+        of_all(coded(HAEMOGLOBIN), newest),
+        is_ordered=True,
+    ),
+    Question(
         "code and day",
         f"Observation?code={LOINC}|{HAEMOGLOBIN}&date=2026-08-01&_sort=-date&_count=20",
         of_all(where(coded(HAEMOGLOBIN), lambda one: day(one) == "2026-08-01"), newest),

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, LiteralString
+
+from psycopg import ClientCursor, sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ehr_server.store.connect import Connection
 
 _READ = ("select", "with")
+_EXPLAIN: LiteralString = "explain (analyze, buffers, format json) "
+_PREPARED = """
+select name from pg_prepared_statements where statement = %s
+order by generic_plans + custom_plans desc limit 1
+"""
 _LARGE = ("resource_", "version_")
 _BESIDE = ("string", "date", "quantity", "ident", "rid", "member")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What was executed; one that is not `planned_anew` may have been prepared."""
+
+    text: str
+    params: tuple[Any, ...]
+    planned_anew: bool = False
 
 
 class Recorder:
@@ -20,10 +36,12 @@ class Recorder:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.statements: list[tuple[Any, Any]] = []
+        self.statements: list[Statement] = []
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        self.statements.append((statement, params))
+        text = statement.decode() if isinstance(statement, bytes) else str(statement)
+        is_anew = options.get("prepare") is False
+        self.statements.append(Statement(text, tuple(params or ()), is_anew))
         return self._connection.execute(statement, params, **options)
 
     def __getattr__(self, name: str) -> Any:
@@ -44,16 +62,13 @@ class Effort:
     scanned: set[str] = field(default_factory=set)
 
 
-def effort(connection: Connection, statements: list[tuple[Any, Any]]) -> Effort:
+def effort(connection: Connection, statements: Sequence[Statement]) -> Effort:
     """Runs every statement that reads once more, under EXPLAIN."""
     found = Effort()
-    for statement, params in statements:
-        text = statement.decode() if isinstance(statement, bytes) else str(statement)
-        if not text.lstrip(" (").lower().startswith(_READ):
+    for statement in statements:
+        if not statement.text.lstrip(" (").lower().startswith(_READ):
             continue
-        explained = f"explain (analyze, buffers, format json) {text}"
-        rows = connection.execute(explained.encode(), params, prepare=False).fetchall()
-        plan = rows[0][0][0]["Plan"]
+        plan = _plan(connection, statement)
         found.statements += 1
         found.buffers += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         for node in _nodes(plan):
@@ -63,6 +78,29 @@ def effort(connection: Connection, statements: list[tuple[Any, Any]]) -> Effort:
             if kind == "Seq Scan" and is_large(table):
                 found.scanned.add(table)
     return found
+
+
+def _plan(connection: Connection, statement: Statement) -> dict[str, Any]:
+    """The plan as it was run: of a prepared statement the kept one, which may fit less well."""
+    name = None if statement.planned_anew else _prepared(connection, statement.text)
+    if name is None:
+        text = (_EXPLAIN + statement.text).encode()
+        cursor = connection.execute(text, statement.params, prepare=False)
+    else:
+        values = sql.SQL(", ").join(sql.Placeholder() * len(statement.params))
+        call = sql.SQL("({})").format(values) if statement.params else sql.SQL("")
+        again = sql.SQL(_EXPLAIN + "execute {}{}").format(sql.Identifier(name), call)
+        cursor = ClientCursor(connection).execute(again, statement.params)
+    plan: dict[str, Any] = cursor.fetchall()[0][0][0]["Plan"]
+    return plan
+
+
+def _prepared(connection: Connection, text: str) -> str | None:
+    """The name under which the connection has prepared the statement."""
+    first, *rest = text.split("%s")
+    numbered = first + "".join(f"${at}{part}" for at, part in enumerate(rest, 1))
+    row = connection.execute(_PREPARED, (numbered.replace("%%", "%"),), prepare=False).fetchone()
+    return None if row is None else str(row[0])
 
 
 def is_large(table: str) -> bool:

@@ -163,4 +163,4 @@ one process, from the text of the address to the unpacked contents.
   of indexes too. Neither depends on the machine.
 - What is asked for by **rare** words is there as often at every size.
 - **Read whole**: tables that grow with the record, read from end to end at the largest size.
-- **Exact**: what is found is what a plain look at every resource finds, in order, with its total."""
+- **Exact**: what is found is what a plain look at every resource finds, in order, and its total."""

@@ -148,7 +148,26 @@ def test_the_page_says_by_what_it_is_made_and_what_is_asked() -> None:
     text = page(Curve({10: every}, {10: 1}), "Machine: none.")
     assert "Made by `python -m bench --search --page`" in text
     assert "Patient/" in text
-    assert text.count("\n- ") == 2 * len(QUESTIONS)
+    assert text.partition("## What is asked")[2].count("\n- ") == len(QUESTIONS)
+
+
+def test_a_prepared_statement_is_explained_as_it_was_prepared(module_database: str) -> None:
+    """The kept plan stays, whatever would be planned by now."""
+    statement = "select count(*) from rid where id > %s::text"
+    ways = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        recorder = Recorder(connection)
+        for setting in ("plan_cache_mode = force_generic_plan", *(f"{way} = off" for way in ways)):
+            connection.execute(f"set {setting}".encode())
+        for _ in range(7):
+            recorder.execute(statement, ("",))
+        for setting in ("enable_seqscan = off", *(f"{way} = on" for way in ways)):
+            connection.execute(f"set {setting}".encode())
+        kept = effort(connection, recorder.statements[-1:])
+        recorder.execute(statement, ("",), prepare=False)
+        anew = effort(connection, recorder.statements[-1:])
+    assert kept.scanned == {"rid"}
+    assert anew.scanned == set()
 
 
 @pytest.mark.slow
