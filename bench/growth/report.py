@@ -50,8 +50,9 @@ def section(curve: Curve) -> str:
 
 def page(curve: Curve, facts: str) -> str:
     """docs/reference/search-curve.md"""
+    someone = persons()[0]
     addresses = [
-        f"- {question.name}: `{question.address_for(persons()[0])}`"
+        f"- {question.name}: `{question.address_for(someone)}`"
         for questions in GROUPS.values()
         for question in questions
     ]

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from growth.person import Person, persons
-from growth.question import Question
 from growth.questions import QUESTIONS
 from growth.reading import Hit
 from growth.record import Part, records
@@ -99,12 +98,12 @@ def _of_part(people: list[Person], part: Part) -> Truth:
 
 
 def _empty(people: list[Person]) -> Truth:
-    def answers(question: Question) -> dict[tuple[str, int], Answers]:
-        count = len(people) if question.is_personal else 1
-        return {(question.name, at): Answers(question.is_ordered) for at in range(count)}
-
-    both = [{k: v for one in QUESTIONS for k, v in answers(one).items()} for _ in range(2)]
-    return Truth(*both)
+    found = Truth()
+    for question in QUESTIONS:
+        for at in range(len(people) if question.is_personal else 1):
+            found.matches[question.name, at] = Answers(question.is_ordered)
+            found.included[question.name, at] = Answers(is_ordered=False)
+    return found
 
 
 def _sum(
