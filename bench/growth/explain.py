@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ehr_server.store.connect import Connection
 
+_SMALL = 8  # pages: a table of so few is rightly read whole
 _READ = ("select", "with")
 _EXPLAIN: LiteralString = "explain (analyze, buffers, format json) "
 _PREPARED = """
@@ -70,12 +71,12 @@ def effort(connection: Connection, statements: Sequence[Statement]) -> Effort:
             continue
         plan = _plan(connection, statement)
         found.statements += 1
-        found.buffers += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        found.buffers += _pages(plan)
         for node in _nodes(plan):
             kind, table = node["Node Type"], node.get("Relation Name", "")
             if kind.endswith("Scan"):
                 found.rows += _rows(node)
-            if kind == "Seq Scan" and is_large(table):
+            if kind == "Seq Scan" and is_large(table) and _pages(node) > _SMALL:
                 found.scanned.add(table)
     return found
 
@@ -106,6 +107,10 @@ def _prepared(connection: Connection, text: str) -> str | None:
 def is_large(table: str) -> bool:
     """Whether the table grows with the record."""
     return table.startswith(_LARGE) or table in _BESIDE
+
+
+def _pages(node: dict[str, Any]) -> int:
+    return int(node["Shared Hit Blocks"] + node["Shared Read Blocks"])
 
 
 def _rows(node: dict[str, Any]) -> int:
