@@ -11,7 +11,7 @@ from ehr_server.search.includes import include
 from ehr_server.search.malformed import Malformed, unsupported
 from ehr_server.search.query import Condition, Criterion, Query, SortKey
 from ehr_server.search.rules import Rules
-from ehr_server.search.sort import is_sortable
+from ehr_server.search.sort import is_sortable, leading_condition
 from ehr_server.search.types.token import leads_by_place
 
 SORT_KEYS_MAX = 5
@@ -65,15 +65,19 @@ def is_result_parameter(name: str) -> bool:
 
 
 def _usual_order(query: Query, rules: Rules) -> tuple[SortKey, ...]:
-    """Without a wish the main date of the type, newest first.
+    """Without a wish the text that is asked for, as a list of names; else the main date of the
+    type, newest first.
 
     What an id or an identifier leads to is a handful: it is ordered by key alone, and the database
     is not tempted to read an index of dates in the hope of meeting them soon.
     """
-    main_date = rules.parameters.of(query.type).main_date
-    if main_date is None or any(map(_is_identifying, query.criteria)):
+    named = leading_condition(query.criteria)
+    if any(map(_is_identifying, query.criteria)):
         return ()
-    return (SortKey(main_date, True),)
+    if named is not None and named.parameter is not None:
+        return (SortKey(named.parameter, False),)
+    main_date = rules.parameters.of(query.type).main_date
+    return (SortKey(main_date, True),) if main_date else ()
 
 
 def _is_identifying(criterion: Criterion) -> bool:
