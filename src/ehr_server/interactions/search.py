@@ -1,12 +1,13 @@
 """search of a type. https://hl7.org/fhir/R4/http.html#search"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
 from ehr_server.access.find import Found, find
+from ehr_server.access.include import INCLUDED_MAX, ROUNDS_MAX, Included, Reader, included
 from ehr_server.call import Answer, Call
-from ehr_server.definitions.subset import subset
+from ehr_server.definitions.subset import Subset, subset
 from ehr_server.fhir import bundle, json
 from ehr_server.fhir.outcome import Language, operation_outcome
 from ehr_server.issue import Issue
@@ -26,22 +27,33 @@ def search(call: Call) -> Answer:
     query = parse(call.parts["type"], call.request.query, rules)
     with call.store.connection() as connection:
         found = find(call.store, connection, query, call.caller, call.store.secret(PAGE_KEY))
-    return Answer(200, _searchset(call, query, found))
+        reader = Reader(call.store, connection, call.caller, rules)
+        further = included(reader, found.matches, query.includes)
+    return Answer(200, _searchset(call, query, found, further))
 
 
-def _searchset(call: Call, query: Query, found: Found) -> bytes:
-    contents = (_wanted(match.content, query) for match in found.matches)
-    entries = [bundle.search_entry(call.base_url, content, "match") for content in contents]
+def _searchset(call: Call, query: Query, found: Found, further: Included) -> bytes:
+    entries = [
+        *_entries(call, [match.content for match in found.matches], "match", query.subset),
+        *_entries(call, further.contents, "include", query.subset and query.subset.of_included()),
+    ]
     if query.ignored:
         entries.append(_left_out(query.ignored, call.language))
+    if further.cut:
+        entries.append(_cut(further.cut, call.language))
     return bundle.bundle("searchset", entries, _links(call, query, found), found.total)
 
 
-def _wanted(content: bytes, query: Query) -> bytes:
+def _entries(
+    call: Call, contents: Iterable[bytes], mode: str, wanted: Subset | None
+) -> Iterator[bytes]:
+    for content in contents:
+        yield bundle.search_entry(call.base_url, _wanted(content, wanted), mode)
+
+
+def _wanted(content: bytes, wanted: Subset | None) -> bytes:
     """As much of the content as is wanted: all of it costs nothing."""
-    if query.subset is None:
-        return content
-    return json.write(subset(json.read_stored(content), query.subset))
+    return content if wanted is None else json.write(subset(json.read_stored(content), wanted))
 
 
 def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
@@ -71,5 +83,22 @@ def _left_out(names: Sequence[str], language: Language) -> bytes:
     listed = ", ".join(names)
     text = f"Left out, because there are no such search parameters: {listed}."
     vi = f"Đã bỏ qua vì không có các tham số tìm kiếm này: {listed}."
-    outcome = operation_outcome([Issue("warning", "not-supported", text, vi=vi)], language)
+    return _outcome(Issue("warning", "not-supported", text, vi=vi), language)
+
+
+def _cut(includes: Sequence[str], language: Language) -> bytes:
+    listed = ", ".join(includes)
+    text = (
+        f"Not all is here that was to come along, by {listed}: a page takes {INCLUDED_MAX} further"
+        f" resources, found in {ROUNDS_MAX} rounds. Ask for smaller pages, or for these apart."
+    )
+    vi = (
+        f"Chưa kèm theo đủ, do {listed}: mỗi trang kèm tối đa {INCLUDED_MAX} tài nguyên, tìm trong"
+        f" {ROUNDS_MAX} vòng. Xin giảm _count hoặc tìm riêng."
+    )
+    return _outcome(Issue("warning", "too-costly", text, vi=vi), language)
+
+
+def _outcome(issue: Issue, language: Language) -> bytes:
+    outcome = operation_outcome([issue], language)
     return b'{"resource":' + json.write(outcome) + b',"search":{"mode":"outcome"}}'
