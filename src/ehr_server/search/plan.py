@@ -15,7 +15,7 @@ from ehr_server.search import sort
 from ehr_server.search.branches import branches
 from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.page import Keyset
-from ehr_server.search.query import Chain, Condition, Conjunction, Criterion, Query
+from ehr_server.search.query import At, Chain, Condition, Conjunction, Criterion, Query
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql, all_of, among, any_of, checked
 from ehr_server.search.types import token
@@ -190,6 +190,8 @@ def _comps_of(criterion: Criterion, facts: Facts) -> set[int] | None:
     if isinstance(criterion, Conjunction):
         found = [here for one in criterion.criteria if (here := _comps_of(one, facts)) is not None]
         return set.intersection(*found) if found else None
+    if isinstance(criterion, At):
+        return {comp for comp, _ in criterion.places}
     if isinstance(criterion, Chain):
         reached = facts[criterion]
         is_home = is_home_of(criterion.source, criterion.type)
