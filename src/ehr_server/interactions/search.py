@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
+from ehr_server.access.explain import explain
 from ehr_server.access.find import Found, find
 from ehr_server.call import Answer, Call
 from ehr_server.definitions.subset import subset
@@ -12,6 +13,8 @@ from ehr_server.fhir.outcome import Language, operation_outcome
 from ehr_server.issue import Issue
 from ehr_server.search.parse import HARMLESS, parse
 from ehr_server.search.query import Query
+from ehr_server.search.results import EXPLAIN
+from ehr_server.store.connect import Connection
 
 PAGE_KEY = "page_key"
 
@@ -24,16 +27,28 @@ def search(call: Call) -> Answer:
         lenient=call.request.preference("handling") == "lenient",
     )
     query = parse(call.parts["type"], call.request.query, rules)
+    told: Sequence[Issue] = ()
     with call.store.connection() as connection:
-        found = find(call.store, connection, query, call.caller, call.store.secret(PAGE_KEY))
-    return Answer(200, _searchset(call, query, found))
+        if query.is_explained:
+            found, told = explain(
+                connection, query, call.caller, rules.zone, lambda: _found(call, connection, query)
+            )
+        else:
+            found = _found(call, connection, query)
+    return Answer(200, _searchset(call, query, found, told))
 
 
-def _searchset(call: Call, query: Query, found: Found) -> bytes:
+def _found(call: Call, connection: Connection, query: Query) -> Found:
+    return find(call.store, connection, query, call.caller, call.store.secret(PAGE_KEY))
+
+
+def _searchset(call: Call, query: Query, found: Found, told: Sequence[Issue]) -> bytes:
+    """`told`: how the search ran, if that was asked for; it comes before what is found."""
     contents = (_wanted(match.content, query) for match in found.matches)
-    entries = [bundle.search_entry(call.base_url, content, "match") for content in contents]
+    entries = [_outcome_entry(told, call.language)] if told else []
+    entries += [bundle.search_entry(call.base_url, content, "match") for content in contents]
     if query.ignored:
-        entries.append(_left_out(query.ignored, call.language))
+        entries.append(_outcome_entry([_left_out(query.ignored)], call.language))
     return bundle.bundle("searchset", entries, _links(call, query, found), found.total)
 
 
@@ -50,7 +65,7 @@ def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
     asked = [
         pair
         for pair in call.request.query
-        if pair[0] not in query.ignored and pair[0] not in HARMLESS
+        if pair[0] not in query.ignored and pair[0] not in HARMLESS and pair[0] != EXPLAIN
     ]
     rest = [pair for pair in asked if pair[0] != "_page"]
     links = [("self", _url(here, asked))]
@@ -67,9 +82,13 @@ def _url(here: str, pairs: Iterable[tuple[str, str]]) -> str:
     return f"{here}?{query}" if query else here
 
 
-def _left_out(names: Sequence[str], language: Language) -> bytes:
+def _left_out(names: Sequence[str]) -> Issue:
     listed = ", ".join(names)
     text = f"Left out, because there are no such search parameters: {listed}."
     vi = f"Đã bỏ qua vì không có các tham số tìm kiếm này: {listed}."
-    outcome = operation_outcome([Issue("warning", "not-supported", text, vi=vi)], language)
+    return Issue("warning", "not-supported", text, vi=vi)
+
+
+def _outcome_entry(issues: Sequence[Issue], language: Language) -> bytes:
+    outcome = operation_outcome(issues, language, most=len(issues))
     return b'{"resource":' + json.write(outcome) + b',"search":{"mode":"outcome"}}'
