@@ -15,6 +15,7 @@ from ehr_server.search.sort import is_sortable, leading_condition
 from ehr_server.search.types.token import leads_by_place
 
 SORT_KEYS_MAX = 5
+EXPLAIN = "_explain"  # no parameter of the standard
 
 _REPEATED = frozenset(("_include", "_revinclude"))
 
@@ -155,6 +156,12 @@ def _contained(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
     return query
 
 
+def _explain(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
+    if value != "true":
+        raise Malformed("must be true or not there", "phải là true, hoặc không có")
+    return replace(query, is_explained=True)
+
+
 def _page(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
     return replace(query, page=value)
 
@@ -167,4 +174,5 @@ RESULT_PARAMETERS: Mapping[str, Callable[[Query, str, Rules], Query]] = {
     "_sort": _sort,
     "_contained": _contained,
     "_page": _page,
+    EXPLAIN: _explain,
 }
