@@ -60,7 +60,13 @@ Index("resource_d1", resource.c.d1, resource.c.key)
 Index("resource_at", resource.c.at, resource.c.key)
 Index("resource_toks", resource.c.toks, postgresql_using="gin")
 Index("resource_own", resource.c.own)
-Index("resource_q1", resource.c.c1, resource.c.q1, resource.c.key)
+Index(
+    "resource_q1",
+    resource.c.c1,
+    resource.c.q1,
+    resource.c.key,
+    postgresql_where=resource.c.q1.is_not(None),
+)
 Index("resource_refs", resource.c.refs, postgresql_using="gin")
 
 # Every version of every resource, for ever: bytes as served. Append only.
