@@ -17,6 +17,7 @@ from ehr_server.store.connect import Connection, Store
 from searching import HANOI, Record, record
 from servers import Server
 
+ESTIMATE = "how many, by the database's estimate"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -47,16 +48,17 @@ def heads(answer: httpx.Response) -> list[str]:
 
 def test_the_query_the_statements_the_plans_and_the_time_are_told(client: httpx.Client) -> None:
     answer = client.get("/Patient?name=ngop&_explain=true")
-    understood, page, time = issues(answer)
+    understood, estimate, page, time = issues(answer)
     assert understood["diagnostics"].startswith(
         "Patient for which all of this holds:\n  name=ngop\n"
     )
+    assert estimate["details"]["text"].startswith("Statement 1/2: how many, by the database's")
     assert page["details"]["text"].startswith(
-        "Statement 1/1: the page with its contents; rows: 2; "
+        "Statement 2/2: the page with its contents; rows: 2; "
     )
     sql, _, plan = page["diagnostics"].partition("\n\n")
-    assert "\n  from resource_patient r\n" in sql
-    assert "'ngop'" in sql
+    assert "\n  from resource_patient r" in sql
+    assert "ngop'" in sql
     assert "actual time=" in plan
     assert "Buffers: " in plan
     assert "Execution Time: " in plan
@@ -96,7 +98,15 @@ def test_the_answer_is_valid(client: httpx.Client) -> None:
             "Patient?_has:Observation:patient:date=2026&_summary=count",
             ["where a chain leads", "the total"],
         ),
-        ("Patient?name=ngop&_count=1", ["the page with its contents", "the total"]),
+        (
+            "Patient?name=ngop&_count=1",
+            [ESTIMATE, "the page with its contents", ESTIMATE, "the total"],
+        ),
+        ("?_type=Patient,Basic", ["the places of the page", "the contents"]),
+        (
+            "?_id=one&_type=Patient,Basic",
+            ["the types of ids", "look-up of ids", "the places of the page", "the contents"],
+        ),
         ("Patient?_id=nobody", ["look-up of ids"]),
         (  # disjoint branches of one statement
             "Observation?date=ge2026&_summary=count",
@@ -172,7 +182,8 @@ def test_headings_are_in_the_language_of_the_caller(client: httpx.Client) -> Non
     answer = client.get("/Patient?name=ngop&_explain=true", headers={"accept-language": "vi"})
     assert heads(answer) == [
         "Được hiểu như sau",
-        "Câu lệnh 1/1: trang kết quả và nội dung",
+        "Câu lệnh 1/2: ước lượng số kết quả",
+        "Câu lệnh 2/2: trang kết quả và nội dung",
         "Thời gian",
     ]
 
@@ -246,7 +257,7 @@ def test_the_command_prints_the_same(
     done = command(module_database, search)
     assert (done.returncode, done.stderr.count("Traceback")) == (0, 0), done.stderr
     understood = issues(client.get("/Patient?name=ngop&_explain=true"))[0]["diagnostics"]
-    assert done.stdout.startswith(f"As understood\n{understood}\n\nStatement 1/1: the page")
+    assert done.stdout.startswith(f"As understood\n{understood}\n\nStatement 1/2: how many")
     assert "Execution Time: " in done.stdout
 
 

@@ -26,7 +26,11 @@ SHOWN_MAX = 20_000  # characters of one statement or plan: a thousand ids are as
 _PURPOSES = (
     ("select p.comp, p.key, v.enc", "the page with its contents", "trang kết quả và nội dung"),
     ("select count(*)", "the total", "tổng số"),
-    ("explain", "the total, estimated", "tổng số ước lượng"),
+    ("select sum(count)", "the total", "tổng số"),
+    ("select * from (", "the places of the page", "vị trí của trang kết quả"),
+    ("select v.key, v.ver", "the contents", "nội dung"),
+    ("select distinct type from rid", "the types of ids", "loại của các id"),
+    ("explain", "how many, by the database's estimate", "ước lượng số kết quả"),
     ("select r.comp, r.own, r.refs", "where a chain leads", "đích của chuỗi tham chiếu"),
     ("select comp, key from rid", "look-up of ids", "tra cứu id"),
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),
