@@ -92,7 +92,9 @@ def test_a_number_is_found(here: Record, value: str, ids: set[str]) -> None:
         ("value-quantity=5.4||mg", {"mg", "mg2", "own"}),
         ("value-quantity=5.4||viên", {"word"}),
         ("value-quantity=gt5||", {"mg", "mg2", "g", "word", "own"}),
-        (f"value-quantity=gt5.4|{UCUM}|mg", {"mg2"}),
+        # a unit of UCUM is converted: see test_search_units.py
+        (f"value-quantity=gt5.4|{UCUM}|mg", {"mg2", "g"}),
+        (f"value-quantity=gt5.4|{UCUM}|mg&value-quantity=lt1|{UCUM}|g", {"mg2"}),
         ("value-quantity=lt0", {"bare"}),
         ("value-quantity=-3", {"bare"}),
         (f"value-quantity=5.4|{UCUM}|g,lt0", {"g", "bare"}),

@@ -133,7 +133,9 @@ def references(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
 
 
 def _parted(name: str) -> _Name:
-    head, _, rest = name.partition(".")
+    head, dot, rest = name.partition(".")
+    if dot and not rest:
+        raise Malformed("ends in a dot", "kết thúc bằng dấu chấm")
     code, colon, modifier = head.partition(":")
     if colon and not modifier:
         raise Malformed("has an empty modifier", "có bổ ngữ bỏ trống")
