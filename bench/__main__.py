@@ -1,5 +1,8 @@
 """Measures the server: `make bench`, or `python -m bench [--quick]`.
 
+`python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
+record grows.
+
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
 Then measures validation and terminology in this process. Prints tables; saves them as markdown and
@@ -19,16 +22,21 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the root
 
 from ehr_server.fhir import json
+from growth import report as search_report
+from growth.curve import curve
+from growth.measure import Time
 from harness import inputs, validation
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
 
 if TYPE_CHECKING:
+    from growth.report import Curve
     from harness.inputs import Source
     from harness.measure import Report
     from harness.validation import Costs
 
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "search-curve.md"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -39,6 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--validation", action="store_true", help="validation and terminology alone, no server"
     )
+    _search_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
@@ -46,18 +55,61 @@ def main() -> None:
         print(
             "The machine is busy: rates and latencies will be worse than its own.", file=sys.stderr
         )
+    if options.search:
+        _search(options, found)
+    else:
+        _everything(options, found)
+
+
+def _search_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--search", action="store_true", help="search alone, at several sizes")
+    parser.add_argument(
+        "--scales", type=_scales, default=(1000, 8000), help="residents, such as 1000,8000,64000"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the databases of --search")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.name} from --search")
+
+
+def _scales(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def _search(options: argparse.Namespace, found: dict[str, str]) -> None:
+    limit = Time(50, 1.0) if options.quick else Time()
+    measured = curve(options.scales, options.keep, limit)
+    found["PostgreSQL"] = measured.postgresql
+    text = "\n\n".join((_facts("Machine", found), search_report.section(measured)))
+    print(text)
+    if options.page:
+        page = search_report.page(measured, _facts("Machine", found))
+        PAGE.write_text(page, encoding="utf-8")
+        print(f"written: {PAGE}", file=sys.stderr)
+    _save(text, {"machine": found, "search": search_report.figures(measured)})
+
+
+def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
     sources = _sources(options.quick, options.only)
     reports = [
         measure(source, 1.0 if options.quick else 3.0, 0 if options.quick else source.again)
         for source in (() if options.validation else sources)
     ]
     costs = validation.costs(sources, 3 if options.quick else 7)
+    sections = [*(_section(report) for report in reports), _costs_section(costs)]
+    made: dict[str, Any] = {"machine": found, "reports": [asdict(one) for one in reports]}
     if reports:
         found["PostgreSQL"] = reports[0].postgresql
-    sections = (*(_section(report) for report in reports), _costs_section(costs))
+        measured = _small_curve(options.quick)
+        sections.append(search_report.section(measured))
+        made["search"] = search_report.figures(measured)
     text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)
-    _save(text, {"machine": found, "reports": reports, "validation": costs})
+    _save(text, {**made, "validation": asdict(costs)})
+
+
+def _small_curve(is_quick: bool) -> Curve:
+    """Enough to see that answers are exact; that search stays flat is seen on more."""
+    scales, limit = ((60, 240), Time(10, 0.1)) if is_quick else ((250, 1000), Time(50, 0.5))
+    return curve(scales, None, limit)
 
 
 def _sources(is_quick: bool, only: str | None) -> list[Source]:
@@ -100,9 +152,7 @@ def _save(text: str, found: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     name = f"{now:%Y%m%dT%H%M%SZ}"
     (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
-    reports = [asdict(one) for one in found["reports"]]
-    made = {**found, "at": now.isoformat(), "reports": reports}
-    made["validation"] = asdict(found["validation"])
+    made = {**found, "at": now.isoformat()}
     (RESULTS / f"{name}.json").write_bytes(json.write_pretty(made))
     print(f"saved in {RESULTS / name}.json and .md", file=sys.stderr)
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
+from ehr_server.access.directories import Known, ready, run
 from ehr_server.access.restrict import restrict
-from ehr_server.errors import Invalid
+from ehr_server.definitions import definitions
 from ehr_server.fhir import json
-from ehr_server.fhir.bundle import identity
-from ehr_server.issue import Issue
-from ehr_server.search.facts import LOOKED_UP_MAX, Facts
 from ehr_server.search.page import Keyset, seal, unseal
-from ehr_server.search.plan import Plan, asked, plan
-from ehr_server.search.query import Chain, Condition, Criterion, Has, Query
+from ehr_server.search.plan import Plan, asked
+from ehr_server.search.query import Condition, Criterion, Query
+from ehr_server.search.several import Several, together
+from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql
-from ehr_server.search.types import reference, token
-from ehr_server.search.where import REACHED_MAX, Reached, chains
+from ehr_server.search.types import token
+from ehr_server.search.where import chains
 from ehr_server.store.connect import Connection, Store, snapshot
+from ehr_server.store.read import contents_of
 
 COUNT_BOUND = 5_000  # matches that are counted without being asked to
 
@@ -54,202 +55,202 @@ def find(
     Raises `Invalid` for a page token of another search, and for a look-up that leads to too many.
     """
     query = restrict(query, caller)
-    with _one_moment(connection, query):
-        return _find(store, connection, query, caller, page_key)
+    with _one_moment(connection, (query,)):
+        planned = ready(connection, query, caller)
+        return _found(_One(store, connection, planned) if planned else None, query, page_key)
 
 
-def matches(
-    store: Store, connection: Connection, queries: Sequence[Query], caller: Caller
-) -> list[list[str]]:
-    """For each query the ids of what it finds: enough of them to tell none, one and several.
-
-    For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate. Queries for one
-    identifier each, the normal road of a push, are asked together, a statement per type.
-    """
-    queries = [replace(restrict(query, caller), order=(), page=None) for query in queries]
-    found: dict[int, list[str]] = {}
-    for together in _by_identifier(queries):
-        found |= _carriers(store, connection, [(at, queries[at]) for at in together], caller)
-    for at, query in enumerate(queries):
-        if at not in found:
-            rows = _few(store, connection, query, caller, 2)
-            found[at] = [identity(match.content)[1] for match in rows]
-    return [found[at] for at in range(len(queries))]
-
-
-def ready(connection: Connection, query: Query, caller: Caller) -> Plan | None:
-    """The plan of a query that access has narrowed, once the directories are asked; None if they
-    say that there is nothing."""
-    return plan(query, _facts(connection, query, caller))
-
-
-def _find(
-    store: Store, connection: Connection, query: Query, caller: Caller, page_key: bytes
+def find_types(
+    store: Store,
+    connection: Connection,
+    queries: Sequence[Query],
+    caller: Caller,
+    page_key: bytes,
 ) -> Found:
-    keyset = unseal(query.page, query, page_key) if query.page is not None else None
+    """As `find`, of several types: a query for each (`search.parse.parse_types`)."""
+    queries = [restrict(query, caller) for query in queries]
+    whole = replace(queries[0], type=",".join(query.type for query in queries))
+    known: Known = {}
+    with _one_moment(connection, queries):
+        there = _types_there(connection, queries)
+        plans = [ready(connection, one, caller, known) for one in queries if one.type in there]
+        several = together([one for one in plans if one is not None])
+        return _found(_All(store, connection, several) if several else None, whole, page_key)
+
+
+def few(
+    store: Store, connection: Connection, query: Query, caller: Caller, most: int
+) -> tuple[Match, ...]:
+    """So many of what a query finds that access has narrowed."""
     planned = ready(connection, query, caller)
     if planned is None:
+        return ()
+    rows = _rows(_One(store, connection, planned), most, None)
+    return _checked(query, [row.match for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A row in the order of the answer: the values sorted by, and where the content lies."""
+
+    stage: int
+    key: int
+    values: tuple[Any, ...]
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """A search of one type, ready to be run."""
+
+    store: Store
+    connection: Connection
+    plan: Plan
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return self.plan.stages
+
+    def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
+        statement = self.plan.page(limit, stage, keyset)
+        rows = run(self.connection, statement, self.plan.is_pinned)
+        return [_Row(at, row[1], tuple(row[4:]), _match(self.store, row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _All:
+    """A search of several types: the contents come from a leaf each, in a further statement."""
+
+    store: Store
+    connection: Connection
+    plan: Several
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return (self.plan.stage,)
+
+    def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
+        statement = self.plan.page(limit, stage, keyset)
+        rows = run(self.connection, statement, self.plan.is_pinned)
+        contents = contents_of(self.store, self.connection, [tuple(row[:4]) for row in rows])
+        return [
+            _Row(at, row[1], tuple(row[4:]), Match(row[0], row[1], contents[row[1]]))
+            for row in rows
+            if row[1] in contents
+        ]
+
+
+_Search = _One | _All
+
+
+def _found(search: _Search | None, query: Query, page_key: bytes) -> Found:
+    keyset = unseal(query.page, query, page_key) if query.page is not None else None
+    if search is None:
         return Found((), None if query.total == "none" and query.count else 0)
     if query.count == 0:
-        return Found((), _count(connection, planned, None))
-    rows = _rows(connection, planned, query.count + 1, keyset)
+        return Found((), _count(search, None))
+    rows = _rows(search, query.count + 1, keyset)
     is_back = keyset is not None and keyset.is_back
     is_end = len(rows) <= query.count
     rows = rows[: query.count]
     if is_back:
         rows.reverse()
-    matches = _checked(query, (_match(store, row) for _, row in rows))
-    total = _told(connection, planned, keyset, None if is_back or not is_end else len(rows))
+    total = _told(search, query, keyset, None if is_back or not is_end else len(rows))
     is_first = keyset is None or (is_back and is_end)
     is_last = is_end and not is_back
 
-    def beside(at: int, *, back: bool) -> str | None:
-        stage, row = rows[at]
-        return seal(Keyset(tuple(row[4:]), row[1], total, stage, back), query, page_key)
+    def beside(row: _Row, *, back: bool) -> str:
+        return seal(Keyset(row.values, row.key, total, row.stage, back), query, page_key)
 
     return Found(
-        matches,
+        _checked(query, [row.match for row in rows]),
         total,
-        beside(-1, back=False) if rows and not is_last else None,
-        beside(0, back=True) if rows and not is_first else None,
+        beside(rows[-1], back=False) if rows and not is_last else None,
+        beside(rows[0], back=True) if rows and not is_first else None,
     )
 
 
-def _rows(
-    connection: Connection, planned: Plan, limit: int, keyset: Keyset | None
-) -> list[tuple[int, tuple[Any, ...]]]:
+def _rows(search: _Search, limit: int, keyset: Keyset | None) -> list[_Row]:
     """The next rows in order, each with its stage; of a page that goes back, in reversed order."""
-    stages = list(enumerate(planned.stages))
+    stages = list(enumerate(search.stages))
     if keyset is not None and keyset.is_back:
         stages = [(at, stage.turned()) for at, stage in reversed(stages[: keyset.stage + 1])]
     elif keyset is not None:
         stages = stages[keyset.stage :]
-    found: list[tuple[int, tuple[Any, ...]]] = []
+    found: list[_Row] = []
     for at, stage in stages:
         if len(found) < limit:
             here = keyset if keyset is not None and keyset.stage == at else None
-            statement = planned.page(limit - len(found), stage, here)
-            rows = _run(connection, statement, planned.is_pinned)
-            found += [(at, row) for row in rows]
+            found += search.rows(limit - len(found), at, stage, here)
     return found
 
 
-def _told(
-    connection: Connection, planned: Plan, keyset: Keyset | None, known: int | None
-) -> int | None:
+def _told(search: _Search, query: Query, keyset: Keyset | None, known: int | None) -> int | None:
     """The total: as on the first page; there `known`, if the page is all there is."""
     if keyset is not None:
         return keyset.total
-    if planned.query.total == "none":
+    if query.total == "none":
         return None
-    return known if known is not None else _total(connection, planned)
+    return known if known is not None else _total(search, query)
 
 
-def _one_moment(connection: Connection, query: Query) -> AbstractContextManager[None]:
-    """Between a directory and the record a resource may move to another patient's compartment;
-    Patients stay where they are."""
-    is_asked = any(True for _ in asked(query)) or any(
-        True for criterion in query.criteria for _ in chains(criterion)
+def _types_there(connection: Connection, queries: Sequence[Query]) -> set[str]:
+    """The types of which there can be anything: where ids are asked for, those that have one."""
+    types = {query.type for query in queries}
+    ids = [
+        term.code
+        for criterion in queries[0].criteria
+        if isinstance(criterion, Condition) and criterion.name == "_id"
+        for term in criterion.terms
+    ]
+    if not ids:
+        return types
+    numbers = [definitions().type_number[name] for name in sorted(types)]
+    statement = (
+        "select distinct type from rid where type = any(%s::smallint[]) and id = any(%s::text[])"
     )
-    return snapshot(connection) if query.type != "Patient" and is_asked else nullcontext()
-
-
-def _facts(connection: Connection, query: Query, caller: Caller) -> Facts:
-    """What the directories say, and where chains lead to."""
-    found: dict[Any, Any] = {}
-    for lookup in asked(query):
-        rows = _run(connection, lookup.statement, True)
-        if len(rows) > LOOKED_UP_MAX:
-            raise Invalid(issues=[_TOO_MANY])
-        found[lookup.about] = rows
-    for criterion in query.criteria:
-        for chain in chains(criterion):
-            if chain not in found:
-                found[chain] = _reached(connection, chain, caller)
-    return found
-
-
-def _reached(connection: Connection, chain: Chain | Has, caller: Caller) -> Reached:
-    """Follow a chain one step: to what it refers to, or to whom is referred. What the caller may
-    not see leads nowhere."""
-    query = restrict(Query(chain.type, (chain.criterion,)), caller)
-    facts = _facts(connection, query, caller)
-    planned = plan(query, facts)
-    if planned is None:
-        return Reached((), (), facts)
-    rows = _run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
-    if len(rows) > REACHED_MAX:
-        return Reached(None, (), facts)
-    if isinstance(chain, Chain):
-        own = sorted({row[1] for row in rows})
-    elif chain.source.parameter.is_home and chain.source.targets == ("Patient",):
-        own = sorted({row[0] & ~1 for row in rows})
-    else:
-        mark = reference.mark(chain.source.parameter)
-        own = sorted({ref ^ mark for row in rows for ref in row[2]})
-    return Reached(tuple(own), tuple(sorted({row[0] for row in rows})), facts)
-
-
-def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
-    """The places of queries that ask for an identifier and nothing else, two or more of a type."""
-    places: dict[str, list[int]] = {}
-    for at, query in enumerate(queries):
-        if [name for name, _ in query.asked] == ["identifier"]:
-            places.setdefault(query.type, []).append(at)
-    return [together for together in places.values() if len(together) > 1]
-
-
-def _carriers(
-    store: Store, connection: Connection, queries: Sequence[tuple[int, Query]], caller: Caller
-) -> dict[int, list[str]]:
-    """Who carries the identifiers of the queries; nothing where there are too many to tell."""
-    conditions = {at: _condition(query) for at, query in queries}
-    every = {one: None for condition in conditions.values() for one in condition.alternatives}
-    first = queries[0][1]
-    together = Condition("identifier", tuple(every))
-    most = 2 * len(queries) + 10
-    query = replace(first, criteria=(together, *first.criteria[1:]))
-    rows = _few(store, connection, query, caller, most)
-    if len(rows) == most:
-        return {}
-    carried = [(identity(row.content)[1], _identifiers(row.content)) for row in rows]
-    return {
-        at: [
-            id_
-            for id_, identifiers in carried
-            if any(token.is_met(identifiers, term) for term in condition.terms)
-        ]
-        for at, condition in conditions.items()
-    }
-
-
-def _condition(query: Query) -> Condition:
-    """The one criterion that was asked for; what access added comes after it."""
-    first = query.criteria[0]
-    if not isinstance(first, Condition):
-        raise TypeError(first)
-    return first
-
-
-def _few(
-    store: Store, connection: Connection, query: Query, caller: Caller, most: int
-) -> tuple[Match, ...]:
-    planned = ready(connection, query, caller)
-    if planned is None:
-        return ()
-    rows = _rows(connection, planned, most, None)
-    return _checked(query, (_match(store, row) for _, row in rows))
-
-
-def _run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
-    """Prepared where one plan fits all values; else planned anew, by how common these are."""
-    prepare = None if is_pinned else False
-    return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
+    rows = run(connection, Sql(statement, (numbers, ids)), True)
+    return {definitions().type_name[row[0]] for row in rows}
 
 
 def _match(store: Store, row: Sequence[Any]) -> Match:
     comp, key, enc, content = row[:4]
     return Match(comp, key, store.contents.unpack(enc, content))
+
+
+def _total(search: _Search, query: Query) -> int | None:
+    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`."""
+    if query.total == "accurate":
+        return _count(search, None)
+    number = _count(search, COUNT_BOUND + 1)
+    if number <= COUNT_BOUND:
+        return number
+    return _estimate(search) if query.total == "estimate" else None
+
+
+def _count(search: _Search, limit: int | None) -> int:
+    statement = search.plan.count(limit)
+    return int(run(search.connection, statement, search.plan.is_pinned)[0][0])
+
+
+def _estimate(search: _Search) -> int:
+    """What the database's statistics say, at least what was counted."""
+    rows = search.plan.all_rows()
+    statement = Sql(f"explain (format json) {rows.text}", rows.params)
+    ((plans,),) = run(search.connection, statement, False)
+    return max(COUNT_BOUND + 1, int(plans[0]["Plan"]["Plan Rows"]))
+
+
+def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractContextManager[None]:
+    """Between a directory and the record a resource may move to another patient's compartment;
+    Patients stay where they are. So what takes several statements reads as of one moment."""
+    if len(queries) == 1 and queries[0].type == "Patient":
+        return nullcontext()
+    is_asked = len(queries) > 1 or any(
+        any(True for _ in asked(query)) or any(chains(one) for one in query.criteria)
+        for query in queries
+    )
+    return snapshot(connection) if is_asked else nullcontext()
 
 
 def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
@@ -272,7 +273,7 @@ def _is_identifier(criterion: Criterion) -> bool:
 
 
 def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
-    identifiers = _identifiers(content)
+    identifiers = identifiers_of(content)
     return all(
         any(token.is_met(identifiers, term) for term in criterion.terms)
         for criterion in sought
@@ -280,36 +281,7 @@ def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
     )
 
 
-def _identifiers(content: bytes) -> Sequence[Any]:
+def identifiers_of(content: bytes) -> Sequence[Any]:
+    """The identifiers of a resource, of which some types have one and others a list."""
     given = json.read_own(content).get("identifier", [])
     return given if isinstance(given, list) else [given]
-
-
-def _total(connection: Connection, planned: Plan) -> int | None:
-    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`."""
-    if planned.query.total == "accurate":
-        return _count(connection, planned, None)
-    number = _count(connection, planned, COUNT_BOUND + 1)
-    if number <= COUNT_BOUND:
-        return number
-    return _estimate(connection, planned) if planned.query.total == "estimate" else None
-
-
-def _count(connection: Connection, planned: Plan, limit: int | None) -> int:
-    return int(_run(connection, planned.count(limit), planned.is_pinned)[0][0])
-
-
-def _estimate(connection: Connection, planned: Plan) -> int:
-    """What the database's statistics say, at least what was counted."""
-    rows = planned.all_rows()
-    statement = Sql(f"explain (format json) {rows.text}", rows.params)
-    ((plans,),) = _run(connection, statement, False)
-    return max(COUNT_BOUND + 1, int(plans[0]["Plan"]["Plan Rows"]))
-
-
-_TOO_MANY = Issue(
-    "error",
-    "too-costly",
-    "The identifier is carried by too many; name its system too.",
-    vi="Quá nhiều người mang định danh này; xin nêu cả hệ định danh.",
-)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ehr_server.access.find import matches as find_matches
+from ehr_server.access.conditional import matches as find_matches
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import follow, place_of, scan
 from ehr_server.definitions import definitions

@@ -82,7 +82,14 @@ def statement(base_url: str, routes: Sequence[Route], guides: Guides) -> dict[st
             for type_name in definitions().resource_types
         ],
         "interaction": [
-            {"code": code} for route in routes for code in _SYSTEM.get(route.interaction, ())
+            {"code": code}
+            for code in dict.fromkeys(
+                code for route in routes for code in _SYSTEM.get(route.interaction, ())
+            )
+        ],
+        "compartment": [
+            f"http://hl7.org/fhir/CompartmentDefinition/{name.lower()}"
+            for name in sorted(definitions().compartments)
         ],
     }
     if operations[""]:
@@ -108,7 +115,9 @@ def _resource(
     profiles: list[str],
 ) -> dict[str, Any]:
     codes = dict.fromkeys(
-        route.interaction for route in routes if route.pattern.startswith("{type}")
+        route.interaction
+        for route in routes
+        if route.pattern.startswith("{type}") and route.interaction != "search-compartment"
     )
     resource: dict[str, Any] = {
         "type": type_name,

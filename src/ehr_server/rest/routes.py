@@ -12,7 +12,7 @@ from ehr_server.interactions import create, delete, update
 from ehr_server.interactions.batch import bundle
 from ehr_server.interactions.history import history_instance, history_type
 from ehr_server.interactions.read import read
-from ehr_server.interactions.search import search
+from ehr_server.interactions.search import search, search_compartment, search_system
 from ehr_server.interactions.vread import vread
 from ehr_server.rest.capabilities import capabilities
 
@@ -20,6 +20,8 @@ INTERACTIONS = (
     Route("capabilities", "GET", "metadata", capabilities),
     Route("transaction", "POST", "", bundle),
     Route("history-system", "GET", "_history", history_type),
+    Route("search-system", "GET", "", search_system),
+    Route("search-system", "POST", "_search", search_system),
     Route("search-type", "GET", "{type}", search),
     Route("search-type", "POST", "{type}/_search", search),
     Route("create", "POST", "{type}", create.create, create.change),
@@ -28,6 +30,8 @@ INTERACTIONS = (
     Route("update", "PUT", "{type}/{id}", update.update, update.change),
     Route("delete", "DELETE", "{type}/{id}", delete.delete, delete.change),
     Route("history-instance", "GET", "{type}/{id}/_history", history_instance),
+    Route("search-compartment", "GET", "{type}/{id}/{member}", search_compartment),
+    Route("search-compartment", "POST", "{type}/{id}/{member}/_search", search_compartment),
     Route("vread", "GET", "{type}/{id}/_history/{vid}", vread),
 )
 

@@ -39,10 +39,12 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
     rows = Rows()
     if indexer.is_dated:
         rows.d1 = rows.d1e = UNDATED
-    steps = indexer.steps
+    steps, bits = indexer.steps, indexer.bits
     for key in resource:
-        for step in steps.get(key, ()):
-            step(resource, rows)
+        if key in steps:
+            rows.has |= bits[key]
+            for step in steps[key]:
+                step(resource, rows)
     _tidy(rows)
     if indexer.patients:
         rows.patients = _patients(resource, indexer, rules.base)
@@ -51,9 +53,11 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class _Indexer:
-    """`steps` by the key of the resource that they read; `patients` lead to References."""
+    """`steps` by the key of the resource that they read; `bits` of the parameters of which there
+    is a value if the key is there; `patients` lead to References."""
 
     steps: dict[str, tuple[_Step, ...]]
+    bits: dict[str, int]
     patients: tuple[Callable[[Any, Any], Iterable[Any]], ...]
     is_dated: bool
 
@@ -63,17 +67,25 @@ def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) ->
     here, rules = parameters.of(type_name), Rules(zone, base, parameters=parameters)
     aliases = _aliases(here)
     steps: dict[str, list[_Step]] = {}
+    bits: dict[str, int] = {}
     for parameter in here.indexed:
         if parameter.place in ("id", "updated", "beside"):
             continue
         for branch in branches(parameter):
             take = _take(branch.type, parameter, rules)
-            if take is not None:
-                take = _noting(take, branch.type, parameter, aliases.get(parameter.code), rules)
-                key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
-                steps.setdefault(key, []).append(_step(branch, take))
+            if take is None:
+                continue
+            key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
+            if branch.step and parameter.bit is not None:
+                bits[key] = bits.get(key, 0) | 1 << parameter.bit
+            else:
+                take = _noting(take, parameter)
+            if branch.type == "Reference" and parameter.code in aliases:
+                take = _narrowing(take, aliases[parameter.code], base)
+            steps.setdefault(key, []).append(_step(branch, take))
     return _Indexer(
         steps={key: tuple(several) for key, several in steps.items()},
+        bits={key: bits.get(key, 0) for key in steps},
         patients=tuple(
             many(branch)
             for parameter in here.compartment
@@ -95,9 +107,7 @@ def _aliases(here: Searched) -> dict[str, list[Source]]:
     return found
 
 
-def _noting(
-    take: _Take, type_name: str, parameter: Parameter, aliases: list[Source] | None, rules: Rules
-) -> _Take:
+def _noting(take: _Take, parameter: Parameter) -> _Take:
     """Also note that there is a value, for `:missing`."""
     if parameter.parts:  # a composite is not missing or there
         return take
@@ -115,17 +125,18 @@ def _noting(
         rows.has |= bit
         take(value, rows)
 
-    if not aliases or type_name != "Reference":
-        return take_noted
-    narrow = {target: 1 << (one.bit or 0) for one in aliases for target in one.targets}
-    base = rules.base
+    return take_noted
+
+
+def _narrowing(take: _Take, aliases: list[Source], base: str) -> _Take:
+    """Also note to which types a reference leads that a narrower parameter is about."""
+    bits = {target: 1 << (one.bit or 0) for one in aliases for target in one.targets}
 
     def take_narrow(value: Any, rows: Rows) -> None:
-        rows.has |= bit
         if text := value.get("reference"):
             reference = references.parse(text, base)
-            if reference.kind == "local" and reference.type in narrow:
-                rows.has |= narrow[reference.type]
+            if reference.kind == "local" and reference.type in bits:
+                rows.has |= bits[reference.type]
         take(value, rows)
 
     return take_narrow

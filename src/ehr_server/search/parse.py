@@ -5,14 +5,15 @@ that is left out silently returns the records of everyone. A client that prefers
 is told what was left out; a malformed value is refused all the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.criteria import criterion
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.query import Criterion, Query
+from ehr_server.search.query import Criterion, Query, SortKey
 from ehr_server.search.results import Wanted, is_result_parameter
 from ehr_server.search.rules import Rules
 
@@ -27,6 +28,14 @@ _TOO_MANY = Issue(
     "too-costly",
     f"A search takes at most {PARAMETERS_MAX} parameters; ask for several values as name=a,b.",
     vi=f"Mỗi lần tìm tối đa {PARAMETERS_MAX} tham số; nhiều giá trị thì viết name=a,b.",
+)
+
+
+_ONE_ORDER = Issue(
+    "error",
+    "not-supported",
+    "The search parameter _sort takes _lastUpdated alone where several types are searched.",
+    vi="Khi tìm nhiều loại, tham số tìm kiếm _sort chỉ nhận _lastUpdated.",
 )
 
 
@@ -61,6 +70,29 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
         return wanted.query(tuple(criteria), tuple(asked), tuple(ignored))
     except Malformed as fault:
         raise Invalid(issues=[_issue("_summary", fault)]) from None
+
+
+def parse_types(
+    types: Sequence[str], pairs: Iterable[tuple[str, str]], rules: Rules
+) -> list[Query]:
+    """A search of several types: a query for each, all in the order in which they were stored.
+
+    https://hl7.org/fhir/R4/search.html#all: what is asked must be known of every one of them.
+    Raises `Invalid`.
+    """
+    pairs = list(pairs)
+    queries = []
+    for type_name in types:
+        query = parse(type_name, pairs, rules)
+        by_update = SortKey(
+            rules.parameters.of(type_name).by_code["_lastUpdated"][0].parameter, True
+        )
+        if not query.is_sorted:
+            query = replace(query, order=(by_update,))
+        elif [key.parameter.place for key in query.order] != ["updated"]:
+            raise Invalid(issues=[_ONE_ORDER])
+        queries.append(query)
+    return queries
 
 
 def parse_criteria(type_name: str, criteria: str, rules: Rules) -> Query:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ehr_server.definitions import definitions
 from ehr_server.hashing import person_comp
 from ehr_server.layout import leaf
 from ehr_server.search import sort
@@ -29,11 +28,13 @@ COMPARTMENT = "compartment"  # the fact: rows of (home, key) of what is at home 
 class Plan:
     """What to run once the directories have been asked.
 
-    `is_pinned`: the compartments are known, so one plan fits all values and can be kept; else
-    the best one depends on how common the values are.
+    `types`: those of one leaf that are searched, one as a rule. `is_pinned`: the compartments are
+    known, so one plan fits all values and can be kept; else the best one depends on how common the
+    values are.
     """
 
     query: Query
+    types: tuple[str, ...]
     rows: tuple[Sql, ...]  # disjoint conditions on the narrow row `r`
     stages: tuple[Stage, ...]
     comps: tuple[int, ...] | None
@@ -42,7 +43,7 @@ class Plan:
     def page(self, limit: int, stage: Stage, keyset: Keyset | None) -> Sql:
         """Rows of (comp, key, enc, content, then the values sorted by), in order."""
         names = [f"s{at}" for at in range(len(stage.columns))]
-        narrow = self._narrow(limit, stage, keyset, names)
+        narrow = self.narrow(limit, stage, keyset, names, "r.comp, r.key, r.ver")
         suffix = leaf(self.query.type)
         here = among("v.comp", self.comps) if self.comps is not None else Sql("true")
         values = "".join(f", p.{name}" for name in names)
@@ -54,22 +55,10 @@ class Plan:
             (*narrow.params, *here.params),
         )
 
-    def reached(self, limit: int) -> Sql:
-        """Rows of (comp, own, refs) of what is found, in no order."""
-        parts = [self._select("r.comp, r.own, r.refs", condition) for condition in self.rows]
-        return _limited(_union(parts), limit)
-
-    def count(self, limit: int | None) -> Sql:
-        """How many there are; each branch is counted to the limit, so more than that means many."""
-        parts = [_limited(self._select("1", condition), limit) for condition in self.rows]
-        rows = _union(parts)
-        return Sql(f"select count(*) from ({rows.text}) n", rows.params)
-
-    def all_rows(self) -> Sql:
-        """All of the narrow rows, for the database to estimate their number."""
-        return _union([self._select("1", condition) for condition in self.rows])
-
-    def _narrow(self, limit: int, stage: Stage, keyset: Keyset | None, names: Sequence[str]) -> Sql:
+    def narrow(
+        self, limit: int, stage: Stage, keyset: Keyset | None, names: Sequence[str], what: str
+    ) -> Sql:
+        """`what` of the narrow rows, in order, then the values sorted by under the names given."""
         values = "".join(
             f", {column.text} as {name}" for column, name in zip(stage.columns, names, strict=True)
         )
@@ -77,27 +66,40 @@ class Plan:
         inner = sort.order(stage, [column.text for column in stage.columns], stage.key)
         parts = [
             self._select(
-                f"r.comp, r.key, r.ver{values}",
+                f"{what}{values}",
                 all_of((condition, *_if_any(stage.condition), *later)),
                 stage.join,
             )
             for condition in self.rows
         ]
         parts = [
-            _limited(Sql(f"{part.text} order by {inner}", part.params), limit) for part in parts
+            limited(Sql(f"{part.text} order by {inner}", part.params), limit) for part in parts
         ]
         if len(parts) == 1:
             return parts[0]
-        whole = _union(parts)
+        whole = union(parts)
         outer = sort.order(stage, names, "key")
-        return _limited(
-            Sql(f"select * from ({whole.text}) u order by {outer}", whole.params), limit
-        )
+        return limited(Sql(f"select * from ({whole.text}) u order by {outer}", whole.params), limit)
+
+    def reached(self, limit: int) -> Sql:
+        """Rows of (comp, own, refs) of what is found, in no order."""
+        parts = [self._select("r.comp, r.own, r.refs", condition) for condition in self.rows]
+        return limited(union(parts), limit)
+
+    def count(self, limit: int | None) -> Sql:
+        """How many there are; each branch is counted to the limit, so more than that means many."""
+        parts = [limited(self._select("1", condition), limit) for condition in self.rows]
+        rows = union(parts)
+        return Sql(f"select count(*) from ({rows.text}) n", rows.params)
+
+    def all_rows(self) -> Sql:
+        """All of the narrow rows, for the database to estimate their number."""
+        return union([self._select("1", condition) for condition in self.rows])
 
     def _select(self, what: str, condition: Sql, join: str = "") -> Sql:
+        whole = all_of((*of_type(self.types, "r"), condition))
         return Sql(
-            f"select {what} from {table(self.query.type)} r{join} where {condition.text}",
-            condition.params,
+            f"select {what} from {table(self.types[0])} r{join} where {whole.text}", whole.params
         )
 
 
@@ -106,13 +108,10 @@ def asked(query: Query) -> Iterator[Lookup]:
     for criterion in query.criteria:
         yield from asked_of_directories(criterion)
     if query.compartment is not None:
-        number = definitions().type_number[query.type]
+        people = [person_comp(patient) for patient in query.compartment]
         yield Lookup(
             COMPARTMENT,
-            Sql(
-                f"select home, key from member where comp = any(%s::bigint[]) and type = {number}",
-                ([person_comp(patient) for patient in query.compartment],),
-            ),
+            Sql("select home, key from member where comp = any(%s::bigint[])", (people,)),
         )
 
 
@@ -124,14 +123,13 @@ def plan(query: Query, facts: Facts) -> Plan | None:
     stages = sort.stages(query)
     split, rest = branches(query, stages, comps is not None)
     fixed = [] if comps is None else [among("r.comp", comps)]
-    fixed += of_type(query.type, "r")
     if query.compartment is not None:
         fixed.append(_in_compartment(query.compartment, facts[COMPARTMENT]))
     for criterion in rest:
         condition = where(criterion, "r", facts)
         fixed.append(checked(condition) if _is_home(criterion) else condition)
     rows = tuple(all_of((*fixed, *branch)) for branch in split)
-    return Plan(query, rows, stages, comps, comps is not None)
+    return Plan(query, (query.type,), rows, stages, comps, comps is not None)
 
 
 def _comps(query: Query, facts: Facts) -> tuple[int, ...] | None:
@@ -189,7 +187,8 @@ def _if_any(condition: Sql) -> tuple[Sql, ...]:
     return () if condition.text == "true" else (condition,)
 
 
-def _union(parts: Sequence[Sql]) -> Sql:
+def union(parts: Sequence[Sql]) -> Sql:
+    """The rows of all of the parts."""
     if len(parts) == 1:
         return parts[0]
     return Sql(
@@ -198,5 +197,6 @@ def _union(parts: Sequence[Sql]) -> Sql:
     )
 
 
-def _limited(part: Sql, limit: int | None) -> Sql:
+def limited(part: Sql, limit: int | None) -> Sql:
+    """So many of the rows at most."""
     return part if limit is None else Sql(f"{part.text} limit {limit}", part.params)

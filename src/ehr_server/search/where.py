@@ -107,11 +107,14 @@ def there_mark(parameter: Parameter) -> int:
     return hash64(parameter.name, "there")
 
 
-def of_type(type_name: str, row: str) -> list[Sql]:
-    """What a row of the type's leaf must also meet: there are leaves of several types."""
-    if leaf(type_name) != OTHER:
+def of_type(types: Sequence[str], row: str) -> list[Sql]:
+    """What a row of the types' leaf must also meet: there is one leaf of many types."""
+    if leaf(types[0]) != OTHER:
         return []
-    return [Sql(f"{row}.type = {definitions().type_number[type_name]}")]
+    numbers = definitions().type_number
+    if len(types) == 1:
+        return [Sql(f"{row}.type = {numbers[types[0]]}")]
+    return [Sql(f"{row}.type = any(%s::smallint[])", ([numbers[name] for name in types],))]
 
 
 def table(type_name: str) -> str:
@@ -166,7 +169,7 @@ def _is_referred_to(has: Has, row: str, reached: Reached) -> Sql:
 
 
 def _exists(type_name: str, row: str, joined: str, met: Sql) -> Sql:
-    rest = all_of((*of_type(type_name, row), met))
+    rest = all_of((*of_type((type_name,), row), met))
     return Sql(
         f"exists (select from {table(type_name)} {row} where {joined} and {rest.text})",
         rest.params,

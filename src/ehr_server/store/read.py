@@ -95,6 +95,29 @@ def vread(
     return None if row is None else version_of(store, row)
 
 
+def contents_of(
+    store: Store, connection: Connection, versions: Sequence[tuple[int, int, int, int]]
+) -> dict[int, bytes]:
+    """The contents of versions (comp, key, ver, number of the type), by key; one statement for
+    each leaf."""
+    by_leaf: dict[str, list[tuple[int, int, int]]] = {}
+    for comp, key, ver, number in versions:
+        by_leaf.setdefault(leaf(definitions().type_name[number]), []).append((comp, key, ver))
+    found: dict[int, bytes] = {}
+    for suffix, several in by_leaf.items():
+        comps, keys, vers = (list(column) for column in zip(*several, strict=True))
+        rows = connection.execute(
+            f"select v.key, v.ver, v.enc, v.content from version_{suffix} v"
+            " where v.comp = any(%s) and v.key = any(%s) and v.ver = any(%s)",
+            (comps, keys, vers),
+        ).fetchall()
+        wanted = {(key, ver) for _, key, ver in several}
+        for key, ver, enc, stored in rows:
+            if (key, ver) in wanted:
+                found[key] = store.contents.unpack(enc, stored)
+    return found
+
+
 def indexed_after(
     connection: Connection, type_name: str, after: tuple[int, int], count: int
 ) -> list[tuple[Any, ...]]:

@@ -296,19 +296,17 @@ def pairs(type_name: str, value: Any, parameter: Parameter) -> Iterator[tuple[st
         yield "", _fold(value)
 
 
-def _texts_of(type_name: str, value: Any) -> Iterator[str]:
+def _texts_of(type_name: str, value: Any) -> list[str]:
     """What the modifier :text looks at."""
     if type_name == "CodeableConcept":
-        codings, text = value.get("coding", ()), value.get("text")
-    elif type_name == "Coding":
-        codings, text = (value,), None
-    elif type_name == "Identifier":
-        codings, text = (), value.get("type", {}).get("text")
-    else:
-        return
-    yield from (coding["display"] for coding in codings if coding.get("display"))
-    if text:
-        yield text
+        texts = [coding["display"] for coding in value.get("coding", ()) if "display" in coding]
+        return [*texts, value["text"]] if "text" in value else texts
+    if type_name == "Coding":
+        return [value["display"]] if "display" in value else []
+    if type_name == "Identifier":
+        text = value.get("type", {}).get("text")
+        return [text] if text else []
+    return []
 
 
 def _token(text: str, parameter: Parameter) -> Token:
@@ -393,6 +391,7 @@ def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:
 
 
 def _take_texts(type_name: str, value: Any, of: tuple[str, int], rows: Rows) -> None:
+    """Often there are none, or the same as before: nothing is made anew then."""
     name, number = of
     for text in _texts_of(type_name, value):
         folded, hash_ = (_called if len(text) < CACHED_MAX else _call)(name, text)

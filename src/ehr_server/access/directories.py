@@ -1,0 +1,82 @@
+"""What is asked before a query can be run: directories, and where chains lead to.
+
+Every statement of a search goes through `run`. https://hl7.org/fhir/R4/search.html#chaining
+"""
+
+from typing import Any
+
+from ehr_server.access.caller import Caller
+from ehr_server.access.restrict import restrict
+from ehr_server.errors import Invalid
+from ehr_server.issue import Issue
+from ehr_server.search.facts import LOOKED_UP_MAX, Facts
+from ehr_server.search.plan import Plan, asked, plan
+from ehr_server.search.query import Chain, Has, Query
+from ehr_server.search.sql import Sql
+from ehr_server.search.types import reference
+from ehr_server.search.where import REACHED_MAX, Reached, chains
+from ehr_server.store.connect import Connection
+
+Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
+
+
+def ready(
+    connection: Connection, query: Query, caller: Caller, known: Known | None = None
+) -> Plan | None:
+    """The plan of a query that access has narrowed, once the directories are asked; None if they
+    say that there is nothing. `known` keeps their answers for the next query."""
+    return plan(query, _facts(connection, query, caller, {} if known is None else known))
+
+
+def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
+    """Prepared where one plan fits all values; else planned anew, by how common these are."""
+    prepare = None if is_pinned else False
+    return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
+
+
+def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
+    """What the directories say, and where chains lead to."""
+    found: dict[Any, Any] = {}
+    for lookup in asked(query):
+        same = str(lookup.statement)
+        if same not in known:
+            rows = run(connection, lookup.statement, True)
+            if len(rows) > LOOKED_UP_MAX:
+                raise Invalid(issues=[_TOO_MANY])
+            known[same] = rows
+        found[lookup.about] = known[same]
+    for criterion in query.criteria:
+        for chain in chains(criterion):
+            if chain not in known:
+                known[chain] = _reached(connection, chain, caller, known)
+            found[chain] = known[chain]
+    return found
+
+
+def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: Known) -> Reached:
+    """Follow a chain one step: to what it refers to, or to whom is referred. What the caller may
+    not see leads nowhere."""
+    query = restrict(Query(chain.type, (chain.criterion,)), caller)
+    facts = _facts(connection, query, caller, known)
+    planned = plan(query, facts)
+    if planned is None:
+        return Reached((), (), facts)
+    rows = run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
+    if len(rows) > REACHED_MAX:
+        return Reached(None, (), facts)
+    if isinstance(chain, Chain):
+        own = sorted({row[1] for row in rows})
+    elif chain.source.parameter.is_home and chain.source.targets == ("Patient",):
+        own = sorted({row[0] & ~1 for row in rows})
+    else:
+        mark = reference.mark(chain.source.parameter)
+        own = sorted({ref ^ mark for row in rows for ref in row[2]})
+    return Reached(tuple(own), tuple(sorted({row[0] for row in rows})), facts)
+
+
+_TOO_MANY = Issue(
+    "error",
+    "too-costly",
+    "The identifier is carried by too many; name its system too.",
+    vi="Quá nhiều người mang định danh này; xin nêu cả hệ định danh.",
+)
