@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from ehr_server.access.caller import LOOPBACK
-from ehr_server.access.find import Found, find
+from ehr_server.access.find import Found, find, find_types
 from ehr_server.errors import Invalid
 from ehr_server.fhir.bundle import identity
-from ehr_server.search.parse import parse
+from ehr_server.search.compartment import narrowed
+from ehr_server.search.parse import parse, parse_types
 from ehr_server.search.rules import Rules
 from ehr_server.settings import Settings
+from ehr_server.validation.rulebook import Rulebook
 from growth.load import BASE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ehr_server.access.find import Match
     from ehr_server.search.query import Query
     from ehr_server.store.connect import Connection, Store
 
-RULES = Rules(Settings().zone, BASE)
+RULES = Rules(Settings().zone, BASE, terminology=Rulebook().terminology)
 
 _PAGE_KEY = bytes(32)
 
@@ -41,24 +43,30 @@ class Page:
     last: str | None = None  # the token of the page that was read last
 
 
-def query(address: str, page: str | None = None) -> Query:
-    """`Patient?name=hoa`, or `Patient/ID/Observation?code=1` in a compartment. Raises `Refused`."""
+def query(address: str, page: str | None = None) -> tuple[Query, ...]:
+    """`Patient?name=hoa`; `Patient/ID/Observation?code=1`, in a compartment; `?_type=A,B&_tag=x`,
+    a query for each type. Raises `Refused`."""
     path, _, text = address.partition("?")
-    *compartment, type_name = path.split("/")
+    *inside, type_name = path.split("/")
+    pairs = parse_qsl(text, keep_blank_values=True)
+    types = [name for key, value in pairs if key == "_type" for name in value.split(",")]
     try:
-        asked = parse(type_name, parse_qsl(text, keep_blank_values=True), RULES)
+        if type_name:
+            asked = [parse(type_name, pairs, RULES)]
+        else:
+            asked = parse_types(types, [pair for pair in pairs if pair[0] != "_type"], RULES)
     except Invalid as refusal:
         raise Refused("; ".join(one.text for one in refusal.issues)) from refusal
-    except KeyError as refusal:
-        raise Refused(f"There is no type {type_name or 'at all'}.") from refusal
-    if compartment:
-        asked = replace(asked, compartment=(compartment[1],))
-    return asked if page is None else replace(asked, page=page)
+    if inside:
+        asked = [narrowed(one, inside[0], inside[1], RULES) for one in asked]
+    return tuple(replace(one, page=page) for one in asked)
 
 
-def run(store: Store, connection: Connection, asked: Query) -> Found:
+def run(store: Store, connection: Connection, asked: Sequence[Query]) -> Found:
     """One page, as a request gets it."""
-    return find(store, connection, asked, LOOPBACK, _PAGE_KEY)
+    if len(asked) == 1:
+        return find(store, connection, asked[0], LOOPBACK, _PAGE_KEY)
+    return find_types(store, connection, asked, LOOPBACK, _PAGE_KEY)
 
 
 def read(store: Store, connection: Connection, address: str, pages: int = 1) -> Page:

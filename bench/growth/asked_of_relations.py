@@ -159,11 +159,18 @@ INCLUDES = (
     ),
 )
 
+
+def _by_family(patient: Resource) -> tuple[bool, str]:
+    """Those without a family name come last."""
+    name = family(patient)
+    return not name, name
+
+
 PAGES = (
     Question(
         "patients by family name",
         "Patient?_sort=family&_count=20",
-        lambda record, _: [((family(record.patient),), record.patient["id"])],
+        lambda record, _: [(_by_family(record.patient), record.patient["id"])],
         is_ordered=True,
     ),
     Question(
@@ -177,7 +184,7 @@ PAGES = (
         "women by family name, the youngest first",
         "Patient?gender=female&_sort=family,-birthdate&_count=20",
         lambda record, _: (
-            [((family(record.patient), -born(record.patient)), record.patient["id"])]
+            [((*_by_family(record.patient), -born(record.patient)), record.patient["id"])]
             if record.patient["gender"] == "female"
             else []
         ),

@@ -17,6 +17,7 @@ from ehr_server.changes.change import Change, Means, means
 from ehr_server.changes.rows import Stamp, rows
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
+from ehr_server.store.words import learn
 from ehr_server.store.write import Batch, write
 from ehr_server.validation.rulebook import Rulebook
 from growth.record import START, TOGETHER, Part, Record, places, records
@@ -91,5 +92,7 @@ def _store(way: Means, several: Iterable[tuple[datetime, list[Resource]]]) -> in
             batch, _ = rows(way, changes, Stamp(opened.tx, at, sender))
             for table, added in batch.rows.items():
                 whole.rows[table] += added
+            whole.words |= batch.words
+        learn(way.store, opened.connection, whole.words)
         write(opened.connection, whole)
     return len(whole.rows["version"])

@@ -99,7 +99,7 @@ def _compared(
         page = ask.read(store, connection, address, question.pages)
         found.append(page)
         key = question.name, at
-        count = ask.query(address).count
+        count = ask.query(address)[0].count
         wrong = wrong or differences(page, count, truth.matches[key], truth.included[key])
     return found[0], wrong, [page.last for page in found]
 

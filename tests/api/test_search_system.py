@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/http.html#search, https://hl7.org/fhir/R4/compartmentdefinition.html
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -18,7 +17,7 @@ def _tagged(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stored(server: Any) -> Iterator[None]:
+def stored(server: Any) -> None:
     about = {"reference": "Patient/p1"}
     resources: list[dict[str, Any]] = [
         {"resourceType": "Patient", "id": "p1", "gender": "female"},
@@ -62,7 +61,6 @@ def stored(server: Any) -> Iterator[None]:
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     with httpx.Client(base_url=server.fhir, timeout=30) as client:
         assert client.post("", json=bundle).status_code == 200
-    yield
 
 
 def _found(client: httpx.Client, address: str) -> list[str]:
@@ -116,7 +114,9 @@ def test_what_is_found(client: httpx.Client, address: str, expected: set[str]) -
     found = _found(client, address)
     assert len(found) == len(set(found))
     assert set(found) == expected
-    total = client.get(address + ("&" if "?" in address else "?") + "_summary=count").json()["total"]
+    total = client.get(address + ("&" if "?" in address else "?") + "_summary=count").json()[
+        "total"
+    ]
     assert total == len(expected)
 
 

@@ -106,3 +106,19 @@ def test_a_compartment_holds_what_refers_to_its_patient(
     matches = here.run(query).matches
     assert {identity(match.content)[1] for match in matches} == ids
     assert len(matches) == len(ids)
+
+
+def test_who_performed_is_not_who_it_is_about(here: Record) -> None:
+    """https://hl7.org/fhir/R4/search.html#has: by the parameter that is named, whatever the
+    compartment that the Observation lies in."""
+    performed = {
+        "resourceType": "Observation",
+        "id": "performed",
+        "status": "final",
+        "code": {"coding": [{"code": "by-herself"}]},
+        "performer": [{"reference": "Patient/performer"}],
+    }
+    here.put({"resourceType": "Patient", "id": "performer"}, performed)
+    assert here.ids("Patient?_has:Observation:patient:code=by-herself") == []
+    assert here.ids("Patient?_has:Observation:performer:code=by-herself") == ["performer"]
+    assert here.ids("Observation?patient._id=performer") == []

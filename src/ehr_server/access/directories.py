@@ -3,6 +3,7 @@
 Every statement of a search goes through `run`. https://hl7.org/fhir/R4/search.html#chaining
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from ehr_server.access.caller import Caller
@@ -64,14 +65,20 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     rows = run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
     if len(rows) > REACHED_MAX:
         return Reached(None, (), facts)
-    if isinstance(chain, Chain):
-        own = sorted({row[1] for row in rows})
-    elif chain.source.parameter.is_home and chain.source.targets == ("Patient",):
-        own = sorted({row[0] & ~1 for row in rows})
-    else:
-        mark = reference.mark(chain.source.parameter)
-        own = sorted({ref ^ mark for row in rows for ref in row[2]})
-    return Reached(tuple(own), tuple(sorted({row[0] for row in rows})), facts)
+    own = {row[1] for row in rows} if isinstance(chain, Chain) else _referred(chain, rows)
+    return Reached(tuple(sorted(own)), tuple(sorted({row[0] for row in rows})), facts)
+
+
+def _referred(has: Has, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    """Whom rows of (comp, own, refs) refer to by the parameter.
+
+    A hash of another parameter's reference becomes one that nothing has. Of those that lie at home
+    with whom they are about, no other can be meant; some lie there for another reason.
+    """
+    mark = reference.mark(has.source.parameter)
+    if has.source.parameter.is_home and has.source.targets == ("Patient",):
+        return {comp & ~1 for comp, _, refs in rows if (comp & ~1) ^ mark in refs}
+    return {ref ^ mark for _, _, refs in rows for ref in refs}
 
 
 _TOO_MANY = Issue(

@@ -24,7 +24,8 @@ from ehr_server.search.where import chains
 from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
 
-COUNT_BOUND = 5_000  # matches that are counted without being asked to
+COUNT_BOUND = 1_000  # matches that are counted without being asked to
+COST_BOUND = 5_000  # and what that may cost, as the database estimates it: some milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,26 +220,34 @@ def _match(store: Store, row: Sequence[Any]) -> Match:
 
 
 def _total(search: _Search, query: Query) -> int | None:
-    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`."""
+    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`.
+
+    A list of hashes is read to its end, however few are to be counted: so the cost is asked first.
+    """
     if query.total == "accurate":
         return _count(search, None)
-    number = _count(search, COUNT_BOUND + 1)
-    if number <= COUNT_BOUND:
-        return number
-    return _estimate(search) if query.total == "estimate" else None
+    count = search.plan.count(COUNT_BOUND + 1)
+    if search.plan.is_pinned or _estimated(search, count)["Total Cost"] < COST_BOUND:
+        number = int(run(search.connection, count, search.plan.is_pinned)[0][0])
+        if number <= COUNT_BOUND:
+            return number
+    if query.total != "estimate":
+        return None
+    # What the database's statistics say, at least what would have been counted.
+    return max(COUNT_BOUND + 1, int(_estimated(search, search.plan.all_rows())["Plan Rows"]))
+
+
+def _estimated(search: _Search, statement: Sql) -> dict[str, Any]:
+    """What the database thinks of a statement before it runs it."""
+    told = Sql(f"explain (format json) {statement.text}", statement.params)
+    ((plans,),) = run(search.connection, told, False)
+    found: dict[str, Any] = plans[0]["Plan"]
+    return found
 
 
 def _count(search: _Search, limit: int | None) -> int:
     statement = search.plan.count(limit)
     return int(run(search.connection, statement, search.plan.is_pinned)[0][0])
-
-
-def _estimate(search: _Search) -> int:
-    """What the database's statistics say, at least what was counted."""
-    rows = search.plan.all_rows()
-    statement = Sql(f"explain (format json) {rows.text}", rows.params)
-    ((plans,),) = run(search.connection, statement, False)
-    return max(COUNT_BOUND + 1, int(plans[0]["Plan"]["Plan Rows"]))
 
 
 def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractContextManager[None]:

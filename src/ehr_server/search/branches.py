@@ -11,16 +11,19 @@ from itertools import product
 from typing import cast
 
 from ehr_server.fhir.dates import EARLIEST
-from ehr_server.search.query import Condition, Criterion, Query
+from ehr_server.search.facts import Facts
+from ehr_server.search.query import Condition, Criterion, Disjunction, Query
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql, all_of, any_of, checked, negated, overlaps
 from ehr_server.search.types import date, token
+from ehr_server.search.where import where
 
 CODES_MAX = 8  # a branch each; more are one condition without branches
+PARTS_MAX = 4  # so too of a disjunction
 
 
 def branches(
-    query: Query, stages: Sequence[Stage], is_pinned: bool
+    query: Query, stages: Sequence[Stage], is_pinned: bool, facts: Facts
 ) -> tuple[list[tuple[Sql, ...]], list[Criterion]]:
     """The branches, each as conditions that stand for those taken from the query, and the rest.
 
@@ -29,11 +32,28 @@ def branches(
     by_date = [column.text for column in stages[0].columns[:1]] == ["r.d1"]
     conditions = [one for one in query.criteria if isinstance(one, Condition)]
     code = next(filter(_is_code, conditions), None) if by_date else None
-    since = None if is_pinned else next(filter(_is_since, conditions), None)
+    since = either = None
+    if not is_pinned:
+        since = next(filter(_is_since, conditions), None)
+        either = next((one for one in query.criteria if isinstance(one, Disjunction)), None)
     parts = [_by_code(code)] if code else []
     parts += [_by_length(since)] if since else []
-    rest = [one for one in query.criteria if one is not code and one is not since]
+    if either and 1 < len(either.criteria) <= PARTS_MAX:
+        parts.append(_by_part(either, facts))
+    else:
+        either = None
+    taken = (code, since, either)
+    rest = [one for one in query.criteria if not any(one is other for other in taken)]
     return list(product(*parts)), rest
+
+
+def _by_part(either: Disjunction, facts: Facts) -> list[Sql]:
+    """Each part by itself, less what the parts before it have found: `combo-code-value-quantity`
+    is in the row or in what lies beside it, and no one index leads to both."""
+    parts = [where(one, "r", facts) for one in either.criteria]
+    return [
+        all_of((part, *(negated(before) for before in parts[:at]))) for at, part in enumerate(parts)
+    ]
 
 
 def _is_code(condition: Condition) -> bool:

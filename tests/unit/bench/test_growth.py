@@ -20,10 +20,6 @@ from growth.report import Curve, growing, page, refused, section, wrong
 from growth.truth import Answers, truth
 
 _RESIDENTS = 50
-_NOT_EXACT = {  # what the engine answers but not yet as it should
-    "words of the name back to front, birth date",
-    "value-quantity, stored in another unit",
-}
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +40,6 @@ def test_what_is_found_is_exact(
     point = measured[question.name]
     if point.refused:
         pytest.skip(point.refused)
-    if question.name in _NOT_EXACT:
-        request.applymarker(pytest.mark.xfail(reason="the engine finds otherwise", strict=True))
     assert point.wrong == ""
 
 
