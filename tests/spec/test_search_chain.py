@@ -76,6 +76,8 @@ RECORD = [
     _observation("device", "2339-0", "Device/cuff"),
     _observation("group", "2339-0", "Group/ward"),
     _observation("dangling", "2339-0", "Patient/gone"),
+    # in the compartment of mai, who measured it, but not about her
+    _observation("by-mai", "2339-0", "Device/cuff", performer=[_to("Patient/mai")]),
     {
         "resourceType": "DiagnosticReport", "id": "report", "status": "final",
         "code": _concept("r"), "subject": _to("Patient/hoa"), "result": [_to("Observation/sugar")],
@@ -115,7 +117,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         ("Observation?patient.name=nam", OF_NAM),
         # "any of the possible types": those that have such a parameter
         ("Observation?subject.name=hoa", HISTORY),
-        ("Observation?subject.identifier=hoa", {"device"}),
+        ("Observation?subject.identifier=hoa", {"device", "by-mai"}),
         ("Observation?subject.code=hoa", {"group"}),
         ("Observation?performer.name=lan", {"sugar", "pulse"}),
         ("Observation?performer.name=binh", {"pulse"}),
@@ -165,6 +167,7 @@ def test_a_chain_goes_along_references(here: Record, address: str, ids: set[str]
         ("Device?_has:Observation:device:code=2339-0", {"cuff"}),
         ("Group?_has:Observation:subject:code=2339-0", {"ward"}),
         ("Practitioner?_has:Observation:performer:code=8867-4", {"lan"}),
+        ("Patient?_has:Observation:performer:code=2339-0", {"mai"}),
         ("Organization?_has:Observation:performer:code=8867-4", {"clinic"}),
         ("Organization?_has:Organization:partof:name=bach", {"ministry"}),
         ("Patient?_has:Patient:link:name=mai", {"nam"}),

@@ -146,9 +146,12 @@ def _least(type_name: str) -> dict[str, Any]:
         if element.min > 0
         for name, _ in element.json_names()
     }
-    given = made(type_name, 1)
-    rest = {name: value for name, value in given.items() if name in {"resourceType", *owed}}
-    return rest | _ASKED.get(type_name, {})
+    made_ones = (made(type_name, seed) for seed in range(50))
+    least = (
+        {name: value for name, value in one.items() if name in {"resourceType", *owed}}
+        for one in made_ones
+    )
+    return next(one for one in least if "?" not in str(one)) | _ASKED.get(type_name, {})
 
 
 _ASKED: dict[str, dict[str, Any]] = {

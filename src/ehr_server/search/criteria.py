@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ehr_server.definitions import definitions
 from ehr_server.search.escapes import split
@@ -187,7 +187,7 @@ def _has(type_name: str, name: str, value: str, rules: Rules, depth: int) -> Cri
     if other not in definitions().type_number:
         raise Malformed("names a type that FHIR does not have", "nêu loại tài nguyên không có")
     sources = [
-        source
+        replace(source, targets=(type_name,))
         for source in references(other, code, rules)
         if not source.targets or type_name in source.targets
     ]
@@ -241,11 +241,12 @@ def _in_context(code: str, context: Context, values: Sequence[str], rules: Rules
     return met[0] if len(met) == 1 else Conjunction(tuple(met))
 
 
-def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:  # noqa: ARG001
+def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
     """Members of a List: https://hl7.org/fhir/R4/search.html#list"""
     _plain(parts)
     (source,) = references("List", "item", rules)
     by_id = rules.parameters.of("List").by_code["_id"]
+    source = replace(source, targets=(type_name,))
     return Has("List", source, condition("_id", "", by_id, value, rules))
 
 
