@@ -293,9 +293,7 @@ def test_not_in_finds_what_has_no_code_of_a_value_set(
         ("Patient?gender:below=female", {"hoa"}),
     ],
 )
-def test_below_finds_a_code_and_what_it_subsumes(
-    here: Record, address: str, ids: set[str]
-) -> None:
+def test_below_finds_a_code_and_what_it_subsumes(here: Record, address: str, ids: set[str]) -> None:
     check(here, address, ids)
 
 
@@ -308,9 +306,7 @@ def test_below_finds_a_code_and_what_it_subsumes(
         (f"Condition?clinical-status:above={CLINICAL}|remission", set()),
     ],
 )
-def test_above_finds_a_code_and_what_subsumes_it(
-    here: Record, address: str, ids: set[str]
-) -> None:
+def test_above_finds_a_code_and_what_subsumes_it(here: Record, address: str, ids: set[str]) -> None:
     check(here, address, ids)
 
 

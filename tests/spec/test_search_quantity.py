@@ -7,6 +7,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -55,6 +57,7 @@ RECORD = [
 ]
 
 
+@covers("number", "value", "eq ne", "gt ge lt le", "sa eb", "ap")
 @pytest.mark.parametrize(
     ("value", "ids"),
     [
@@ -81,6 +84,7 @@ def test_a_number_is_found(here: Record, value: str, ids: set[str]) -> None:
     assert set(here.ids(f"ChargeItem?factor-override={value}")) == ids
 
 
+@covers("quantity", "value")
 @pytest.mark.parametrize(
     ("search", "ids"),
     [

@@ -12,16 +12,10 @@ from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.terminology import Terminology
 
+covers = pytest.mark.covers
+
 RULES = Rules(ZoneInfo("Asia/Ho_Chi_Minh"), "http://here/fhir", terminology=Terminology(shipped()))
 LENIENT = replace(RULES, lenient=True)
-
-
-# Tokens, references, uris and places have no order; nor has what lies in several places.
-UNSORTABLE = (
-    ("Patient", "gender"), ("Patient", "_id"), ("Patient", "link"), ("ValueSet", "url"),
-    ("Location", "near"), ("Observation", "combo-value-quantity"),
-    ("Observation", "code-value-quantity"),
-)  # fmt: skip
 
 
 def read(type_name: str, *pairs: tuple[str, str], rules: Rules = RULES) -> Query:
@@ -75,7 +69,6 @@ def read(type_name: str, *pairs: tuple[str, str], rules: Rules = RULES) -> Query
         # not yet
         ("Patient", "_text", "a", "not supported yet"),
         ("Patient", "_content", "a", "not supported yet"),
-        ("Patient", "_contained", "true", "not supported yet"),
         ("Patient", "_containedType", "container", "is not one that Patient has"),
         # what shapes the answer
         ("Patient", "_count", "-1", "whole number"),
@@ -89,7 +82,6 @@ def read(type_name: str, *pairs: tuple[str, str], rules: Rules = RULES) -> Query
         ("Patient", "_sort", "", "cannot be searched by"),
         ("Patient", "_sort", ",".join(["name"] * 6), "more than 5 keys"),
         ("Patient", "_sort:desc", "name", "takes no modifier"),
-        *((name, "_sort", code, "can be sorted by") for name, code in UNSORTABLE),
     ],
 )
 def test_what_is_malformed_is_refused_with_its_name_and_the_reason(
@@ -124,6 +116,21 @@ def test_what_is_malformed_is_refused_with_its_name_and_the_reason(
         ("Patient", "name:missing", "maybe", "neither true nor false"),
         ("Patient", "name:missing", "TRUE", "neither true nor false"),
         ("Patient", "name:missing", "", "neither true nor false"),
+        # https://hl7.org/fhir/R4/search.html#recursive is not supported
+        pytest.param(
+            "Observation",
+            "subject:below",
+            "1",
+            "not one for a reference",
+            marks=covers("reference", ":below"),
+        ),
+        pytest.param(
+            "Observation",
+            "subject:above",
+            "1",
+            "not one for a reference",
+            marks=covers("reference", ":above"),
+        ),
         # :[type]
         ("Observation", "subject:Practitioner", "1", "cannot refer to Practitioner"),
         ("Observation", "subject:Nonsense", "1", ":Nonsense, which FHIR does not know"),
@@ -221,6 +228,36 @@ def test_what_leads_nowhere_is_refused(type_name: str, name: str, value: str, re
     assert issue.text.startswith(f"The search parameter {name} ")
     assert reason in issue.text
     assert issue.vi
+
+
+@pytest.mark.parametrize(
+    ("type_name", "code"),
+    [
+        # what has no order, or lies in several places
+        pytest.param("Patient", "gender", marks=covers("token", "_sort")),
+        pytest.param("Patient", "_id", marks=covers("token", "_sort")),
+        pytest.param("Patient", "link", marks=covers("reference", "_sort")),
+        pytest.param("ValueSet", "url", marks=covers("uri", "_sort")),
+        pytest.param("Location", "near", marks=covers("special", "_sort")),
+        pytest.param("Observation", "code-value-quantity", marks=covers("composite", "_sort")),
+        ("Observation", "combo-value-quantity"),
+    ],
+)
+def test_what_cannot_be_sorted_by_is_refused(type_name: str, code: str) -> None:
+    """ "Servers declare which they support": https://hl7.org/fhir/R4/search.html#sort"""
+    for value in (code, f"-{code}", f"_lastUpdated,{code}"):
+        with pytest.raises(Invalid, match=f"names {code}; only dates.* can be sorted by"):
+            read(type_name, ("_sort", value))
+
+
+@covers("result", "_contained")
+@pytest.mark.parametrize("value", ["true", "both", "nonsense"])
+def test_contained_resources_are_not_found_by_themselves(value: str) -> None:
+    """https://hl7.org/fhir/R4/search.html#contained"""
+    with pytest.raises(Invalid, match="contained resources, which is not supported yet"):
+        read("Patient", ("_contained", value))
+    assert read("Patient", ("_contained", "false")) == read("Patient")
+    assert read("Patient", ("_contained", value), rules=LENIENT).ignored == ("_contained",)
 
 
 def test_every_fault_is_named() -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 LOINC, SNOMED, LOCAL = "http://loinc.org", "http://snomed.info/sct", "http://benhvien.vn/xn"
 CCCD, BHYT = "http://cccd.vn", "http://bhyt.vn"
 STATUS = "http://hl7.org/fhir/observation-status"
@@ -57,6 +59,7 @@ RECORD = [
 ]
 
 
+@covers("token", "value")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [
