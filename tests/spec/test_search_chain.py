@@ -140,7 +140,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         ("Patient?organization.identifier=http://x.org/o|BM", {"hoa"}),
         ("List?item:Patient.name=nam", {"many"}),
         ("List?item.code=8867-4", {"few"}),
-        # together: "each chained parameter is evaluated by itself"
+        # several together, each evaluated by itself
         ("Observation?performer.name=lan&performer.name=binh", {"pulse"}),
         ("Observation?code=2339-0&subject:Patient.name=nam", {"absolute"}),
         ("Patient?general-practitioner.name=lan&general-practitioner.name=binh", {"hoa"}),
