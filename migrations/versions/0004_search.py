@@ -16,11 +16,16 @@ STATEMENTS = (
     "alter table resource alter column own drop default, alter column has drop default",
     "create index resource_own on resource (own)",
     "create index resource_q1 on resource (c1, q1, key)",
-    "alter table string add column exact bigint not null default 1,"
+    "drop index string_value",
+    "alter table string drop constraint string_pkey",
+    # A letter for the parameter before the text: U+0020 and its number above that.
+    "update string set value = chr(32 + param) || value",
+    "alter table string drop column param, add column exact bigint not null default 1,"
     " add column grams integer[] not null default '{}'",
-    "alter table string alter column exact drop default, alter column grams drop default",
-    "alter table string drop constraint string_pkey,"
-    " add primary key (comp, key, param, value, exact)",
+    "alter table string alter column exact drop default, alter column grams drop default,"
+    " alter column value set statistics 500",
+    "alter table string add primary key (comp, key, value, exact)",
+    "create index string_value on string (value, comp, key)",
     "create index string_grams on string using gin (grams) with (fastupdate = off)",
     "alter table quantity add column beside bigint not null default 0,"
     " add column beside_system bigint not null default 0",

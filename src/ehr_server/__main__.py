@@ -16,6 +16,14 @@ from ehr_server.terminology.published import FORMATS
 _DATABASE = ("data_dir", "database_url", "log_level")
 _WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
 _HOLDING = ("log_level", "profiles", "identifiers", "refuse_modifiers")
+_SEARCHING = (
+    *_DATABASE,
+    "base_url",
+    "time_zone",
+    "count_default",
+    "count_max",
+    "statement_timeout_ms",
+)
 _WORKING = (*_DATABASE, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
 _HELD_TO = "a profile that everything must keep to; may be given several times"
 _AND = "a FHIR package with further profiles; may be given several times"
@@ -23,6 +31,7 @@ _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
 _WITHOUT = "load although packages are missing; what would need them is not checked"
+_SEARCH = "what follows the FHIR base in the address, such as 'Patient?name=x'; or all of that"
 _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
@@ -89,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--since", metavar="INSTANT", help="only what was stored since then")
         one.add_argument("--sender", metavar="NAME", help="only what this sender sent")
         one.set_defaults(command=commands.quality)
+    with _command(below, "explain", "tell how a search is understood and run", _SEARCHING) as one:
+        one.add_argument("search", metavar="SEARCH", help=_SEARCH)
+        one.set_defaults(command=commands.explain)
     return parser
 
 

@@ -25,6 +25,11 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
+def ticks_ms() -> float:
+    """Milliseconds since some moment or other: to tell how long something takes."""
+    return time.perf_counter() * 1000
+
+
 def random_bytes(count: int) -> bytes:
     """Bytes that nobody can guess."""
     return os.urandom(count)

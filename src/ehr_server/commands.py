@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ehr_server import app
 from ehr_server.access.caller import LOOPBACK
+from ehr_server.call import Request
 from ehr_server.changes.change import Means, means
 from ehr_server.changes.reindex import reindex as reindex_type
 from ehr_server.definitions import definitions
@@ -24,6 +27,7 @@ from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
+from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
@@ -34,6 +38,9 @@ from ehr_server.packages.load import load as load_packages
 from ehr_server.packages.read import PackageError
 from ehr_server.packages.read import read as read_package
 from ehr_server.packages.shelf import on_shipped
+from ehr_server.rest.dispatch import Dispatch
+from ehr_server.rest.routes import INTERACTIONS, RouteTable
+from ehr_server.search.results import EXPLAIN
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
@@ -245,6 +252,39 @@ def load_codes(settings: Settings, options: argparse.Namespace) -> int:
     said = "loaded" if loaded.is_new else "already loaded"
     print(f"{package.label} is {said}: {count} concepts of {codes['url']}")
     return 0
+
+
+def explain(settings: Settings, options: argparse.Namespace) -> int:
+    """Print a search as it is understood, its statements, their plans and times; 1 when it is
+    refused."""
+    path, _, text = options.search.partition("?")
+    pairs = [pair for pair in parse_qsl(text, keep_blank_values=True) if pair[0] != EXPLAIN]
+    segments = tuple(filter(None, path.rpartition("/fhir/")[2].split("/")))
+    request = Request("GET", segments, (*pairs, (EXPLAIN, "true")), {"accept-language": "en"})
+    with opened(settings) as store:
+        store.secret(PAGE_KEY)
+        with_these = _means(store, settings)
+        dispatch = Dispatch(store, settings, RouteTable(INTERACTIONS), lambda: with_these.rulebook)
+        answer = dispatch.answer(request, LOOPBACK, with_these.base_url)
+    told: dict[str, Any] = json.read(answer.body) if isinstance(answer.body, bytes) else {}
+    if answer.status == 200:
+        first: dict[str, Any] = next(iter(told.get("entry", ())), {})
+        told = first["resource"] if first.get("search") == {"mode": "outcome"} else {}
+    if not told:
+        raise CommandError(f"{options.search} is not a search such as 'Patient?name=x'.")
+    _tell_issues(told["issue"])
+    return 0 if answer.status == 200 else 1
+
+
+def _tell_issues(issues: Sequence[dict[str, Any]]) -> None:
+    """Each under its text; colours where there is a terminal."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    for issue in issues:
+        is_told = issue["severity"] == "information"
+        head = issue["details"]["text"]
+        console.print(head if is_told else f"{issue['severity']}: {head}", style="bold")
+        if is_told:
+            console.print(issue["diagnostics"], end="\n\n")
 
 
 def _tell(loaded: Loaded) -> None:

@@ -15,7 +15,8 @@ class Issue:
 
     `expression` holds FHIRPath locations, such as `Patient.name[0].family`. `rule` names what is
     broken, for counting: the key of an invariant, or a word such as `min` or `binding`; `profile`
-    is the url of the profile that asks for it, "" for the standard itself.
+    is the url of the profile that asks for it, "" for the standard itself. `diagnostics`: what is
+    told to those who look closer, "" for the text again.
     """
 
     severity: Severity
@@ -25,6 +26,7 @@ class Issue:
     vi: str | None = None
     rule: str = ""
     profile: str = ""
+    diagnostics: str = ""
 
     def under(self, prefix: str) -> "Issue":
         """The same finding about a resource that stands at `prefix`, as in `Bundle.entry[3]`."""

@@ -33,6 +33,7 @@ RECORD: list[dict[str, Any]] = [
     _observation("group", "Group/1"),
     _observation("urn", URN),
     _observation("none", None, performer=[{"reference": "Patient/1"}]),
+    _observation("named", None, performer=[{"identifier": {"system": "http://x", "value": "5"}}]),
     _observation("about2", "Patient/2", performer=[{"reference": "Patient/1"}]),
     {
         "resourceType": "QuestionnaireResponse",
@@ -71,6 +72,10 @@ RECORD: list[dict[str, Any]] = [
         ("Observation?patient=2&performer=Patient/1", {"about2"}),
         ("Observation?performer=Patient/2", set()),
         ("Patient?link=Patient/1", {"2"}),
+        # the identifier inside a reference
+        ("Observation?performer:identifier=http://x|5", {"named"}),
+        ("Observation?performer:identifier=5,6", {"named"}),
+        ("Observation?performer:identifier=http://y|5", set()),
         # canonicals, with and without their version
         ("QuestionnaireResponse?questionnaire=http://x.org/q", {"answers"}),
         ("QuestionnaireResponse?questionnaire=http://x.org/q|2.0", {"answers"}),

@@ -9,5 +9,11 @@ class Caller:
 
     name: str | None = None
 
+    @property
+    def may_explain(self) -> bool:
+        """Whether they may see how a search runs: SQL and plans tell of records of others. Those
+        who administer the server may, and on loopback everyone."""
+        return self is LOOPBACK
+
 
 LOOPBACK = Caller()

@@ -25,6 +25,7 @@ from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
 
 COUNT_BOUND = 1_000  # matches that are counted without being asked to
+MANY = 500  # matches, as the database estimates them, of which no page is made by sorting them all
 COST_BOUND = 5_000  # and what that may cost, as the database estimates it: some milliseconds
 
 
@@ -112,6 +113,9 @@ class _One:
     def stages(self) -> tuple[Stage, ...]:
         return self.plan.stages
 
+    def sized(self, is_many: bool) -> "_One":
+        return replace(self, plan=replace(self.plan, is_many=is_many))
+
     def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
         statement = self.plan.page(limit, stage, keyset)
         rows = run(self.connection, statement, self.plan.is_pinned)
@@ -129,6 +133,10 @@ class _All:
     @property
     def stages(self) -> tuple[Stage, ...]:
         return (self.plan.stage,)
+
+    def sized(self, is_many: bool) -> "_All":
+        plans = tuple(replace(one, is_many=is_many) for one in self.plan.plans)
+        return replace(self, plan=replace(self.plan, plans=plans))
 
     def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
         statement = self.plan.page(limit, stage, keyset)
@@ -150,18 +158,26 @@ def _found(search: _Search | None, query: Query, page_key: bytes) -> Found:
         return Found((), None if query.total == "none" and query.count else 0)
     if query.count == 0:
         return Found((), _count(search, None))
+    if keyset is not None:
+        search = search.sized(keyset.is_many)
+    elif search.plan.is_misjudged:
+        search = search.sized(_estimate(search) > MANY)
     rows = _rows(search, query.count + 1, keyset)
     is_back = keyset is not None and keyset.is_back
     is_end = len(rows) <= query.count
     rows = rows[: query.count]
     if is_back:
         rows.reverse()
-    total = _told(search, query, keyset, None if is_back or not is_end else len(rows))
+    if keyset is not None:
+        total = keyset.total
+    else:
+        total = _total(search, query, len(rows) if is_end else None)
     is_first = keyset is None or (is_back and is_end)
     is_last = is_end and not is_back
 
     def beside(row: _Row, *, back: bool) -> str:
-        return seal(Keyset(row.values, row.key, total, row.stage, back), query, page_key)
+        place = Keyset(row.values, row.key, total, row.stage, back, search.plan.is_many)
+        return seal(place, query, page_key)
 
     return Found(
         _checked(query, [row.match for row in rows]),
@@ -184,15 +200,6 @@ def _rows(search: _Search, limit: int, keyset: Keyset | None) -> list[_Row]:
             here = keyset if keyset is not None and keyset.stage == at else None
             found += search.rows(limit - len(found), at, stage, here)
     return found
-
-
-def _told(search: _Search, query: Query, keyset: Keyset | None, known: int | None) -> int | None:
-    """The total: as on the first page; there `known`, if the page is all there is."""
-    if keyset is not None:
-        return keyset.total
-    if query.total == "none":
-        return None
-    return known if known is not None else _total(search, query)
 
 
 def _types_there(connection: Connection, queries: Sequence[Query]) -> set[str]:
@@ -219,22 +226,35 @@ def _match(store: Store, row: Sequence[Any]) -> Match:
     return Match(comp, key, store.contents.unpack(enc, content))
 
 
-def _total(search: _Search, query: Query) -> int | None:
-    """As the query wants it; None where that takes more than counting to `COUNT_BOUND`.
+def _total(search: _Search, query: Query, known: int | None) -> int | None:
+    """As the query wants it: `known`, if that is; else None where counting takes too much."""
+    if query.total == "none":
+        return None
+    if known is not None:
+        return known
+    if query.total == "accurate":
+        return _count(search, None)
+    number = None if search.plan.is_many else _counted(search)
+    if number is not None or query.total != "estimate":
+        return number
+    return max(COUNT_BOUND + 1, _estimate(search))
+
+
+def _counted(search: _Search) -> int | None:
+    """How many there are; None if there are more than `COUNT_BOUND`, or counting costs too much.
 
     A list of hashes is read to its end, however few are to be counted: so the cost is asked first.
     """
-    if query.total == "accurate":
-        return _count(search, None)
     count = search.plan.count(COUNT_BOUND + 1)
-    if search.plan.is_pinned or _estimated(search, count)["Total Cost"] < COST_BOUND:
-        number = int(run(search.connection, count, search.plan.is_pinned)[0][0])
-        if number <= COUNT_BOUND:
-            return number
-    if query.total != "estimate":
+    if not search.plan.is_pinned and _estimated(search, count)["Total Cost"] > COST_BOUND:
         return None
-    # What the database's statistics say, at least what would have been counted.
-    return max(COUNT_BOUND + 1, int(_estimated(search, search.plan.all_rows())["Plan Rows"]))
+    number = int(run(search.connection, count, search.plan.is_pinned)[0][0])
+    return number if number <= COUNT_BOUND else None
+
+
+def _estimate(search: _Search) -> int:
+    """How many there are by the database's statistics."""
+    return int(_estimated(search, search.plan.all_rows())["Plan Rows"])
 
 
 def _estimated(search: _Search, statement: Sql) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _issue(issue: Issue, language: Language) -> dict[str, Any]:
         "severity": issue.severity,
         "code": issue.code,
         "details": {"text": text},
-        "diagnostics": issue.text,
+        "diagnostics": issue.diagnostics or issue.text,
     }
     if issue.rule:
         found["details"]["coding"] = [{"system": RULES, "code": issue.rule}]

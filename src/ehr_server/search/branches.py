@@ -29,9 +29,9 @@ def branches(
 
     `is_pinned`: the compartments are known, so that few rows are read whatever their date.
     """
-    by_date = [column.text for column in stages[0].columns[:1]] == ["r.d1"]
+    by_main = [column.text for column in stages[0].columns[:1]] in (["r.d1"], ["r.q1"])
     conditions = [one for one in query.criteria if isinstance(one, Condition)]
-    code = next(filter(_is_code, conditions), None) if by_date else None
+    code = next(filter(_is_code, conditions), None) if by_main else None
     since = either = None
     if not is_pinned:
         since = next(filter(_is_since, conditions), None)

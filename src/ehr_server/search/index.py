@@ -205,7 +205,7 @@ def _tidy(rows: Rows) -> None:
     if len(rows.refs) > 1:
         rows.refs = sorted(set(rows.refs))
     if len(rows.strings) > 1:
-        rows.strings = list({row[:3]: row for row in reversed(rows.strings)}.values())
+        rows.strings = list({row[:2]: row for row in reversed(rows.strings)}.values())
     rows.dates = _once(rows.dates)
     rows.quantities = _once(rows.quantities)
     rows.identifiers = _once(rows.identifiers)

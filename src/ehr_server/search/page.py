@@ -32,20 +32,22 @@ _READ: dict[str, Callable[[str], Any]] = {
 @dataclass(frozen=True, slots=True)
 class Keyset:
     """The row beside which a page begins: what it is sorted by, its key, in which stage of the
-    order it is; whether the page goes back from there; and the total told on page one."""
+    order it is; whether the page goes back from there; the total told on page one, and whether
+    there are many (`search.plan`)."""
 
     values: tuple[Any, ...]
     key: int
     total: int | None
     stage: int = 0
     is_back: bool = False
+    is_many: bool = False
 
 
 def seal(keyset: Keyset, query: Query, key: bytes) -> str:
     """The token of the page beside the row; `key` are 32 bytes that nobody knows."""
     kinds = "".join(_KINDS[type(value)] for value in keyset.values)
     values = [str(value) for value in keyset.values]  # JSON has no infinity
-    place = [keyset.stage, keyset.is_back]
+    place = [keyset.stage, keyset.is_back, keyset.is_many]
     content = json.write([kinds, values, keyset.key, keyset.total, place])
     nonce = secrets.token_bytes(_NONCE_BYTES)
     sealed = nonce + AESGCM(key).encrypt(nonce, content, _search(query))
@@ -71,5 +73,5 @@ def unseal(token: str, query: Query, key: bytes) -> Keyset:
 def _search(query: Query) -> bytes:
     """What tells one search from another; the size of the page may change on the way."""
     order = [[key.parameter.code, key.descending] for key in query.order]
-    parts = [query.type, query.asked, order, query.compartment]
+    parts = [query.type, query.asked, order, query.is_sorted, query.compartment]
     return hashlib.sha256(json.write(parts)).digest()

@@ -15,7 +15,7 @@ from ehr_server.search import sort
 from ehr_server.search.branches import branches
 from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.page import Keyset
-from ehr_server.search.query import Chain, Condition, Conjunction, Criterion, Query
+from ehr_server.search.query import At, Chain, Condition, Conjunction, Criterion, Query
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql, all_of, among, any_of, checked
 from ehr_server.search.types import token
@@ -39,6 +39,7 @@ class Plan:
     stages: tuple[Stage, ...]
     comps: tuple[int, ...] | None
     is_pinned: bool
+    is_many: bool = False
 
     def page(self, limit: int, stage: Stage, keyset: Keyset | None) -> Sql:
         """Rows of (comp, key, enc, content, then the values sorted by), in order."""
@@ -58,20 +59,19 @@ class Plan:
     def narrow(
         self, limit: int, stage: Stage, keyset: Keyset | None, names: Sequence[str], what: str
     ) -> Sql:
-        """`what` of the narrow rows, in order, then the values sorted by under the names given."""
+        """`what` of the narrow rows, in order, then the values sorted by under the names given.
+
+        `is_many`: so many are found that the order is read from its index and each row looked at,
+        until there are enough. The database would rather gather all and sort them: it believes
+        that conditions on other tables hold for next to nothing.
+        """
         values = "".join(
             f", {column.text} as {name}" for column, name in zip(stage.columns, names, strict=True)
         )
-        later = [sort.after(stage, keyset.values, keyset.key)] if keyset else []
+        later = all_of([sort.after(stage, keyset.values, keyset.key)] if keyset else [])
         inner = sort.order(stage, [column.text for column in stage.columns], stage.key)
-        parts = [
-            self._select(
-                f"{what}{values}",
-                all_of((condition, *_if_any(stage.condition), *later)),
-                stage.join,
-            )
-            for condition in self.rows
-        ]
+        form = self._led if stage.lead else self._found
+        parts = [form(f"{what}{values}", condition, stage, later) for condition in self.rows]
         parts = [
             limited(Sql(f"{part.text} order by {inner}", part.params), limit) for part in parts
         ]
@@ -92,15 +92,54 @@ class Plan:
         rows = union(parts)
         return Sql(f"select count(*) from ({rows.text}) n", rows.params)
 
+    @property
+    def is_misjudged(self) -> bool:
+        """Whether the database may take the wrong way through the order: where side rows lead it,
+        or conditions on other tables are to be looked at on the way."""
+        return not self.is_pinned and (
+            any(stage.lead for stage in self.stages)
+            or any("exists (" in condition.text for condition in self.rows)
+        )
+
     def all_rows(self) -> Sql:
         """All of the narrow rows, for the database to estimate their number."""
         return union([self._select("1", condition) for condition in self.rows])
 
-    def _select(self, what: str, condition: Sql, join: str = "") -> Sql:
+    def _found(self, what: str, condition: Sql, stage: Stage, later: Sql) -> Sql:
+        """Of the stage, what comes later in it."""
+        looked_at = checked(condition) if self.is_many else condition
+        return self._select(what, all_of((looked_at, *_if_any(stage.condition), *_if_any(later))))
+
+    def _led(self, what: str, condition: Sql, stage: Stage, later: Sql) -> Sql:
+        """So too of a stage that side rows lead. Of many, these are read in their order, and each
+        looked up (`offset 0` keeps the database from turning that round)."""
+        led = all_of((stage.led, *_if_any(later)))
+        own = "r.comp = s.comp and r.key = s.key"
+        if not self.is_many:
+            whole = all_of((*of_type(self.types, "r"), condition, led))
+            return Sql(
+                f"select {what} from {table(self.types[0])} r join {stage.lead} s on {own}"
+                f" where {whole.text}",
+                whole.params,
+            )
         whole = all_of((*of_type(self.types, "r"), condition))
-        return Sql(
-            f"select {what} from {table(self.types[0])} r{join} where {whole.text}", whole.params
+        inside = ", ".join(
+            f"{column.text} {'desc' if column.descending else 'asc'}" for column in stage.lead_order
         )
+        if len(stage.lead_order) == len(stage.columns):
+            inside = sort.order(stage, [column.text for column in stage.columns], stage.key)
+        return Sql(
+            f"select {what} from (select * from {stage.lead} s where {led.text}"
+            f" order by {inside} offset 0) s"
+            " cross join lateral"
+            f" (select * from {table(self.types[0])} r"
+            f" where {own} and {whole.text} offset 0) r",
+            (*led.params, *whole.params),
+        )
+
+    def _select(self, what: str, condition: Sql) -> Sql:
+        whole = all_of((*of_type(self.types, "r"), condition))
+        return Sql(f"select {what} from {table(self.types[0])} r where {whole.text}", whole.params)
 
 
 def asked(query: Query) -> Iterator[Lookup]:
@@ -151,6 +190,8 @@ def _comps_of(criterion: Criterion, facts: Facts) -> set[int] | None:
     if isinstance(criterion, Conjunction):
         found = [here for one in criterion.criteria if (here := _comps_of(one, facts)) is not None]
         return set.intersection(*found) if found else None
+    if isinstance(criterion, At):
+        return {comp for comp, _ in criterion.places}
     if isinstance(criterion, Chain):
         reached = facts[criterion]
         is_home = is_home_of(criterion.source, criterion.type)

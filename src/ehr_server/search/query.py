@@ -101,7 +101,14 @@ class Has:
     criterion: Criterion
 
 
-Criterion: TypeAlias = Condition | Missing | Negation | Conjunction | Disjunction | Chain | Has
+@dataclass(frozen=True, slots=True)
+class At:
+    """The resource lies at one of the places (comp, key), which were looked up before."""
+
+    places: tuple[tuple[int, int], ...]
+
+
+Criterion: TypeAlias = Condition | Missing | Negation | Conjunction | Disjunction | Chain | Has | At
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +121,19 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """`_include`, or `_revinclude` where `is_reverse`: follow `source` of resources of `type`.
+    """`_include`, or `_revinclude` where `is_reverse`: follow the `sources` of resources of `type`.
 
-    `source` None: all references. `target`: only to resources of this type. `iterate`: also from
-    what was included. https://hl7.org/fhir/R4/search.html#revinclude
+    `type` "": of any type, by all its references. `target`: only to resources of this type.
+    `iterate`: also from what was included. `asked`: as it was sent, `_include=Observation:subject`.
+    https://hl7.org/fhir/R4/search.html#revinclude
     """
 
     type: str
-    source: Source | None
+    sources: tuple[Source, ...]
     target: str | None = None
     iterate: bool = False
     is_reverse: bool = False
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,8 @@ class Query:
     the size of a page; 0 asks for the total alone. `total` `bounded` counts as far as it is cheap.
     `page` is the token of a link. `compartment`: ids of Patients in one of whose compartments a
     resource must be. `subset`: how much of each resource is wanted, None for all. `ignored`: names
-    left out because they are unknown and the client is lenient.
+    left out because they are unknown and the client is lenient. `is_explained`: how it runs is to
+    be told too.
     """
 
     type: str
@@ -151,3 +161,4 @@ class Query:
     includes: tuple[Include, ...] = ()
     subset: Subset | None = None
     ignored: tuple[str, ...] = ()
+    is_explained: bool = False

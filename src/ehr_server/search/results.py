@@ -11,10 +11,11 @@ from ehr_server.search.includes import include
 from ehr_server.search.malformed import Malformed, unsupported
 from ehr_server.search.query import Condition, Criterion, Query, SortKey
 from ehr_server.search.rules import Rules
-from ehr_server.search.sort import is_sortable
+from ehr_server.search.sort import is_sortable, leading_condition
 from ehr_server.search.types.token import leads_by_place
 
 SORT_KEYS_MAX = 5
+EXPLAIN = "_explain"  # no parameter of the standard
 
 _REPEATED = frozenset(("_include", "_revinclude"))
 
@@ -65,15 +66,19 @@ def is_result_parameter(name: str) -> bool:
 
 
 def _usual_order(query: Query, rules: Rules) -> tuple[SortKey, ...]:
-    """Without a wish the main date of the type, newest first.
+    """Without a wish the text that is asked for, as a list of names; else the main date of the
+    type, newest first.
 
     What an id or an identifier leads to is a handful: it is ordered by key alone, and the database
     is not tempted to read an index of dates in the hope of meeting them soon.
     """
-    main_date = rules.parameters.of(query.type).main_date
-    if main_date is None or any(map(_is_identifying, query.criteria)):
+    named = leading_condition(query.criteria)
+    if any(map(_is_identifying, query.criteria)):
         return ()
-    return (SortKey(main_date, True),)
+    if named is not None and named.parameter is not None:
+        return (SortKey(named.parameter, False),)
+    main_date = rules.parameters.of(query.type).main_date
+    return (SortKey(main_date, True),) if main_date else ()
 
 
 def _is_identifying(criterion: Criterion) -> bool:
@@ -151,6 +156,12 @@ def _contained(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
     return query
 
 
+def _explain(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
+    if value != "true":
+        raise Malformed("must be true or not there", "phải là true, hoặc không có")
+    return replace(query, is_explained=True)
+
+
 def _page(query: Query, value: str, rules: Rules) -> Query:  # noqa: ARG001
     return replace(query, page=value)
 
@@ -163,4 +174,5 @@ RESULT_PARAMETERS: Mapping[str, Callable[[Query, str, Rules], Query]] = {
     "_sort": _sort,
     "_contained": _contained,
     "_page": _page,
+    EXPLAIN: _explain,
 }

@@ -31,9 +31,9 @@ class Rows:
     c1: int | None = None
     q1: float | None = None
     has: int = 0
-    # parameter, folded, hash of the text as it is (0: a word of one), its n-grams (none: another
-    # row holds them)
-    strings: list[tuple[int, str, int, list[int]]] = field(default_factory=list)
+    # letter of the parameter and folded text, hash of the text as it is (0: a word of one), its
+    # n-grams (none: another row holds them)
+    strings: list[tuple[str, int, list[int]]] = field(default_factory=list)
     dates: list[tuple[int, datetime, datetime]] = field(default_factory=list)  # [lo, hi)
     # parameter, value, unit or 0, then what it stands beside: code and system, or 0
     quantities: list[tuple[int, float, int, int, int]] = field(default_factory=list)

@@ -29,6 +29,16 @@ class Several:
         """Whether one plan of the database fits all values."""
         return all(one.is_pinned for one in self.plans)
 
+    @property
+    def is_misjudged(self) -> bool:
+        """Whether the database cannot judge how many there are of one of them."""
+        return any(one.is_misjudged for one in self.plans)
+
+    @property
+    def is_many(self) -> bool:
+        """As of the plans."""
+        return self.plans[0].is_many
+
     def page(self, limit: int, stage: Stage, keyset: Keyset | None) -> Sql:
         """Rows of (comp, key, ver, type, then the value sorted by), in order."""
         what = "r.comp, r.key, r.ver, r.type"

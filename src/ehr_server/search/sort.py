@@ -6,17 +6,20 @@ resource has and never changes.
 
 An order is read from an index, never made by sorting all there is. So it comes in stages, one after
 the other: the resources that have the value, led by the table that holds it; then those without.
+People whom a name finds come in the order of their names, those first whose name begins so.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Literal
 
 from ehr_server.fhir.dates import EARLIEST, LATEST
 from ehr_server.search.parameters import Parameter
-from ehr_server.search.query import Query, SortKey
+from ehr_server.search.query import Condition, Criterion, Query, SortKey
 from ehr_server.search.rows import UNDATED
-from ehr_server.search.sql import TRUE, Sql, any_of, negated
+from ehr_server.search.sql import TRUE, Sql, all_of, any_of
+from ehr_server.search.types import string
 
 Kind = Literal["instant", "number", "text", "whole"]
 
@@ -32,15 +35,23 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A part of what is found: `condition` on the narrow row `r`, and on `s`, which `join` adds.
+    """A part of what is found: `condition` on the narrow row `r`.
 
-    Ordered by the columns, then by `key`, which goes the way of the last column.
+    Where there is a `lead`, the name of a side table, rows `s` of it lead: each resource comes by
+    the first that meets `led`. Ordered by the columns, then by `key`, which goes the way of the
+    last column.
     """
 
     columns: tuple[Column, ...]
-    join: str = ""
     condition: Sql = TRUE
+    lead: str = ""
+    led: Sql = TRUE
     key: str = "r.key"
+
+    @property
+    def lead_order(self) -> tuple[Column, ...]:
+        """The columns that the leading rows alone decide, before any other."""
+        return tuple(takewhile(lambda column: column.text.startswith("s."), self.columns))
 
     def turned(self) -> "Stage":
         """The same the other way round."""
@@ -58,7 +69,6 @@ class _Side:
     kind: Kind
     apart: tuple[str, ...]
     ties: tuple[tuple[str, Kind], ...]
-    counts: str = "true"  # which rows do
 
 
 _CASTS: dict[Kind, str] = {
@@ -68,9 +78,7 @@ _CASTS: dict[Kind, str] = {
     "whole": "bigint",
 }
 _DATES = _Side("date", "lo", "instant", ("lo", "hi"), (("hi", "instant"), ("comp", "whole")))
-_TEXTS = _Side(  # a row of hash 0 is a word of a text
-    "string", "value", "text", ("value", "exact"), (("comp", "whole"),), "{row}.exact <> 0"
-)
+_TEXTS = _Side("string", "value", "text", ("value", "exact"), (("comp", "whole"),))
 _NUMBERS = _Side(
     "quantity",
     "value",
@@ -101,9 +109,9 @@ def stages(query: Query) -> tuple[Stage, ...]:
             return _by_main_date(first.descending, later)
         case "main", _:
             column = Column("r.q1", "number", first.descending)
-            without = Stage(later or _newest_last(first), condition=Sql("r.q1 is null"))
+            without = Stage(later or _as_stored(first), condition=Sql("r.q1 is null"))
             return Stage((column, *later), condition=Sql("r.q1 is not null")), without
-    return _by_side(first, later)
+    return _by_side(first, later, query)
 
 
 def order(stage: Stage, names: Sequence[str], key: str) -> str:
@@ -146,37 +154,70 @@ def _by_main_date(descending: bool, later: tuple[Column, ...]) -> tuple[Stage, .
     )
 
 
-def _by_side(first: SortKey, later: tuple[Column, ...]) -> tuple[Stage, ...]:
+def _by_side(first: SortKey, later: tuple[Column, ...], query: Query) -> tuple[Stage, ...]:
     """Led by the side rows in the order of their index; each resource by its first value alone."""
-    parameter, descending = first.parameter, first.descending
-    side = _SIDES[parameter.type]
-    own, other = (", ".join(f"{row}.{name}" for name in side.apart) for row in "sy")
-    joined = f"s.comp = r.comp and s.key = r.key and s.param = {parameter.number}"
-    join = f" join {side.table} s on {joined}"
-    earlier = (
-        f"not exists (select from {side.table} y where y.comp = s.comp and y.key = s.key"
-        f" and y.param = {parameter.number} and {side.counts.format(row='y')}"
-        f" and ({other}) {'>' if descending else '<'} ({own}))"
-    )
-    columns = (Column(f"s.{side.column}", side.kind, descending), *later)
+    parameter, side = first.parameter, _SIDES[first.parameter.type]
+    columns = (Column(f"s.{side.column}", side.kind, first.descending), *later)
     key = "r.key"
     if not later:
-        columns += tuple(Column(f"s.{name}", kind, descending) for name, kind in side.ties)
+        columns += tuple(Column(f"s.{name}", kind, first.descending) for name, kind in side.ties)
         key = "s.key"
-    counted = side.counts.format(row="s")
-    there = Sql(
-        f"exists (select from {side.table} x where x.comp = r.comp and x.key = r.key"
-        f" and x.param = {parameter.number} and {side.counts.format(row='x')})"
+    begun = None if query.is_sorted else leading(query.criteria)
+    start = begun.folded if begun else ""
+    led = all_of((_of(parameter, side, "s", start), _is_first(first, side, start)))
+    first_stage = Stage(columns, TRUE, side.table, led, key)
+    if begun is not None and not begun.words:
+        return (first_stage,)
+    there = _of(parameter, side, "x", start)
+    without = Sql(
+        f"not exists (select from {side.table} x where x.comp = r.comp and x.key = r.key"
+        f" and {there.text})",
+        there.params,
     )
-    return (
-        Stage(columns, join, Sql(f"{counted} and {earlier}"), key),
-        Stage(later or _newest_last(first), condition=negated(there)),
+    return first_stage, Stage(later or _as_stored(first), without)
+
+
+def leading(criteria: Sequence[Criterion]) -> string.Words | None:
+    """The beginning of a text that is asked for, if what is found can come in its order."""
+    found = leading_condition(criteria)
+    return None if found is None else found.terms[0]
+
+
+def leading_condition(criteria: Sequence[Criterion]) -> Condition | None:
+    """The first criterion that asks for one beginning of one text."""
+    for one in criteria:
+        if isinstance(one, Condition) and len(one.alternatives) == 1:
+            (term,) = one.terms
+            if isinstance(term, string.Words) and term.how == "starts":
+                return one
+    return None
+
+
+def _of(parameter: Parameter, side: _Side, row: str, start: str = "") -> Sql:
+    """A side row that counts as a value of the parameter; a text that begins so."""
+    if side is _TEXTS:  # a row of hash 0 is a word of a text
+        own = string.of_parameter(parameter, row, start)
+        return all_of((own, Sql(f"{row}.exact <> 0")))
+    return Sql(f"{row}.param = {parameter.number}")
+
+
+def _is_first(key: SortKey, side: _Side, start: str) -> Sql:
+    """Of the rows of the resource that count, `s` comes first.
+
+    Asked for each row by itself: as `not exists` the database would compare all rows with all.
+    """
+    own, other = (", ".join(f"{row}.{name}" for name in side.apart) for row in "sy")
+    rest = _of(key.parameter, side, "y", start)
+    return Sql(
+        f"(select true from {side.table} y where y.comp = s.comp and y.key = s.key"
+        f" and {rest.text} and ({other}) {'>' if key.descending else '<'} ({own}) limit 1) is null",
+        rest.params,
     )
 
 
-def _newest_last(first: SortKey) -> tuple[Column, ...]:
-    """Those without the value: by their key alone, the way that was asked for."""
-    return (Column("r.key", "whole", first.descending),)
+def _as_stored(first: SortKey) -> tuple[Column, ...]:
+    """Those without the value: as they were stored, the way that was asked for."""
+    return (Column("r.at", "instant", first.descending),)
 
 
 def _column(key: SortKey) -> Column:
@@ -192,10 +233,10 @@ def _column(key: SortKey) -> Column:
         return Column(f"coalesce(r.q1, {_LAST['number'][descending]})", "number", descending)
     side = _SIDES[parameter.type]
     value = ("max" if descending else "min") + f"(x.{side.column})"
+    own = _of(parameter, side, "x")
     return Column(
         f"coalesce((select {value} from {side.table} x where x.comp = r.comp and x.key = r.key"
-        f" and x.param = {parameter.number} and {side.counts.format(row='x')}),"
-        f" {_LAST[side.kind][descending]})",
+        f" and {own.text}), {_LAST[side.kind][descending]})",
         side.kind,
         descending,
     )

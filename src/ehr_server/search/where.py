@@ -16,6 +16,7 @@ from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.parameters import Parameter, Source
 from ehr_server.search.query import (
     Alternative,
+    At,
     Chain,
     Condition,
     Conjunction,
@@ -26,7 +27,7 @@ from ehr_server.search.query import (
     Negation,
 )
 from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, checked, negated, overlaps
-from ehr_server.search.types import reference
+from ehr_server.search.types import reference, token
 from ehr_server.search.types.registry import SEARCH_TYPES, lookups
 
 REACHED_MAX = 500  # resources that a chain may lead to and still be looked up first
@@ -63,6 +64,8 @@ def where(criterion: Criterion, row: str, facts: Facts) -> Sql:
             return _refers(criterion, row, facts[criterion])
         case Has():
             return _is_referred_to(criterion, row, facts[criterion])
+        case At():
+            return token.among_places(criterion.places, row)
 
 
 def asked_of_directories(criterion: Criterion) -> Iterator[Lookup]:

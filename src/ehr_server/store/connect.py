@@ -218,7 +218,7 @@ class Transaction:
 @contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """Everything read in the block is of one moment; part of a transaction that is open already."""
-    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+    if is_in_transaction(connection):
         yield
         return
     connection.execute("begin isolation level repeatable read, read only")
@@ -226,6 +226,11 @@ def snapshot(connection: Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("rollback")
+
+
+def is_in_transaction(connection: Connection) -> bool:
+    """Whether what runs now is part of a transaction that others began."""
+    return connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
 
 
 def piped(connection: Connection) -> AbstractContextManager[object]:

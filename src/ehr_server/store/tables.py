@@ -119,12 +119,11 @@ string = Table(
     metadata,
     _key("comp", BigInteger),
     _key("key", BigInteger),
-    _key("param", SmallInteger),
-    Column("value", _text, primary_key=True),  # folded
+    Column("value", _text, primary_key=True),  # letter of the parameter (search.types.string), text
     _key("exact", BigInteger),  # hash of the text as it was sent; 0: a word of one
     Column("grams", ARRAY(Integer), nullable=False),  # search.grams
 )
-Index("string_value", string.c.param, string.c.value, string.c.comp, string.c.key)
+Index("string_value", string.c.value, string.c.comp, string.c.key)
 Index("string_grams", string.c.grams, postgresql_using="gin")
 date = Table(
     "date",

@@ -33,8 +33,7 @@ _TYPES: dict[str, dict[str, str]] = {
     "ident": {"h": "int8", "comp": "int8", "key": "int8"},
     "member": {"comp": "int8", "key": "int8", "type": "int2", "home": "int8"},
     "string": {
-        "comp": "int8", "key": "int8", "param": "int2", "value": "text", "exact": "int8",
-        "grams": "int4[]",
+        "comp": "int8", "key": "int8", "value": "text", "exact": "int8", "grams": "int4[]",
     },
     "date": {
         "comp": "int8", "key": "int8", "param": "int2", "lo": "timestamptz", "hi": "timestamptz",

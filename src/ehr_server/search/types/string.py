@@ -19,12 +19,13 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameters import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, all_of, any_of, beside
+from ehr_server.search.sql import Sql, all_of, any_of
 
 MODIFIERS = frozenset(("exact", "contains"))
 
 _ADDRESS = ("text", "city", "district", "state", "postalCode", "country")
 _LAST = 0x10FFFF
+_LETTERS = 0x20  # the letter of parameter 0; numbers are below 32,768
 _WORDS_MAX = 10  # of a searched name
 
 How = Literal["starts", "exact", "contains", "equals", "ends-with"]  # the last two: of _filter
@@ -51,7 +52,7 @@ def extract(
     """Texts, and the parts of names and addresses."""
     number = parameter.number
     if type_name == "HumanName":
-        return _names(number)
+        return _names(parameter)
     parts_of = _parts_of(type_name)
     if parts_of is None:
         return None
@@ -87,13 +88,12 @@ def where(terms: Sequence[Words], parameter: Parameter, row: str, facts: Facts) 
     """A side row is as one of the terms says; of a name of several words, one row for each."""
     single = [term for term in terms if not term.words]
     parts = [
-        all_of(beside(row, "string", parameter.number, _begins(word)) for word in _longest(term))
+        all_of(_beside(row, _begins(parameter, word)) for word in _longest(term))
         for term in terms
         if term.words
     ]
     if single:
-        met = any_of(_met(term, parameter.number) for term in single)
-        parts.append(beside(row, "string", parameter.number, met))
+        parts.append(_beside(row, any_of(_met(term, parameter) for term in single)))
     return any_of(parts)
 
 
@@ -118,6 +118,19 @@ def matches(term: Words, type_name: str, value: Any, parameter: Parameter, rules
     return any(map(tests[term.how], folded))
 
 
+def letter(parameter: Parameter) -> str:
+    """The letter before the texts of a parameter: none that stands for half of a pair."""
+    return chr(_LETTERS + parameter.number)
+
+
+def of_parameter(parameter: Parameter, row: str, start: str = "") -> Sql:
+    """A row of the table holds a text of the parameter, which begins so."""
+    if start:
+        return begins(f"{row}.value", letter(parameter) + start)
+    own = _LETTERS + parameter.number
+    return Sql(f"{row}.value >= chr({own}) and {row}.value < chr({own + 1})")
+
+
 def begins(column: str, start: str) -> Sql:
     """A column of texts begins with a text: as a range of the index, which `like` with a
     parameter would not be."""
@@ -132,26 +145,38 @@ def _longest(term: Words) -> list[str]:
     return sorted(term.words, key=lambda word: -len(word))
 
 
-def _begins(word: str) -> Sql:
-    return begins("x.value", word)
+def _beside(row: str, condition: Sql) -> Sql:
+    """The resource has a side row `x` for which the condition holds."""
+    return Sql(
+        f"exists (select from string x where x.comp = {row}.comp and x.key = {row}.key"
+        f" and {condition.text})",
+        condition.params,
+    )
 
 
-def _met(term: Words, parameter: int) -> Sql:
+def _begins(parameter: Parameter, word: str) -> Sql:
+    return of_parameter(parameter, "x", word)
+
+
+def _met(term: Words, parameter: Parameter) -> Sql:
+    whole = letter(parameter) + term.folded
     match term.how:
         case "starts":
-            return _begins(term.folded)
+            return _begins(parameter, term.folded)
         case "exact":
-            return Sql("(x.value = %s and x.exact = %s)", (term.folded, _exact(term.text)))
+            return Sql("(x.value = %s and x.exact = %s)", (whole, _exact(term.text)))
         case "equals":
-            return Sql("(x.value = %s and x.exact <> 0)", (term.folded,))
+            return Sql("(x.value = %s and x.exact <> 0)", (whole,))
         case "ends-with":
-            return Sql(
-                "(right(x.value, %s) = %s and x.exact <> 0)", (len(term.folded), term.folded)
-            )
-    inside = Sql("position(%s in x.value) > 0", (term.folded,))
+            ends = Sql("right(x.value, %s) = %s and x.exact <> 0", (len(term.folded), term.folded))
+            return all_of((of_parameter(parameter, "x"), ends))
+    inside = all_of(
+        (of_parameter(parameter, "x"), Sql("position(%s in x.value) > 0", (term.folded,)))
+    )
     if len(term.folded) < SIZE:
         return inside
-    return all_of((Sql("x.grams @> %s::integer[]", (grams(parameter, term.folded),)), inside))
+    pieces = grams(parameter.number, term.folded)
+    return all_of((Sql("x.grams @> %s::integer[]", (pieces,)), inside))
 
 
 def _successor(start: str) -> str | None:
@@ -169,12 +194,13 @@ def _exact(text: str) -> int:
     return hash64("exact", text)
 
 
-Row = tuple[int, str, int, list[int]]
+Row = tuple[str, int, list[int]]
 
 
 def _new_row(number: int, text: str) -> Row:
     folded = fold(text)[:STRING_MAX]
-    return number, folded, _exact(normalize("NFC", text)), grams(number, folded)
+    value = chr(_LETTERS + number) + folded
+    return value, _exact(normalize("NFC", text)), grams(number, folded)
 
 
 _cached = lru_cache(maxsize=16_384)(_new_row)  # the parts of names and addresses repeat
@@ -184,20 +210,21 @@ def _row(number: int, text: str) -> Row:
     return (_cached if len(text) < CACHED_MAX else _new_row)(number, text)
 
 
-def _names(number: int) -> Callable[[Any, Rows], None]:
+def _names(parameter: Parameter) -> Callable[[Any, Rows], None]:
     """Each part; its words too, where they do not begin one; pieces of what no other contains."""
+    number, first = parameter.number, letter(parameter)
 
     def take(value: Any, rows: Rows) -> None:
         parts = [_row(number, part) for part in _of_name(value)]
         if not parts:
             return
-        whole = parts[0][1]  # the text of the name contains its parts, as a rule
+        whole = parts[0][0]  # the text of the name contains its parts, as a rule
         rows.strings.append(parts[0])
         for part in parts[1:]:
-            rows.strings.append((*part[:3], []) if part[1] in whole else part)
-        known = {part[1] for part in parts}
+            rows.strings.append((*part[:2], []) if part[0][1:] in whole else part)
+        known = {part[0][1:] for part in parts}
         words = dict.fromkeys(word for part in known for word in part.split(" "))
-        rows.strings += [(number, word, 0, []) for word in words if word and word not in known]
+        rows.strings += [(first + word, 0, []) for word in words if word and word not in known]
 
     return take
 
