@@ -66,7 +66,16 @@ def read(type_name: str, *pairs: tuple[str, str], rules: Rules = RULES) -> Query
         ("Patient", "birthdate", "2020'; drop table resource; --", "is not a date"),
         ("Patient", "_sort", "name; drop table resource", "cannot be searched by"),
         ("Patient", "name'--", "a", "is not one that Patient has"),
+        # what `_filter` alone may ask
+        ("Encounter", "date", "po2024", "is not a date"),
+        ("Encounter", "date", "co2024", "is not a date"),
+        ("Patient", "name:equals", "a", "which FHIR does not know"),
+        ("Patient", "name:ends-with", "a", "which FHIR does not know"),
         # not yet
+        ("Patient", "_list", "$current-problems", "not supported yet"),
+        ("QuestionnaireResponse", "questionnaire.title", "a", "not supported yet"),
+        ("QuestionnaireResponse", "_filter", "questionnaire.title eq a", "not supported yet"),
+        ("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id", "a", "not supported yet"),
         ("Patient", "_text", "a", "not supported yet"),
         ("Patient", "_content", "a", "not supported yet"),
         ("Patient", "_containedType", "container", "is not one that Patient has"),

@@ -23,7 +23,7 @@ from ehr_server.search.query import (
     Negation,
 )
 from ehr_server.search.rules import Rules
-from ehr_server.search.types import composite
+from ehr_server.search.types import composite, reference
 from ehr_server.search.types.registry import SEARCH_TYPES, takes
 
 VALUES_MAX = 1000  # of one parameter, parted by commas
@@ -132,6 +132,15 @@ def references(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
     return sources
 
 
+def followed(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
+    """As `references`, for a chain to go along. Raises `Malformed` also for canonical addresses:
+    what these lead to is not looked up."""
+    sources = references(type_name, code, rules)
+    if all(source.parameter.types <= reference.ADDRESSES for source in sources):
+        raise unsupported(f"goes on from {code}, which holds canonical addresses")
+    return sources
+
+
 def _parted(name: str) -> _Name:
     head, dot, rest = name.partition(".")
     if dot and not rest:
@@ -145,7 +154,7 @@ def _parted(name: str) -> _Name:
 def _chain(type_name: str, parts: _Name, value: str, rules: Rules, depth: int) -> Criterion:
     """`subject:Patient.name`, `subject.name`: of all types that it may refer to and that have
     such a parameter. https://hl7.org/fhir/R4/search.html#chaining"""
-    sources = references(type_name, parts.code, rules)
+    sources = followed(type_name, parts.code, rules)
     targets = dict.fromkeys(target for source in sources for target in source.targets)
     known = targets or dict.fromkeys(definitions().resource_types)
     if parts.modifier and parts.modifier not in known:
@@ -188,7 +197,7 @@ def _has(type_name: str, name: str, value: str, rules: Rules, depth: int) -> Cri
         raise Malformed("names a type that FHIR does not have", "nêu loại tài nguyên không có")
     sources = [
         replace(source, targets=(type_name,))
-        for source in references(other, code, rules)
+        for source in followed(other, code, rules)
         if not source.targets or type_name in source.targets
     ]
     if not sources:
@@ -244,6 +253,8 @@ def _in_context(code: str, context: Context, values: Sequence[str], rules: Rules
 def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
     """Members of a List: https://hl7.org/fhir/R4/search.html#list"""
     _plain(parts)
+    if value.startswith("$"):  # https://hl7.org/fhir/R4/lifecycle.html#current
+        raise unsupported("names a list that is kept by function")
     (source,) = references("List", "item", rules)
     by_id = rules.parameters.of("List").by_code["_id"]
     source = replace(source, targets=(type_name,))
