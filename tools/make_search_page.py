@@ -51,7 +51,10 @@ _MODIFIERS = (
     *(":missing", ":exact", ":contains", ":text", ":not", ":in", ":not-in", ":below", ":above"),
     *(":of-type", ":[type]", ":identifier"),
 )
-RESULTS = ("_count", "_total", "_summary", "_elements", "_sort", "_contained")
+RESULTS = (
+    *("_count", "_total", "_summary", "_elements", "_sort", "_include", "_revinclude"),
+    "_contained",
+)
 
 _HEAD = """\
 # Search
