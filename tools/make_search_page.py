@@ -51,6 +51,10 @@ _MODIFIERS = (
     *(":missing", ":exact", ":contains", ":text", ":not", ":in", ":not-in", ":below", ":above"),
     *(":of-type", ":[type]", ":identifier"),
 )
+EVERY = (
+    *("_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_text", "_content"),
+    *("_list", "_has", "_filter"),
+)
 RESULTS = (
     *("_count", "_total", "_summary", "_elements", "_sort", "_include", "_revinclude"),
     "_contained",
@@ -103,7 +107,7 @@ def covered() -> Covered:
 def page(found: Covered) -> str:
     """The page in Markdown. Raises `Gaps`."""
     cells = {(row, column) for row, columns in ALLOWED.items() for column in columns}
-    cells |= {("result", name) for name in RESULTS}
+    cells |= {("every", name) for name in EVERY} | {("result", name) for name in RESULTS}
     gaps = [f"no test covers {row} {column}" for row, column in sorted(cells - found.keys())]
     gaps += [f"{row} {column} is no cell" for row, column in sorted(found.keys() - cells)]
     if gaps:
@@ -124,11 +128,13 @@ def page(found: Covered) -> str:
             "",
             *_table(_FURTHER, found, number),
             "",
+            "## Of every resource",
+            "",
+            *_list("every", EVERY, found, number),
+            "",
             "## What shapes the answer",
             "",
-            "| parameter | tests |",
-            "|---|---|",
-            *(f"| `{name}` | {_cell(found['result', name], number)} |" for name in RESULTS),
+            *_list("result", RESULTS, found, number),
             "",
             "## Tests",
             "",
@@ -151,6 +157,11 @@ def _table(columns: Sequence[str], found: Covered, number: Mapping[str, int]) ->
         ]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return lines
+
+
+def _list(row: str, names: Sequence[str], found: Covered, number: Mapping[str, int]) -> list[str]:
+    cells = [f"| `{name}` | {_cell(found[row, name], number)} |" for name in names]
+    return ["| parameter | tests |", "|---|---|", *cells]
 
 
 def _cell(tests: Sequence[str], number: Mapping[str, int]) -> str:

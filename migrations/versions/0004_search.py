@@ -15,7 +15,7 @@ STATEMENTS = (
     " add column has bigint not null default 0",
     "alter table resource alter column own drop default, alter column has drop default",
     "create index resource_own on resource (own)",
-    "create index resource_q1 on resource (c1, q1, key)",
+    "create index resource_q1 on resource (c1, q1, key) where q1 is not null",
     "drop index string_value",
     "alter table string drop constraint string_pkey",
     # A letter for the parameter before the text: U+0020 and its number above that.

@@ -9,6 +9,7 @@ from ehr_server.jobs import worker
 from ehr_server.packages.shelf import Shelf
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
+from ehr_server.search.rules import full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.telemetry import configure
@@ -31,6 +32,7 @@ class Opening:
         store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
         table = RouteTable((*INTERACTIONS, *found_operations()))
         rules = policy(self.settings)
+        full_text(self.settings.full_text)  # refused now, not at the first request
         rulebook = Shelf(store, lambda library: Rulebook(library, rules))
         rulebook.follow()
         site = Site(Dispatch(store, self.settings, table, rulebook.current))

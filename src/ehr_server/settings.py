@@ -97,6 +97,12 @@ class Settings:
         "Resource types, divided by commas (* for all), in which a modifierExtension that is not "
         "known here is refused; elsewhere it is a warning.",
     )
+    full_text: str = _setting(
+        "AllergyIntolerance,CarePlan,ClinicalImpression,Communication,Composition,Condition,"
+        "DiagnosticReport,DocumentReference,FamilyMemberHistory,Flag,Goal,Procedure",
+        "Resource types, divided by commas (* for all), whose words are kept for `_text` and "
+        "`_content`; after a change run `ehr-server reindex`.",
+    )
     time_zone: str = _setting("Asia/Ho_Chi_Minh", "Time zone of dates and times without one.")
     language: Literal["en", "vi"] = _setting(
         "en", "Language of messages when the client asks for neither English nor Vietnamese."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import make_search_page
-from make_search_page import ALLOWED, RESULTS, Gaps, page
+from make_search_page import ALLOWED, EVERY, RESULTS, Gaps, page
 
 TOOL = Path(make_search_page.__file__)
 
@@ -15,7 +15,8 @@ TOOL = Path(make_search_page.__file__)
 def _everything() -> make_search_page.Covered:
     test = ["test_search_token.py::test_a_token_is_found"]
     cells = [(row, column) for row, columns in ALLOWED.items() for column in columns]
-    return dict.fromkeys([*cells, *(("result", name) for name in RESULTS)], test)
+    cells += [("every", name) for name in EVERY] + [("result", name) for name in RESULTS]
+    return dict.fromkeys(cells, test)
 
 
 def test_the_page_of_search_is_what_the_tests_cover() -> None:

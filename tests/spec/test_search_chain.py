@@ -155,6 +155,7 @@ def test_a_chain_goes_along_references(here: Record, address: str, ids: set[str]
 
 @pytest.mark.usefixtures("way")
 @covers("reference", "_has")
+@covers("every", "_has")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [
@@ -197,6 +198,7 @@ def test_has_asks_who_refers_to_it(here: Record, address: str, ids: set[str]) ->
 
 @pytest.mark.usefixtures("way")
 @covers("reference", "_list")
+@covers("every", "_list")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [

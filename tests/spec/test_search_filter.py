@@ -172,6 +172,7 @@ def test_other_types(here: Record, type_name: str, text: str, ids: set[str]) -> 
     check(here, type_name, text, ids)
 
 
+@covers("every", "_filter")
 @pytest.mark.parametrize(
     ("type_name", "text", "ids"),
     [

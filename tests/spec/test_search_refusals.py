@@ -76,8 +76,7 @@ def read(type_name: str, *pairs: tuple[str, str], rules: Rules = RULES) -> Query
         ("QuestionnaireResponse", "questionnaire.title", "a", "not supported yet"),
         ("QuestionnaireResponse", "_filter", "questionnaire.title eq a", "not supported yet"),
         ("Questionnaire", "_has:QuestionnaireResponse:questionnaire:_id", "a", "not supported yet"),
-        ("Patient", "_text", "a", "not supported yet"),
-        ("Patient", "_content", "a", "not supported yet"),
+        ("Patient", "_query", "a", "not supported yet"),
         ("Patient", "_containedType", "container", "is not one that Patient has"),
         # what shapes the answer
         ("Patient", "_count", "-1", "whole number"),
@@ -282,9 +281,9 @@ def test_a_result_parameter_comes_once() -> None:
 
 
 def test_lenient_handling_leaves_out_what_is_unknown_and_nothing_else() -> None:
-    pairs = (("nmae", "a"), ("name", "b"), ("_text", "x"), ("_format", "json"))
+    pairs = (("nmae", "a"), ("name", "b"), ("_query", "x"), ("_format", "json"))
     query = read("Patient", *pairs, rules=LENIENT)
-    assert query.ignored == ("nmae", "_text")
+    assert query.ignored == ("nmae", "_query")
     assert query.asked == (("name", "b"),)
     assert query.criteria == read("Patient", ("name", "b")).criteria
     for pair in (("birthdate", "x"), ("name:exactly", "x"), ("_include", "x"), ("_count", "x")):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
 from ehr_server.issue import Issue
-from ehr_server.search.rules import Rules
+from ehr_server.search.rules import Rules, full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
@@ -50,6 +50,7 @@ def means(
             settings.count_default,
             settings.count_max,
             terminology=rulebook.terminology,
+            full_text=full_text(settings.full_text),
         ),
     )
 

@@ -13,6 +13,7 @@ from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import FORMAT, Rows, index
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
+from ehr_server.store.vectors import vector
 from ehr_server.store.words import UNIT
 from ehr_server.store.write import Batch
 
@@ -85,6 +86,9 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     batch.rows["string"].extend((comp, key, *row) for row in found.strings)
     batch.rows["date"].extend((comp, key, *row) for row in found.dates)
     batch.rows["quantity"].extend((comp, key, *row) for row in found.quantities)
+    if found.words:
+        words = vector(found.words)
+        batch.rows["full_text"].append((comp, key, spot.type_number, words))
     batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)

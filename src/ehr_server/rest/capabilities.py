@@ -17,6 +17,8 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.criteria import SPECIAL
 from ehr_server.search.parameters import STANDARD
+from ehr_server.search.rules import ALL
+from ehr_server.search.types import fulltext
 
 _PUBLISHED = "2026-11-22"  # of this form of the statement
 _STANDARD = "hl7.fhir.r4.core#"
@@ -36,7 +38,8 @@ def capabilities(call: Call) -> Answer:
             vi="CapabilityStatement chỉ có mode full.",
         )
     guides = guides_of(call.means.rulebook.library)
-    return Answer(200, _written(call.base_url, tuple(call.routes.rows()), guides))
+    rules = call.means.rules
+    return Answer(200, _written(call.base_url, tuple(call.routes.rows()), guides, rules.full_text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +67,38 @@ def guides_of(library: Library) -> Guides:
 
 
 @lru_cache(maxsize=8)
-def _written(base_url: str, routes: tuple[Route, ...], guides: Guides) -> bytes:
-    return json.write(statement(base_url, routes, guides))
+def _written(
+    base_url: str, routes: tuple[Route, ...], guides: Guides, full_text: frozenset[str]
+) -> bytes:
+    return json.write(statement(base_url, routes, guides, full_text))
 
 
-def statement(base_url: str, routes: Sequence[Route], guides: Guides) -> dict[str, Any]:
-    """The CapabilityStatement of a server at `base_url` with these routes and guides."""
+def statement(
+    base_url: str,
+    routes: Sequence[Route],
+    guides: Guides,
+    full_text: frozenset[str] = frozenset((ALL,)),
+) -> dict[str, Any]:
+    """The CapabilityStatement of a server at `base_url` with these routes and guides, and with
+    the words of these types."""
     operations = _operations(routes)
     profiles: defaultdict[str, list[str]] = defaultdict(list)
     for type_name, url in guides.profiles:
         profiles[type_name].append(url)
+    without = {
+        type_name
+        for type_name in definitions().resource_types
+        if full_text.isdisjoint((type_name, ALL))
+    }
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"cors": False},
         "resource": [
-            _resource(type_name, routes, operations[type_name], profiles[type_name])
-            for type_name in definitions().resource_types
+            _without_full_text(resource) if resource["type"] in without else resource
+            for resource in (
+                _resource(type_name, routes, operations[type_name], profiles[type_name])
+                for type_name in definitions().resource_types
+            )
         ],
         "interaction": [
             {"code": code}
@@ -146,6 +165,12 @@ def _search_parameters(type_name: str) -> list[dict[str, str]]:
         for code, parameter in sorted(STANDARD.definitions(type_name).items())
         if code in here.by_code or code in here.composites or code in SPECIAL
     ]
+
+
+def _without_full_text(resource: dict[str, Any]) -> dict[str, Any]:
+    """Without the parameters of a type whose words are not kept."""
+    left = [one for one in resource["searchParam"] if one["name"] not in fulltext.CODES]
+    return {**resource, "searchParam": left}
 
 
 def _operations(routes: Sequence[Route]) -> defaultdict[str, list[dict[str, str]]]:

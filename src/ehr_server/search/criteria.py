@@ -23,7 +23,7 @@ from ehr_server.search.query import (
     Negation,
 )
 from ehr_server.search.rules import Rules
-from ehr_server.search.types import composite, reference
+from ehr_server.search.types import composite, fulltext, reference
 from ehr_server.search.types.registry import SEARCH_TYPES, takes
 
 VALUES_MAX = 1000  # of one parameter, parted by commas
@@ -269,6 +269,12 @@ def _filter(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion
     return filtered(type_name, value, rules)
 
 
+def _full_text(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
+    """https://hl7.org/fhir/R4/search.html#text"""
+    _plain(parts)
+    return condition(parts.code, "", (fulltext.source(type_name, parts.code),), value, rules)
+
+
 def _plain(parts: _Name) -> None:
     if parts.modifier or parts.rest:
         raise Malformed("takes no modifier", "không nhận bổ ngữ")
@@ -278,6 +284,7 @@ def _plain(parts: _Name) -> None:
 SPECIAL: Mapping[str, Callable[[str, _Name, str, Rules], Criterion]] = {
     "_list": _list,
     "_filter": _filter,
+    **dict.fromkeys(fulltext.CODES, _full_text),
 }
 
 

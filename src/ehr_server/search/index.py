@@ -18,6 +18,7 @@ from ehr_server.search.rows import FORMAT, UNDATED, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES
 from ehr_server.search.where import there_mark
+from ehr_server.search.words import places
 
 __all__ = ["FORMAT", "Rows", "index"]
 
@@ -46,6 +47,8 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
             for step in steps[key]:
                 step(resource, rows)
     _tidy(rows)
+    if rules.has_full_text(resource["resourceType"]):
+        rows.words = places(resource)
     if indexer.patients:
         rows.patients = _patients(resource, indexer, rules.base)
     return rows

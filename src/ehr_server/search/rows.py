@@ -1,11 +1,12 @@
 """What one resource adds to the index."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 # The number of this format, stored with each row. It grows whenever the same resource would be
 # indexed otherwise; `ehr-server reindex` then brings the rows of older numbers up to date.
-FORMAT = 2
+FORMAT = 3
 
 # The main date of a resource that has none: below every other, so that an ordered read of the
 # index needs no case for it.
@@ -40,4 +41,5 @@ class Rows:
     identifiers: list[int] = field(default_factory=list)  # for the directory, Patient only
     patients: list[str] = field(default_factory=list)  # whose compartments hold it, home first
     texts: list[tuple[int, str]] = field(default_factory=list)  # of codes: parameter, folded
+    words: Mapping[str, list[int]] = field(default_factory=dict)  # with places: `search.words`
     units: list[str] = field(default_factory=list)  # UCUM codes of quantities

@@ -9,6 +9,7 @@ from datetime import tzinfo
 from ehr_server.search import sort
 from ehr_server.search.parameters import Source
 from ehr_server.search.query import (
+    At,
     Chain,
     Condition,
     Conjunction,
@@ -89,6 +90,8 @@ def _criterion(criterion: Criterion, zone: tzinfo) -> list[str]:
         case Has():
             link = f"{_a(criterion.type)} refers to it as {criterion.source.parameter.code}"
             return _under(f"{link}, for which:", [criterion.criterion], zone)
+        case At():
+            return [f"at one of {len(criterion.places)} places"]
 
 
 def _source(source: Source) -> str:
@@ -125,7 +128,8 @@ def _order(query: Query) -> Iterator[str]:
     stages = sort.stages(query)
     if len(stages) > 1:
         code = query.order[0].parameter.code
-        yield f"  first those that have {code}, read by {_lead(stages[0])}"
+        begins = "" if query.is_sorted or not stages[0].lead else " that begins with all of it"
+        yield f"  first those that have {code}{begins}, read by {_lead(stages[0])}"
         yield f"  then those without, read by {_lead(stages[1])}"
     else:
         yield f"  read by {_lead(stages[0])}"
@@ -138,8 +142,8 @@ def _key(key: SortKey) -> str:
 
 def _lead(stage: Stage) -> str:
     """The index that leads: of a side table, or of a column of the narrow row."""
-    if stage.join:
-        return f"the rows of the table {stage.join.split()[1]}"
+    if stage.lead:
+        return f"the rows of the table {stage.lead}"
     first = stage.columns[0].text if stage.columns else stage.key
     return first if first.startswith("r.") else "the further keys"
 
@@ -152,7 +156,7 @@ def _page(query: Query) -> str:
 
 
 def _include(one: Include) -> str:
-    code = one.source.parameter.code if one.source else "any reference"
+    code = " or ".join(source.parameter.code for source in one.sources) or "any reference"
     type_name = one.type or "any type"
     if one.is_reverse:
         found = f"{type_name} that refers to what is found by {code}"

@@ -21,7 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 metadata = MetaData()
 
@@ -60,7 +60,13 @@ Index("resource_d1", resource.c.d1, resource.c.key)
 Index("resource_at", resource.c.at, resource.c.key)
 Index("resource_toks", resource.c.toks, postgresql_using="gin")
 Index("resource_own", resource.c.own)
-Index("resource_q1", resource.c.c1, resource.c.q1, resource.c.key)
+Index(
+    "resource_q1",
+    resource.c.c1,
+    resource.c.q1,
+    resource.c.key,
+    postgresql_where=resource.c.q1.is_not(None),
+)
 Index("resource_refs", resource.c.refs, postgresql_using="gin")
 
 # Every version of every resource, for ever: bytes as served. Append only.
@@ -163,6 +169,19 @@ Index(
     quantity.c.key,
     postgresql_where=quantity.c.beside != 0,
 )
+
+# The words of a resource and their places, those of the narrative with the weight A
+# (`search.words`). A resource without words has no row, nor one of a type that the setting
+# `full_text` leaves out. One vector for both, so that a word is once in the index.
+full_text = Table(
+    "full_text",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    Column("type", SmallInteger, nullable=False),
+    Column("words", TSVECTOR, nullable=False),
+)
+Index("full_text_words", full_text.c.words, postgresql_using="gin")
 
 # What was ever said of codes, and all units of UCUM that quantities came in: directories in which a
 # search looks up what it may mean. Nothing is removed from them.

@@ -42,6 +42,7 @@ _TYPES: dict[str, dict[str, str]] = {
         "comp": "int8", "key": "int8", "param": "int2", "value": "float8", "unit": "int8",
         "beside": "int8", "beside_system": "int8",
     },
+    "full_text": {"comp": "int8", "key": "int8", "type": "int2", "words": "tsvector"},
     "finding": {
         "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
         "kinds": "int8[]",
@@ -99,7 +100,7 @@ def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) ->
     if not by_leaf:
         return
     everything = [pair for pairs in by_leaf.values() for pair in pairs]
-    for table in ("string", "date", "quantity", "ident"):
+    for table in ("string", "date", "quantity", "ident", "full_text"):
         by_leaf[table] = everything
     for table, pairs in by_leaf.items():
         connection.execute(

@@ -252,7 +252,7 @@ def test_the_whole() -> None:
             [
                 "Order: name, from A to Z",
                 "  first those that have name, read by the rows of the table string",
-                "  then those without, read by r.key",
+                "  then those without, read by r.at",
             ],
         ),
         (
@@ -260,7 +260,7 @@ def test_the_whole() -> None:
             [
                 "Order: value-quantity, largest first",
                 "  first those that have value-quantity, read by r.q1",
-                "  then those without, read by r.key",
+                "  then those without, read by r.at",
             ],
         ),
     ],

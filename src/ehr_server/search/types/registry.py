@@ -12,6 +12,7 @@ from ehr_server.search.sql import Sql
 from ehr_server.search.types import (
     composite,
     date,
+    fulltext,
     near,
     number,
     quantity,
@@ -52,6 +53,7 @@ SEARCH_TYPES: Mapping[str, Any] = {
     "uri": uri,
     "composite": composite,
     "special": near,
+    "fulltext": fulltext,
 }
 
 
