@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from ehr_server.access import directories
+from ehr_server.errors import Invalid
 from searching import Record
 
 covers = pytest.mark.covers
@@ -466,3 +468,13 @@ def test_missing_tells_who_has_a_value(
 )
 def test_modifiers_go_together(here: Record, address: str, ids: set[str]) -> None:
     check(here, address, ids)
+
+
+@pytest.mark.parametrize("search", ["Patient?identifier=12345", "Observation?code:text=h"])
+def test_a_value_that_leads_to_too_many_is_refused(
+    here: Record, monkeypatch: pytest.MonkeyPatch, search: str
+) -> None:
+    monkeypatch.setattr(directories, "LOOKED_UP_MAX", 0)
+    with pytest.raises(Invalid, match="leads to too many") as refusal:
+        here.ids(search)
+    assert refusal.value.issues[0].code == "too-costly"
