@@ -28,8 +28,9 @@ class Record:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.rules = Rules(HANOI, HERE, count=1000)
-        self._means = Means(store, LOOPBACK, HERE, False, Rulebook(), self.rules)
+        rulebook = Rulebook()
+        self.rules = Rules(HANOI, HERE, count=1000, terminology=rulebook.terminology)
+        self._means = Means(store, LOOPBACK, HERE, False, rulebook, self.rules)
         self._key = bytes(32)
 
     def put(self, *resources: dict[str, Any]) -> None:

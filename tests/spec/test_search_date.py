@@ -6,6 +6,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 
 def _encounter(id_: str, **period: str) -> dict[str, Any]:
     return {
@@ -40,6 +42,7 @@ RECORD = [
 del RECORD[5]["period"]
 
 
+@covers("date", "value", "eq ne", "gt ge lt le", "sa eb", "ap")
 @pytest.mark.parametrize(
     ("value", "ids"),
     [
@@ -84,6 +87,7 @@ def test_a_main_date_is_found(here: Record, value: str, ids: set[str]) -> None:
     assert here.run(here.query(f"Encounter?date={value}&_count=0")).total == len(ids)
 
 
+@covers("date", "value")
 @pytest.mark.parametrize(
     ("value", "ids"),
     [
@@ -102,6 +106,7 @@ def test_another_date_is_found(here: Record, value: str, ids: set[str]) -> None:
     assert set(here.ids(f"DiagnosticReport?issued={value}")) == ids
 
 
+@covers("date", "value")
 def test_last_updated_is_a_date_too(here: Record) -> None:
     everything = set(here.ids("Encounter"))
     assert len(everything) == 6

@@ -55,6 +55,7 @@ def here(module_database: str) -> Iterator[Record]:
         yield found
 
 
+@pytest.mark.covers("every", "_text", "_content")
 @pytest.mark.parametrize(
     ("search", "ids"),
     [

@@ -113,6 +113,7 @@ def names(found: Included) -> list[str]:
     return ["/".join(identity(content)) for content in found.contents]
 
 
+@pytest.mark.covers("result", "_include")
 @pytest.mark.parametrize(
     ("address", "found"),
     [
@@ -178,6 +179,7 @@ def test_what_is_referred_to_comes_along(there: Record, address: str, found: lis
     assert (sorted(come_along) if "*" in address else come_along) == found
 
 
+@pytest.mark.covers("result", "_revinclude")
 @pytest.mark.parametrize(
     ("address", "found"),
     [
@@ -228,6 +230,7 @@ def test_of_those_that_refer_the_newest_come_first(there: Record) -> None:
     assert set(found) == {f"Observation/{id_}" for id_ in ("version", "own", "whole", "part")}
 
 
+@pytest.mark.covers("result", "_include", "_revinclude")
 @pytest.mark.parametrize(
     ("address", "found"),
     [

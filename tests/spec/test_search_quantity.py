@@ -7,6 +7,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 UCUM = "http://unitsofmeasure.org"
 
 
@@ -55,6 +57,7 @@ RECORD = [
 ]
 
 
+@covers("number", "value", "eq ne", "gt ge lt le", "sa eb", "ap")
 @pytest.mark.parametrize(
     ("value", "ids"),
     [
@@ -81,6 +84,7 @@ def test_a_number_is_found(here: Record, value: str, ids: set[str]) -> None:
     assert set(here.ids(f"ChargeItem?factor-override={value}")) == ids
 
 
+@covers("quantity", "value")
 @pytest.mark.parametrize(
     ("search", "ids"),
     [
@@ -92,7 +96,9 @@ def test_a_number_is_found(here: Record, value: str, ids: set[str]) -> None:
         ("value-quantity=5.4||mg", {"mg", "mg2", "own"}),
         ("value-quantity=5.4||viên", {"word"}),
         ("value-quantity=gt5||", {"mg", "mg2", "g", "word", "own"}),
-        (f"value-quantity=gt5.4|{UCUM}|mg", {"mg2"}),
+        # a unit of UCUM is converted: see test_search_units.py
+        (f"value-quantity=gt5.4|{UCUM}|mg", {"mg2", "g"}),
+        (f"value-quantity=gt5.4|{UCUM}|mg&value-quantity=lt1|{UCUM}|g", {"mg2"}),
         ("value-quantity=lt0", {"bare"}),
         ("value-quantity=-3", {"bare"}),
         (f"value-quantity=5.4|{UCUM}|g,lt0", {"g", "bare"}),

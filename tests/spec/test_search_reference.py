@@ -8,6 +8,8 @@ import pytest
 from ehr_server.fhir.bundle import identity
 from searching import HERE, Record
 
+covers = pytest.mark.covers
+
 URN = "urn:uuid:c757873d-ec9a-4326-a141-556f43239520"
 
 
@@ -49,6 +51,8 @@ RECORD: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
+@covers("reference", "value")
+@covers("uri", "value")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [

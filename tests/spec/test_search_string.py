@@ -6,6 +6,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 RECORD = [
     {
         "resourceType": "Patient",
@@ -32,6 +34,7 @@ RECORD = [
 ]
 
 
+@covers("string", "value")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [

@@ -4,6 +4,8 @@ import pytest
 
 from searching import Record
 
+covers = pytest.mark.covers
+
 LOINC, SNOMED, LOCAL = "http://loinc.org", "http://snomed.info/sct", "http://benhvien.vn/xn"
 CCCD, BHYT = "http://cccd.vn", "http://bhyt.vn"
 STATUS = "http://hl7.org/fhir/observation-status"
@@ -41,7 +43,12 @@ RECORD = [
         "gender": "male",
         "deceasedDateTime": "2024-01-01",
         "identifier": [{"system": BHYT, "value": "001099000001"}, {"value": "MS-7"}],
-        "meta": {"tag": [{"system": "http://x.org/t", "code": "vip"}]},
+        "meta": {
+            "tag": [{"system": "http://x.org/t", "code": "vip"}],
+            "security": [{"system": "http://x.org/s", "code": "R"}],
+            "source": "http://x.org/feed#12",
+            "profile": ["http://x.org/p|1.0"],
+        },
     },
     _observation("loinc", (LOINC, "718-7")),
     _observation("both", (LOINC, "718-7"), (LOCAL, "HGB")),
@@ -57,6 +64,7 @@ RECORD = [
 ]
 
 
+@covers("token", "value")
 @pytest.mark.parametrize(
     ("address", "ids"),
     [
@@ -128,3 +136,24 @@ def test_a_token_is_found(here: Record, address: str, ids: set[str]) -> None:
     assert set(found) == ids
     assert len(found) == len(ids)
     assert here.run(here.query(f"{address}&_count=0")).total == len(ids)
+
+
+@covers("every", "_id", "_lastUpdated", "_tag", "_security", "_source", "_profile")
+@pytest.mark.parametrize(
+    ("search", "ids"),
+    [
+        ("_id=nam", {"nam"}),
+        ("_lastUpdated=gt2020", {"hoa", "nam"}),
+        ("_lastUpdated=lt2020", set()),
+        ("_tag=vip", {"nam"}),
+        ("_security=http://x.org/s|r", {"nam"}),
+        ("_security=vip", set()),
+        ("_source=http://x.org/feed#12", {"nam"}),
+        ("_source=http://x.org/feed", set()),
+        ("_profile=http://x.org/p", {"nam"}),
+        ("_profile=http://x.org/p|2.0", set()),
+    ],
+)
+def test_what_every_resource_has_is_found(here: Record, search: str, ids: set[str]) -> None:
+    """https://hl7.org/fhir/R4/search.html#all"""
+    assert set(here.ids(f"Patient?{search.replace('#', '%23')}")) == ids

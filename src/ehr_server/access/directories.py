@@ -84,6 +84,6 @@ def _referred(has: Has, rows: Sequence[tuple[Any, ...]]) -> set[int]:
 _TOO_MANY = Issue(
     "error",
     "too-costly",
-    "The identifier is carried by too many; name its system too.",
-    vi="Quá nhiều người mang định danh này; xin nêu cả hệ định danh.",
+    "A value leads to too many: name the system of an identifier too, or more of a text.",
+    vi="Giá trị tìm quá nhiều kết quả: xin nêu cả hệ định danh, hoặc thêm chữ.",
 )

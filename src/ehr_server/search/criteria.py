@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ehr_server.definitions import definitions
 from ehr_server.search.escapes import split
@@ -23,7 +23,7 @@ from ehr_server.search.query import (
     Negation,
 )
 from ehr_server.search.rules import Rules
-from ehr_server.search.types import composite, fulltext
+from ehr_server.search.types import composite, fulltext, reference
 from ehr_server.search.types.registry import SEARCH_TYPES, takes
 
 VALUES_MAX = 1000  # of one parameter, parted by commas
@@ -132,8 +132,19 @@ def references(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
     return sources
 
 
+def followed(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
+    """As `references`, for a chain to go along. Raises `Malformed` also for canonical addresses:
+    what these lead to is not looked up."""
+    sources = references(type_name, code, rules)
+    if all(source.parameter.types <= reference.ADDRESSES for source in sources):
+        raise unsupported(f"goes on from {code}, which holds canonical addresses")
+    return sources
+
+
 def _parted(name: str) -> _Name:
-    head, _, rest = name.partition(".")
+    head, dot, rest = name.partition(".")
+    if dot and not rest:
+        raise Malformed("ends in a dot", "kết thúc bằng dấu chấm")
     code, colon, modifier = head.partition(":")
     if colon and not modifier:
         raise Malformed("has an empty modifier", "có bổ ngữ bỏ trống")
@@ -143,7 +154,7 @@ def _parted(name: str) -> _Name:
 def _chain(type_name: str, parts: _Name, value: str, rules: Rules, depth: int) -> Criterion:
     """`subject:Patient.name`, `subject.name`: of all types that it may refer to and that have
     such a parameter. https://hl7.org/fhir/R4/search.html#chaining"""
-    sources = references(type_name, parts.code, rules)
+    sources = followed(type_name, parts.code, rules)
     targets = dict.fromkeys(target for source in sources for target in source.targets)
     known = targets or dict.fromkeys(definitions().resource_types)
     if parts.modifier and parts.modifier not in known:
@@ -185,8 +196,8 @@ def _has(type_name: str, name: str, value: str, rules: Rules, depth: int) -> Cri
     if other not in definitions().type_number:
         raise Malformed("names a type that FHIR does not have", "nêu loại tài nguyên không có")
     sources = [
-        source
-        for source in references(other, code, rules)
+        replace(source, targets=(type_name,))
+        for source in followed(other, code, rules)
         if not source.targets or type_name in source.targets
     ]
     if not sources:
@@ -239,11 +250,14 @@ def _in_context(code: str, context: Context, values: Sequence[str], rules: Rules
     return met[0] if len(met) == 1 else Conjunction(tuple(met))
 
 
-def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:  # noqa: ARG001
+def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
     """Members of a List: https://hl7.org/fhir/R4/search.html#list"""
     _plain(parts)
+    if value.startswith("$"):  # https://hl7.org/fhir/R4/lifecycle.html#current
+        raise unsupported("names a list that is kept by function")
     (source,) = references("List", "item", rules)
     by_id = rules.parameters.of("List").by_code["_id"]
+    source = replace(source, targets=(type_name,))
     return Has("List", source, condition("_id", "", by_id, value, rules))
 
 

@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/search_filter.html
 """
 
 from ehr_server.search import filter as tree
-from ehr_server.search.criteria import NEGATED, check_modifier, references
+from ehr_server.search.criteria import NEGATED, check_modifier, followed
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.operators import INTERNAL, ordinary, ordinary_value
 from ehr_server.search.query import (
@@ -46,7 +46,7 @@ def _along(
     if not further:
         return _compared(type_name, step.name, compared, rules)
     links: list[Criterion] = []
-    for source in references(type_name, step.name, rules):
+    for source in followed(type_name, step.name, rules):
         for target in source.targets:
             if further[0].name in rules.parameters.of(target).by_code:
                 inner = _along(target, tuple(further), compared, rules)

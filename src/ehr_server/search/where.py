@@ -166,7 +166,7 @@ def _is_referred_to(has: Has, row: str, reached: Reached) -> Sql:
         return among(f"{row}.own", reached.own) if reached.own else FALSE
     other = _deeper(row)
     joined = f"{other}.refs @> array[{row}.own # {mark}]"
-    if has.source.parameter.is_home:
+    if has.source.parameter.is_home and has.source.targets == ("Patient",):
         joined = f"{other}.comp = {row}.comp and {joined}"
     return _exists(has.type, other, joined, where(has.criterion, other, reached.facts))
 

@@ -76,7 +76,12 @@ def test_an_observation_is_mostly_on_its_row() -> None:
     assert rows.patients == ["p", "q"]
     number = definitions().search_parameters["Observation"]["component-value-quantity"].number
     unit = hash64("unit", UCUM, "mm[Hg]")
-    assert rows.quantities == [(number, 120.0, unit), (number, 80.5, unit)]
+    loinc = hash64("beside", "system", LOINC)  # each beside the code of its component
+    assert rows.quantities == [
+        (number, 120.0, unit, hash64("beside", "8480-6"), loinc),
+        (number, 80.5, unit, hash64("beside", "8462-4"), loinc),
+    ]
+    assert set(rows.units) == {"mm[Hg]"}
     assert not rows.strings
     assert not rows.dates
 
@@ -125,7 +130,8 @@ def test_every_type_can_be_indexed(seed: int) -> None:
         rows = index(made(type_name, seed), replace(RULES, base="http://here/fhir"))
         for sorted_ones in (rows.toks, rows.refs):
             assert sorted_ones == sorted(set(sorted_ones))
-        for once in (rows.strings, rows.dates, rows.quantities, rows.identifiers, rows.patients):
+        strings = [row[:2] for row in rows.strings]  # the pieces are a list
+        for once in (strings, rows.dates, rows.quantities, rows.identifiers, rows.patients):
             assert len(once) == len(set(once))
         assert all(lo < hi for _, lo, hi in rows.dates)
 

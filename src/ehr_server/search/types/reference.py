@@ -23,7 +23,8 @@ from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, any_of, overlaps
 from ehr_server.search.types import token
 
-_REFERRING = frozenset(("canonical", "uri", "url", "uuid", "oid"))
+# What refers by an address, not by a type and an id.
+ADDRESSES = frozenset(("canonical", "uri", "url", "uuid", "oid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def extract(
 
     if type_name == "Reference":
         return take
-    if type_name in _REFERRING:
+    if type_name in ADDRESSES:
         return take_text
     return take_resource if type_name in ("Resource", *definitions().type_number) else None
 
