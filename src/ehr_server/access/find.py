@@ -20,7 +20,7 @@ from ehr_server.search.plan import Plan, asked, plan
 from ehr_server.search.query import Chain, Condition, Criterion, Has, Query
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference, token
-from ehr_server.search.where import REACHED_MAX, Reached, chains
+from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
 from ehr_server.store.connect import Connection, Store, snapshot
 
 COUNT_BOUND = 5_000  # matches that are counted without being asked to
@@ -180,14 +180,18 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller) -> Reac
     rows = _run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
     if len(rows) > REACHED_MAX:
         return Reached(None, (), facts)
+    own = _ends(chain, rows)
+    return Reached(tuple(sorted(own)), tuple(sorted({row[0] for row in rows})), facts)
+
+
+def _ends(chain: Chain | Has, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    """The `own` hashes at the end of a chain, of rows of (comp, own, refs) that meet it."""
     if isinstance(chain, Chain):
-        own = sorted({row[1] for row in rows})
-    elif chain.source.parameter.is_home and chain.source.targets == ("Patient",):
-        own = sorted({row[0] & ~1 for row in rows})
-    else:
-        mark = reference.mark(chain.source.parameter)
-        own = sorted({ref ^ mark for row in rows for ref in row[2]})
-    return Reached(tuple(own), tuple(sorted({row[0] for row in rows})), facts)
+        return {own for _, own, _ in rows}
+    mark = reference.mark(chain.source.parameter)
+    if leads_home(chain):  # one may lie there by another reference, as an author
+        return {comp & ~1 for comp, _, refs in rows if (comp & ~1) ^ mark in refs}
+    return {ref ^ mark for _, _, refs in rows for ref in refs}
 
 
 def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:

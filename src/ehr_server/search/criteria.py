@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ehr_server.definitions import definitions
 from ehr_server.search.escapes import split
@@ -185,7 +185,7 @@ def _has(type_name: str, name: str, value: str, rules: Rules, depth: int) -> Cri
     if other not in definitions().type_number:
         raise Malformed("names a type that FHIR does not have", "nêu loại tài nguyên không có")
     sources = [
-        source
+        replace(source, targets=(type_name,))
         for source in references(other, code, rules)
         if not source.targets or type_name in source.targets
     ]

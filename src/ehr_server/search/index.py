@@ -64,14 +64,16 @@ def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) ->
     aliases = _aliases(here)
     steps: dict[str, list[_Step]] = {}
     for parameter in here.indexed:
-        if parameter.place in ("id", "updated", "beside"):
+        if parameter.place in ("id", "updated"):
             continue
         for branch in branches(parameter):
             take = _take(branch.type, parameter, rules)
-            if take is not None:
-                take = _noting(take, branch.type, parameter, aliases.get(parameter.code), rules)
-                key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
-                steps.setdefault(key, []).append(_step(branch, take))
+            if take is not None and parameter.place == "beside":
+                continue
+            take = take or _take_nothing  # a text in place of a date is not missing
+            take = _noting(take, branch.type, parameter, aliases.get(parameter.code), rules)
+            key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
+            steps.setdefault(key, []).append(_step(branch, take))
     return _Indexer(
         steps={key: tuple(several) for key, several in steps.items()},
         patients=tuple(
@@ -150,6 +152,10 @@ def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
         return _of_extension(parameter, rules)
     found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
     return found
+
+
+def _take_nothing(value: Any, rows: Rows) -> None:
+    """Of a type that no search looks into."""
 
 
 def _step(branch: Branch, take: _Take) -> _Step:
