@@ -105,7 +105,7 @@ def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
 def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """A reference to one of the targets is in the array."""
     hashes = [hash_ for term in terms for hash_ in stored(parameter, term)]
-    tokens = [term for term in terms if not isinstance(term, Target)]
+    tokens = tuple(term for term in terms if not isinstance(term, Target))
     parts = [overlaps(f"{row}.refs", hashes)] if hashes else []
     if tokens:
         parts.append(token.where(tokens, of_identifier(parameter), row, facts))
