@@ -15,7 +15,7 @@ from ehr_server.fhir import json
 from ehr_server.search.match import values
 from ehr_server.search.operators import ORDINARY
 from ehr_server.search.parameters import STANDARD, Parameter, Source
-from law_resources import ABSENT, ACT, CLINICAL, DATES, TYPES, UCUM, Resource
+from properties.law_resources import ABSENT, ACT, CLINICAL, DATES, TYPES, UCUM, Resource
 from searching import HERE
 
 PREFIXES = ("", "", "eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
@@ -27,8 +27,10 @@ SETS = (
     "http://hl7.org/fhir/ValueSet/data-absent-reason",
     "http://hl7.org/fhir/ValueSet/observation-category",
 )
-ABOVE = (f"{CLINICAL}|active", f"{CLINICAL}|relapse", f"{ABSENT}|unknown", f"{ACT}|_ActEncounterCode",
-         f"{ACT}|ACUTE", f"{CLINICAL}|inactive")  # fmt: skip
+ABOVE = (
+    *(f"{CLINICAL}|active", f"{CLINICAL}|relapse", f"{CLINICAL}|inactive", f"{ABSENT}|unknown"),
+    *(f"{ACT}|_ActEncounterCode", f"{ACT}|ACUTE"),
+)
 _MODIFIERS = {
     "token": ("", "", "", "not", "text", "in", "not-in", "above", "below", "of-type"),
     "string": ("", "", "exact", "contains"),
@@ -54,14 +56,37 @@ class Asker:
         for code in sorted({*here.by_code, *here.composites}):
             for modifier in self._modifiers(type_name, code):
                 yield self._address(type_name, [self._simple(type_name, code, modifier)])
-        makers = (self._any_simple, self._any_simple, self._chain, self._has, self._filter)
         while True:
-            count = self._chance.choice((1, 1, 1, 2, 3))
-            pairs = [self._chance.choice(makers)(type_name, 0) for _ in range(count)]
+            yield from self.mixed(type_name, 1)
+
+    def mixed(self, type_name: str, count: int) -> Iterator[str]:
+        """So many with one to three criteria of all kinds."""
+        makers = (self._any_simple, self._any_simple, self._chain, self._has, self._filter)
+        for _ in range(count):
+            several = self._chance.choice((1, 1, 1, 2, 3))
+            pairs = [self._chance.choice(makers)(type_name, 0) for _ in range(several)]
             if self._chance.random() < 0.05:
                 ids = [f"r{self._chance.randrange(9)}" for _ in range(self._chance.randint(1, 3))]
                 pairs.append(("_list", ",".join(ids)))
+            if self._chance.random() < 0.15:
+                pairs += self._together(type_name)
             yield self._address(type_name, pairs)
+
+    def _together(self, type_name: str) -> Iterator[tuple[str, str]]:
+        """Main code, main date and person, which the index keeps together."""
+        here, chance = STANDARD.of(type_name), self._chance
+        if here.main_code is not None:
+            yield self._simple(type_name, here.main_code.code, "")
+        if here.main_date is not None:
+            yield self._simple(type_name, here.main_date.code, chance.choice(("ge", "gt", "lt")))
+        if "patient" in here.by_code and chance.random() < 0.5:
+            yield "patient", f"r{chance.randrange(9)}"
+
+    def chained(self, type_name: str, count: int) -> Iterator[str]:
+        """So many chains, there and back."""
+        for _ in range(count):
+            maker = self._chance.choice((self._chain, self._has))
+            yield self._address(type_name, [maker(type_name, 0)])
 
     def _address(self, type_name: str, pairs: Sequence[tuple[str, str]]) -> str:
         return f"{type_name}?{'&'.join(f'{name}={quote(value)}' for name, value in pairs)}"
@@ -77,7 +102,9 @@ class Asker:
     def _any_simple(self, type_name: str, depth: int) -> tuple[str, str]:
         here = STANDARD.of(type_name)
         code = self._chance.choice(sorted({*here.by_code, *here.composites}))
-        return self._simple(type_name, code, self._chance.choice([*self._modifiers(type_name, code)]))
+        return self._simple(
+            type_name, code, self._chance.choice([*self._modifiers(type_name, code)])
+        )
 
     def _simple(self, type_name: str, code: str, modifier: str) -> tuple[str, str]:
         here, chance = STANDARD.of(type_name), self._chance
@@ -110,9 +137,7 @@ class Asker:
         return "$".join(firsts[at] for at in sorted(firsts))
 
     def _of_one(self, sources: Sequence[Source], resource: Resource) -> str:
-        found = [
-            (source, one) for source in sources for one in values(source.parameter, resource)
-        ]
+        found = [(source, one) for source in sources for one in values(source.parameter, resource)]
         if not found:
             return self._value(sources, "")
         source, (type_name, value) = self._chance.choice(found)
@@ -175,7 +200,9 @@ class Asker:
             return _escaped(self._chance.choice((text, text, text.lower(), normalize("NFD", text))))
         if type_name == "HumanName" and self._chance.random() < 0.3:
             words = " ".join(texts).split()
-            return _escaped(" ".join(self._piece(word) for word in self._chance.choices(words, k=2)))
+            return _escaped(
+                " ".join(self._piece(word) for word in self._chance.choices(words, k=2))
+            )
         return _escaped(self._piece(text))
 
     def _piece(self, text: str) -> str:
@@ -219,8 +246,12 @@ class Asker:
     def _reference(self, source: Source, type_name: str, value: Any, modifier: str) -> str:
         chance = self._chance
         if modifier == "identifier":
-            known = [v["identifier"] for _, v in self._values(source.parameter) if "identifier" in v]
-            return self._token(source, "Identifier", chance.choice(known or [{"value": "0010"}]), "")
+            known = [
+                v["identifier"] for _, v in self._values(source.parameter) if "identifier" in v
+            ]
+            return self._token(
+                source, "Identifier", chance.choice(known or [{"value": "0010"}]), ""
+            )
         text = value.get("reference") or "r1"
         id_ = f"r{chance.randrange(9)}"
         if modifier:
@@ -310,7 +341,9 @@ class Asker:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    children = (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    )
     for child in children:
         yield from _strings(child)
 

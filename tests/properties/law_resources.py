@@ -91,6 +91,7 @@ _COMMON = frozenset(  # of a choice; the others are rarer
     ("CodeableConcept", "Quantity", "Range", "Age", "string", "dateTime", "Period", "Reference")
 )
 _WORD = re.compile(r"\w+")
+_INNER = re.compile("(?<=[a-z])(?=[A-Z])")
 _URL = re.compile(r"extension\('([^']+)'\)")
 
 
@@ -184,7 +185,7 @@ class _Maker:
             return self._bound(element, type_name, self._chance.choice(codes))
         if type_name == "Reference":
             return self._reference(element.targets)
-        make = getattr(self, f"_a_{type_name.replace('.', '_')}", None)
+        make = getattr(self, f"_a_{_INNER.sub('_', type_name).replace('.', '').lower()}", None)
         if make is not None:
             return make()
         if type_name in ("Age", "Duration"):
@@ -205,7 +206,7 @@ class _Maker:
         if kind < 0.65:
             return {"reference": f"{target}/{id_}"}
         if kind < 0.75:
-            return {"identifier": self._a_Identifier(), "type": target}
+            return {"identifier": self._a_identifier(), "type": target}
         text = chance.choice(
             (
                 f"{target}/{id_}/_history/{chance.randint(1, 2)}",
@@ -216,29 +217,29 @@ class _Maker:
                 "urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
             )
         )
-        rest = {"identifier": self._a_Identifier()} if chance.random() < 0.2 else {}
+        rest = {"identifier": self._a_identifier()} if chance.random() < 0.2 else {}
         return chance.choice(({"reference": text, **rest}, {"display": "x"} | rest))
 
     def _extension(self, url: str) -> Resource:
         value = self._chance.choice(
             (
                 {"valueString": self._a_string()},
-                {"valueCodeableConcept": self._a_CodeableConcept()},
+                {"valueCodeableConcept": self._a_codeable_concept()},
                 {"valueCode": "hgb"},
                 {"extension": [{"url": "x", "valueString": "y"}]},
             )
         )
         return {"url": url, **value}
 
-    def _a_Meta(self) -> Resource:
+    def _a_meta(self) -> Resource:
         return {
-            "tag": [self._a_Coding()],
+            "tag": [self._a_coding()],
             "profile": [self._a_canonical()],
             "source": self._a_uri(),
-            **({"security": [self._a_Coding()]} if self._is_there() else {}),
+            **({"security": [self._a_coding()]} if self._is_there() else {}),
         }
 
-    def _a_CodeableConcept(self) -> Resource:
+    def _a_codeable_concept(self) -> Resource:
         found: Resource = {}
         if self._chance.random() < 0.9:
             found["coding"] = self._chance.sample(CODINGS, self._chance.choice((1, 1, 2, 3)))
@@ -246,10 +247,10 @@ class _Maker:
             found["text"] = self._a_string()
         return found
 
-    def _a_Coding(self) -> Resource:
+    def _a_coding(self) -> Resource:
         return dict(self._chance.choice(CODINGS))
 
-    def _a_Identifier(self) -> Resource:
+    def _a_identifier(self) -> Resource:
         found: Resource = {}
         system = self._chance.choice(_SYSTEMS)
         if system is not None:
@@ -261,7 +262,7 @@ class _Maker:
             found["type"] = {"coding": [coding], "text": self._a_string()}
         return found
 
-    def _a_HumanName(self) -> Resource:
+    def _a_human_name(self) -> Resource:
         words = self._chance.sample(TEXTS, 3)
         found: Resource = {}
         if self._chance.random() < 0.6:
@@ -276,7 +277,7 @@ class _Maker:
             found["_given"] = [None] * (len(found["given"]) - 1) + [unknown]
         return found or {"use": "official"}
 
-    def _a_Address(self) -> Resource:
+    def _a_address(self) -> Resource:
         parts = {
             "line": [self._a_string()], "city": self._a_string(), "district": "Ba Đình",
             "state": "Hà Nội", "postalCode": "100000", "country": self._a_string(),
@@ -285,7 +286,7 @@ class _Maker:
         chosen = self._chance.sample(sorted(parts), self._chance.randint(1, 5))
         return {key: parts[key] for key in chosen}
 
-    def _a_ContactPoint(self) -> Resource:
+    def _a_contact_point(self) -> Resource:
         value = self._chance.choice(("(+84) 912-345.678", "+84912345678", "Hoa@Example.org", "-"))
         return self._chance.choice(
             (
@@ -295,31 +296,31 @@ class _Maker:
             )
         )
 
-    def _a_Period(self) -> Resource:
-        start, end = sorted((self._a_dateTime(), self._a_dateTime()))
+    def _a_period(self) -> Resource:
+        start, end = sorted((self._a_date_time(), self._a_date_time()))
         return self._chance.choice(
             ({"start": start, "end": end}, {"start": start}, {"end": end}, {"start": start})
         )
 
-    def _a_Timing(self) -> Resource:
+    def _a_timing(self) -> Resource:
         return self._chance.choice(
             (
-                {"event": [self._a_dateTime(), self._a_dateTime()]},
-                {"repeat": {"boundsPeriod": self._a_Period()}},
+                {"event": [self._a_date_time(), self._a_date_time()]},
+                {"repeat": {"boundsPeriod": self._a_period()}},
                 {"repeat": {"count": 3}},
             )
         )
 
-    def _a_Dosage(self) -> Resource:
-        return {"timing": self._a_Timing()}
+    def _a_dosage(self) -> Resource:
+        return {"timing": self._a_timing()}
 
-    def _a_Quantity(self) -> Resource:
+    def _a_quantity(self) -> Resource:
         found = dict(self._chance.choice(_UNITS))
         if self._chance.random() < 0.95 or not found:
             found["value"] = self._a_decimal()
         return found
 
-    def _a_Range(self) -> Resource:
+    def _a_range(self) -> Resource:
         unit = self._chance.choice(_UNITS)
         low, high = sorted((self._a_decimal(), self._a_decimal()))
         ends = {"low": {"value": low, **unit}, "high": {"value": high, **unit}}
@@ -329,30 +330,30 @@ class _Maker:
         value = abs(Decimal(self._chance.choice(_NUMBERS))) + 1
         return {"value": value, "system": system, "code": code}
 
-    def _a_SampledData(self) -> Resource:
+    def _a_sampled_data(self) -> Resource:
         return {"origin": {"value": 1}, "period": 1, "dimensions": 1, "data": "E"}
 
-    def _a_Location_position(self) -> Resource:
+    def _a_locationposition(self) -> Resource:
         latitude, longitude = self._chance.choice(_POSITIONS)
         return {"latitude": Decimal(latitude), "longitude": Decimal(longitude)}
 
-    def _a_Annotation(self) -> Resource:
+    def _a_annotation(self) -> Resource:
         return {"text": self._a_string()}
 
-    def _a_Attachment(self) -> Resource:
+    def _a_attachment(self) -> Resource:
         return {"contentType": self._chance.choice(("text/plain", "application/pdf")),
                 "language": "vi", "url": self._a_uri()}  # fmt: skip
 
-    def _a_UsageContext(self) -> Resource:
+    def _a_usage_context(self) -> Resource:
         value = self._chance.choice(
             (
-                {"valueCodeableConcept": self._a_CodeableConcept()},
-                {"valueQuantity": self._a_Quantity()},
-                {"valueRange": self._a_Range()},
+                {"valueCodeableConcept": self._a_codeable_concept()},
+                {"valueQuantity": self._a_quantity()},
+                {"valueRange": self._a_range()},
                 {"valueReference": {"reference": "Organization/r1"}},
             )
         )
-        return {"code": self._a_Coding(), **value}
+        return {"code": self._a_coding(), **value}
 
     def _a_string(self) -> str:
         return self._chance.choice(TEXTS)
@@ -365,7 +366,7 @@ class _Maker:
     def _a_integer(self) -> int:
         return self._chance.randint(0, 30)
 
-    _a_positiveInt = _a_unsignedInt = _a_integer
+    _a_positive_int = _a_unsigned_int = _a_integer
 
     def _a_decimal(self) -> Decimal:
         return Decimal(self._chance.choice(_NUMBERS))
@@ -373,7 +374,7 @@ class _Maker:
     def _a_date(self) -> str:
         return self._chance.choice([one for one in DATES if "T" not in one])
 
-    def _a_dateTime(self) -> str:
+    def _a_date_time(self) -> str:
         return self._chance.choice(DATES)
 
     def _a_instant(self) -> str:

@@ -6,79 +6,63 @@ https://hl7.org/fhir/R4/search.html. Resources and searches are made by seeds; t
 
 import random
 from collections.abc import Iterator
-from itertools import islice
-from typing import Any
 
 import pytest
 
 from ehr_server.access import find
-from ehr_server.errors import Invalid
-from ehr_server.fhir import json
-from ehr_server.search.match import Others, matches
-from ehr_server.validation.rulebook import Rulebook
-from law_queries import Asker
-from law_resources import TYPES, Resource, made
-from searching import Record, record
+from properties.law_queries import Asker
+from properties.law_record import Law, lawful
+from properties.law_resources import TYPES
 
-COUNT = 24  # of each type
-PAIRS_MIN = 20_000
+PAIRS_MIN = 20_000  # of a resource and a query
 SLOW_PAIRS_MIN = 200_000
-
-
-class Law:
-    """A record, and the same resources in memory, as they are stored."""
-
-    def __init__(self, here: Record) -> None:
-        self.here = here
-        self.found = 0  # searches that found some and not all
-        self.of_type: dict[str, dict[str, Resource]] = {name: {} for name in TYPES}
-        for name, kept in self.of_type.items():
-            for match in here.run(here.query(f"{name}?_count=1000")).matches:
-                resource: Resource = json.read(match.content)
-                kept[resource["id"]] = resource
-        self.others = Others(
-            lambda name: self.of_type.get(name, {}).values(),
-            lambda name, id_: self.of_type.get(name, {}).get(id_),
-        )
-
-    @property
-    def resources(self) -> list[Resource]:
-        return [one for kept in self.of_type.values() for one in kept.values()]
-
-    def check(self, address: str) -> int:
-        """The number of pairs of resource and query that were compared; 0: it is refused."""
-        try:
-            query = self.here.query(address)
-        except Invalid:
-            return 0
-        found = self.here.ids(address)
-        assert len(found) == len(set(found)), address
-        kept = self.of_type[query.type]
-        truth = {
-            id_ for id_, one in kept.items() if matches(query, one, self.here.rules, self.others)
-        }
-        assert set(found) == truth, (address, set(found) - truth, truth - set(found))
-        self.found += 0 < len(found) < len(kept)
-        return len(kept)
 
 
 @pytest.fixture(scope="module")
 def law(module_database: str) -> Iterator[Law]:
-    with record(module_database, terminology=Rulebook().terminology) as here:
-        resources = made(1, COUNT)
-        for start in range(0, len(resources), 100):  # several instants
-            here.put(*resources[start : start + 100])
-        yield Law(here)
+    with lawful(module_database, 1) as found:
+        yield found
 
 
 @pytest.mark.parametrize("type_name", TYPES)
 def test_the_database_finds_what_each_resource_says(law: Law, type_name: str) -> None:
-    _check(law, type_name, random.Random(type_name), PAIRS_MIN // len(TYPES) + 1)
+    _check(law, type_name, random.Random(type_name), PAIRS_MIN)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_a_chain_to_many_finds_the_same_in_one_statement(
+    law: Law, type_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a chain leads to more than can be looked up first: here, to any."""
+    monkeypatch.setattr(find, "REACHED_MAX", 0)
+    asker = Asker(random.Random(f"{type_name} chains"), law.resources)
+    for address in asker.chained(type_name, 15):
+        law.check(address)
+
+
+def test_most_searches_find_some_and_not_all(law: Law) -> None:
+    """Else the law would be kept by finding nothing."""
+    asker, before = Asker(random.Random(5), law.resources), law.some
+    pairs = [law.check(one) for name in TYPES for one in asker.mixed(name, 10)]
+    assert law.some - before > 0.25 * len(pairs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("reached_max", [0, 500])
+def test_the_law_at_length(
+    database: str, seed: int, reached_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "REACHED_MAX", reached_max)
+    with lawful(database, seed) as law:
+        for type_name in TYPES:
+            _check(law, type_name, random.Random(f"{type_name} {seed}"), SLOW_PAIRS_MIN // 4)
 
 
 def _check(law: Law, type_name: str, chance: random.Random, pairs_min: int) -> None:
+    """Searches of the type until its share of the pairs is reached."""
     asker, compared = Asker(chance, law.resources), 0
     for address in asker.addresses(type_name):
         compared += law.check(address)
-        if compared >= pairs_min:
+        if compared * len(TYPES) >= pairs_min:
             return
