@@ -45,7 +45,7 @@ RECORD = [
     _observation("performed", performer=[{"reference": "Patient/self"}]),
     _observation("about", subject={"reference": "Patient/an"}),
     _observation("of-group", subject={"reference": "Group/switch"}),
-    _observation("known", subject={"type": "Patient", "identifier": {"system": "x:y", "value": "7"}}),
+    _observation("known", subject={"identifier": {"system": "x:y", "value": "7"}}),
     _observation("wave", valueSampledData={
         "origin": {"value": 1}, "period": Decimal(1), "dimensions": 1, "data": "E"}),
     _observation("wave-part", component=[{"code": {"text": "x"}, "valueSampledData": {
