@@ -17,6 +17,7 @@ from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.store.connect import Store
+from ehr_server.terminology import Terminology
 from ehr_server.validation.rulebook import Rulebook
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -26,10 +27,11 @@ HERE = "http://here/fhir"
 class Record:
     """A database that holds what was put into it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, terminology: Terminology | None = None) -> None:
         self.store = store
         rulebook = Rulebook()
-        self.rules = Rules(HANOI, HERE, count=1000, terminology=rulebook.terminology)
+        known = terminology or rulebook.terminology
+        self.rules = Rules(HANOI, HERE, count=1000, terminology=known)
         self._means = Means(store, LOOPBACK, HERE, False, rulebook, self.rules)
         self._key = bytes(32)
 
@@ -69,10 +71,10 @@ class Record:
 
 
 @contextmanager
-def record(database: str) -> Iterator[Record]:
-    """A record in the database."""
+def record(database: str, terminology: Terminology | None = None) -> Iterator[Record]:
+    """A record in the database; `terminology` for searches by value sets."""
     store = Store(database, pool_size=2)
     try:
-        yield Record(store)
+        yield Record(store, terminology)
     finally:
         store.close()

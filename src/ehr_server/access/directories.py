@@ -15,7 +15,7 @@ from ehr_server.search.plan import Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference
-from ehr_server.search.where import REACHED_MAX, Reached, chains
+from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
 from ehr_server.store.connect import Connection
 
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
@@ -76,7 +76,7 @@ def _referred(has: Has, rows: Sequence[tuple[Any, ...]]) -> set[int]:
     with whom they are about, no other can be meant; some lie there for another reason.
     """
     mark = reference.mark(has.source.parameter)
-    if has.source.parameter.is_home and has.source.targets == ("Patient",):
+    if leads_home(has):
         return {comp & ~1 for comp, _, refs in rows if (comp & ~1) ^ mark in refs}
     return {ref ^ mark for _, _, refs in rows for ref in refs}
 

@@ -2,10 +2,11 @@
 
 https://hl7.org/fhir/R4/datatypes.html#dateTime. A span is half-open, `[lo, hi)`, in UTC, and as
 long as the precision of the text: a year, a month, a day, a minute, a second or a part of it.
+No span is empty, at the ends of the calendar neither: what is said there is found there.
 """
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 
 Span = tuple[datetime, datetime]
@@ -20,6 +21,7 @@ _SHAPE = re.compile(
     r"(?(time)(?P<zone>Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?)"
 )
 _MINUTE, _SECOND, _DAY = timedelta(minutes=1), timedelta(seconds=1), timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 
 
 def span(text: str, zone: tzinfo) -> Span:
@@ -43,7 +45,7 @@ def _span(text: str, zone: tzinfo) -> Span:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
     lo = _utc(moment)
-    return lo, min(lo + _width(shape), LATEST)
+    return _wide(lo, min(lo + _width(shape), LATEST))
 
 
 _CACHED_MAX = 40  # characters; a second has as many digits as its sender likes
@@ -51,24 +53,28 @@ _cached = lru_cache(maxsize=8192)(_span)
 
 
 def period(start: str | None, end: str | None, zone: tzinfo) -> Span:
-    """The time a Period covers: an open side reaches to `EARLIEST` or `LATEST`."""
+    """The time a Period covers: an open side reaches to `EARLIEST` or `LATEST`; of one that ends
+    before it starts, its start."""
     lo = EARLIEST if start is None else span(start, zone)[0]
     hi = LATEST if end is None else span(end, zone)[1]
-    return lo, max(lo, hi)
+    return _wide(lo, hi)
 
 
 def _days(text: str, shape: re.Match[str], zone: tzinfo) -> Span:
-    year = int(text[:4])
+    year, month = int(text[:4]), int(text[5:7]) if shape["month"] else 1
     if shape["day"] is not None:
-        first = datetime(year, int(text[5:7]), int(text[8:10]), tzinfo=zone)
-        return _utc(first), _utc(first + _DAY) if year < 9999 else LATEST
-    month = int(text[5:7]) if shape["month"] else 1
+        first = datetime(year, month, int(text[8:10]), tzinfo=zone)
+        return _wide(_utc(first), _utc(first + _DAY) if first.date() < date.max else LATEST)
     first = datetime(year, month, 1, tzinfo=zone)
-    if year == 9999:
-        return _utc(first), LATEST
     if shape["month"] is None or month == 12:
-        return _utc(first), _utc(datetime(year + 1, 1, 1, tzinfo=zone))
-    return _utc(first), _utc(datetime(year, month + 1, 1, tzinfo=zone))
+        end = _utc(datetime(year + 1, 1, 1, tzinfo=zone)) if year < 9999 else LATEST
+    else:
+        end = _utc(datetime(year, month + 1, 1, tzinfo=zone))
+    return _wide(_utc(first), end)
+
+
+def _wide(lo: datetime, hi: datetime) -> Span:
+    return lo, max(hi, lo + _TICK)
 
 
 def _width(shape: re.Match[str]) -> timedelta:

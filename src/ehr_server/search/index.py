@@ -72,12 +72,13 @@ def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) ->
     steps: dict[str, list[_Step]] = {}
     bits: dict[str, int] = {}
     for parameter in here.indexed:
-        if parameter.place in ("id", "updated", "beside"):
+        if parameter.place in ("id", "updated"):
             continue
         for branch in branches(parameter):
             take = _take(branch.type, parameter, rules)
-            if take is None:
+            if take is not None and parameter.place == "beside":
                 continue
+            take = take or _take_nothing  # a text in place of a date is not missing
             key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
             if branch.step and parameter.bit is not None:
                 bits[key] = bits.get(key, 0) | 1 << parameter.bit
@@ -164,6 +165,10 @@ def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
         return _of_extension(parameter, rules)
     found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
     return found
+
+
+def _take_nothing(value: Any, rows: Rows) -> None:
+    """Of a type that no search looks into."""
 
 
 def _step(branch: Branch, take: _Take) -> _Step:

@@ -11,10 +11,11 @@ People whom a name finds come in the order of their names, those first whose nam
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import takewhile
 from typing import Any, Literal
 
-from ehr_server.fhir.dates import EARLIEST, LATEST
+from ehr_server.fhir.dates import LATEST
 from ehr_server.search.parameters import Parameter
 from ehr_server.search.query import Condition, Criterion, Query, SortKey
 from ehr_server.search.rows import UNDATED
@@ -88,8 +89,9 @@ _NUMBERS = _Side(
 )
 _SIDES = {"date": _DATES, "string": _TEXTS, "number": _NUMBERS, "quantity": _NUMBERS}
 
+_NEVER = LATEST + timedelta(hours=1)  # later than any date, and still one in Python
 _LAST: dict[Kind, tuple[str, str]] = {  # what stands for no value: going up, going down
-    "instant": (f"'{LATEST.isoformat()}'::timestamptz", f"'{EARLIEST.isoformat()}'::timestamptz"),
+    "instant": (f"'{_NEVER.isoformat()}'::timestamptz", f"'{UNDATED.isoformat()}'::timestamptz"),
     "number": ("'infinity'::float8", "'-infinity'::float8"),
     "text": ("'\U0010ffff'", "''"),
     "whole": ("0", "0"),

@@ -130,6 +130,11 @@ def is_home_of(source: Source, type_name: str) -> bool:
     return type_name == "Patient" and source.parameter.is_home
 
 
+def leads_home(has: Has) -> bool:
+    """Whether those that refer lie in the compartment of the one that they refer to."""
+    return has.source.parameter.is_home and has.source.targets == ("Patient",)
+
+
 def _is_there(source: Source, row: str) -> Sql:
     parameter = source.parameter
     if parameter.place in ("id", "updated"):
@@ -166,7 +171,7 @@ def _is_referred_to(has: Has, row: str, reached: Reached) -> Sql:
         return among(f"{row}.own", reached.own) if reached.own else FALSE
     other = _deeper(row)
     joined = f"{other}.refs @> array[{row}.own # {mark}]"
-    if has.source.parameter.is_home and has.source.targets == ("Patient",):
+    if leads_home(has):
         joined = f"{other}.comp = {row}.comp and {joined}"
     return _exists(has.type, other, joined, where(has.criterion, other, reached.facts))
 

@@ -23,18 +23,31 @@ class Codes:
 
     pairs: frozenset[tuple[str, str]]
 
-    def has(self, system: str | None, code: str) -> bool:
-        """Whether a coding is one of them; `system` None: it is a plain code, of whichever."""
-        if system is None:
-            return any(code == own for _, own in self.pairs)
+    def has(self, system: str, code: str) -> bool:
+        """Whether a coding is one of them."""
         return (system, code) in self.pairs
+
+    def has_plain(self, code: str, parameter: Parameter) -> bool:
+        """Whether an element of type code is one of them."""
+        return is_plain(parameter) and any(
+            code == own and parameter.system in (None, system) for system, own in self.pairs
+        )
 
     def stored_as(self, parameter: Parameter) -> Iterable[tuple[str | None, str]]:
         """As the index has them: an element of type code has no system beside it."""
-        if any(type_name[0].islower() for type_name in parameter.types):
-            yield from ((None, code) for _, code in sorted(self.pairs))
-        else:
-            yield from sorted(self.pairs)
+        for system, code in sorted(self.pairs):
+            if not is_plain(parameter):
+                yield system, code
+            elif parameter.system in (None, system):
+                yield None, code
+
+
+def is_plain(parameter: Parameter) -> bool:
+    """Whether its codes have no system beside them: it is that of the binding, if there is one.
+
+    Where codings may stand as well (an event of a MessageHeader), only these are in a set.
+    """
+    return all(type_name[0].islower() for type_name in parameter.types)
 
 
 def members(canonical: str, rules: Rules) -> Codes:

@@ -108,11 +108,11 @@ def matches(term: When, type_name: str, value: Any, parameter: Parameter, rules:
     if found is None:
         return False
     lo, hi = found
-    if parameter.place == "updated":
-        hi = lo
-    is_within = term.lo <= lo and (hi <= term.hi if hi > lo else lo < term.hi)
-    reaches_above = hi > term.hi or (hi == lo and lo >= term.hi)
-    shares = lo < term.hi and (hi > term.lo or hi == lo >= term.lo)
+    if parameter.place == "updated":  # a point in time: the shortest span there is
+        hi = lo + timedelta.resolution
+    is_within = term.lo <= lo and hi <= term.hi
+    reaches_above = hi > term.hi
+    shares = lo < term.hi and hi > term.lo
     return {
         "eq": is_within,
         "ne": not is_within,
@@ -121,7 +121,7 @@ def matches(term: When, type_name: str, value: Any, parameter: Parameter, rules:
         "ge": reaches_above or is_within,
         "le": lo < term.lo or is_within,
         "sa": lo >= term.hi,
-        "eb": hi <= term.lo and lo < term.lo,
+        "eb": hi <= term.lo,
         "ap": shares,
         "po": shares,
         "co": lo <= term.lo and hi >= term.hi,

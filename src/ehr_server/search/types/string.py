@@ -98,15 +98,12 @@ def where(terms: Sequence[Words], parameter: Parameter, row: str, facts: Facts) 
 
 
 def matches(term: Words, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
-    """Whether a value of the FHIR type is as the term says."""
+    """Whether a value of the FHIR type is as the term says; not for several words (`apart`)."""
     parts_of = _parts_of(type_name)
     parts = list(parts_of(value)) if parts_of else []
     if term.how == "exact":
         return term.text in [normalize("NFC", part) for part in parts]
     folded = [fold(part)[:STRING_MAX] for part in parts]
-    if term.words:
-        own = {word for part in folded for word in part.split(" ")}
-        return all(any(one.startswith(word) for one in own) for word in term.words)
     if type_name == "HumanName" and term.how == "starts":
         folded += [word for part in folded for word in part.split(" ")]
     tests: dict[How, Callable[[str], bool]] = {
@@ -129,6 +126,11 @@ def of_parameter(parameter: Parameter, row: str, start: str = "") -> Sql:
         return begins(f"{row}.value", letter(parameter) + start)
     own = _LETTERS + parameter.number
     return Sql(f"{row}.value >= chr({own}) and {row}.value < chr({own + 1})")
+
+
+def apart(term: Words) -> tuple[Words, ...]:
+    """What must each be met, by whichever values: a person may have the words in several names."""
+    return tuple(Words("starts", word) for word in term.words) or (term,)
 
 
 def begins(column: str, start: str) -> Sql:

@@ -83,12 +83,17 @@ def extract(
 def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
     """`system|code`, either of which may be missing, or a code alone; what the modifier takes."""
     parameter = source.parameter
+    if modifier in ("in", "above", "below") and parameter.types <= _WITHOUT_SYSTEM:
+        raise Malformed(
+            f"has the modifier :{modifier}, but its values are of no code system",
+            f"có bổ ngữ :{modifier}, nhưng giá trị không thuộc hệ mã nào",
+        )
     match modifier:
         case "text":
             return _text(text)
         case "of-type":
             return _of_type(text, parameter)
-        case "in" | "not-in":
+        case "in":
             return codes.members(unescape(text), rules)
         case "above" | "below":
             parts = [unescape(part) for part in split(text, "|")]
@@ -161,10 +166,13 @@ def _is_met(term: Term, type_name: str, value: Any, parameter: Parameter) -> boo
         return type_name == "Identifier" and _is_of_type(value, term)
     found = list(pairs(type_name, value, parameter))
     if isinstance(term, codes.Codes):
-        is_plain = type_name[0].islower()
-        return any(term.has(None if is_plain else system, code) for system, code in found)
+        if type_name[0].islower():
+            return any(term.has_plain(code, parameter) for _, code in found)
+        return any(term.has(system, code) for system, code in found)
     if term.code is None and not term.system:
         return False
+    if type_name[0].islower() and term.system is not None:
+        return False  # `|code` is for codings without a system; a boolean is none
     return any(
         (term.code is None or term.code == code) and (term.system is None or term.system == system)
         for system, code in found
@@ -348,7 +356,10 @@ def _code(text: str, parameter: Parameter) -> str:
         return text
     if parameter.types == {"boolean"} and text not in ("true", "false"):
         raise Malformed("is neither true nor false", "phải là true hoặc false")
-    return _contact_form(text) if "ContactPoint" in parameter.types else _fold(text)
+    found = _contact_form(text) if "ContactPoint" in parameter.types else _fold(text)
+    if not found:
+        raise Malformed("has nothing to search for", "không có nội dung để tìm")
+    return found
 
 
 def _fold(text: str) -> str:

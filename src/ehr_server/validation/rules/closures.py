@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -34,11 +34,14 @@ def is_ordered(first: str, second: str) -> bool:
     if "T" in first or "T" in second:
         # A day without a zone can begin 14 hours earlier or end 12 hours later than in UTC.
         if len(first) >= 10 and len(second) >= 10:
-            slack = timedelta(days=1)
-            return date.fromisoformat(first[:10]) - slack <= date.fromisoformat(second[:10])
+            return _day(first) - 1 <= _day(second)
         first, second = first[:10], second[:10]
     length = min(len(first), len(second))
     return first[:length] <= second[:length]
+
+
+def _day(text: str) -> int:
+    return date.fromisoformat(text[:10]).toordinal()
 
 
 def _moment(text: str) -> datetime:
