@@ -246,12 +246,12 @@ class Asker:
     def _reference(self, source: Source, type_name: str, value: Any, modifier: str) -> str:
         chance = self._chance
         if modifier == "identifier":
-            known = [
-                v["identifier"] for _, v in self._values(source.parameter) if "identifier" in v
-            ]
-            return self._token(
-                source, "Identifier", chance.choice(known or [{"value": "0010"}]), ""
-            )
+            known = [v for _, v in self._values(source.parameter) if isinstance(v, dict)]
+            given = [one["identifier"] for one in known if "identifier" in one]
+            one = chance.choice(given or [{"value": "0010"}])
+            return self._token(source, "Identifier", one, "")
+        if not isinstance(value, dict):  # a canonical
+            return self._uri(source, type_name, value, "")
         text = value.get("reference") or "r1"
         id_ = f"r{chance.randrange(9)}"
         if modifier:
