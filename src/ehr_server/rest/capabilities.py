@@ -16,7 +16,7 @@ from ehr_server.definitions.library import Library
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.criteria import SPECIAL
-from ehr_server.search.parameters import STANDARD
+from ehr_server.search.parameters import STANDARD, Parameters
 
 _PUBLISHED = "2026-11-22"  # of this form of the statement
 _STANDARD = "hl7.fhir.r4.core#"
@@ -36,7 +36,8 @@ def capabilities(call: Call) -> Answer:
             vi="CapabilityStatement chỉ có mode full.",
         )
     guides = guides_of(call.means.rulebook.library)
-    return Answer(200, _written(call.base_url, tuple(call.routes.rows()), guides))
+    routes, parameters = tuple(call.routes.rows()), call.means.rules.parameters
+    return Answer(200, _written(call.base_url, routes, guides, parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,17 @@ def guides_of(library: Library) -> Guides:
 
 
 @lru_cache(maxsize=8)
-def _written(base_url: str, routes: tuple[Route, ...], guides: Guides) -> bytes:
-    return json.write(statement(base_url, routes, guides))
+def _written(
+    base_url: str, routes: tuple[Route, ...], guides: Guides, parameters: Parameters
+) -> bytes:
+    return json.write(statement(base_url, routes, guides, parameters))
 
 
-def statement(base_url: str, routes: Sequence[Route], guides: Guides) -> dict[str, Any]:
-    """The CapabilityStatement of a server at `base_url` with these routes and guides."""
+def statement(
+    base_url: str, routes: Sequence[Route], guides: Guides, parameters: Parameters = STANDARD
+) -> dict[str, Any]:
+    """The CapabilityStatement of a server at `base_url` with these routes, guides and search
+    parameters."""
     operations = _operations(routes)
     profiles: defaultdict[str, list[str]] = defaultdict(list)
     for type_name, url in guides.profiles:
@@ -79,6 +85,7 @@ def statement(base_url: str, routes: Sequence[Route], guides: Guides) -> dict[st
         "security": {"cors": False},
         "resource": [
             _resource(type_name, routes, operations[type_name], profiles[type_name])
+            | {"searchParam": _search_parameters(type_name, parameters)}
             for type_name in definitions().resource_types
         ],
         "interaction": [
@@ -121,7 +128,6 @@ def _resource(
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": _search_parameters(type_name),
     }
     if profiles:
         resource["supportedProfile"] = profiles
@@ -130,11 +136,11 @@ def _resource(
     return resource
 
 
-def _search_parameters(type_name: str) -> list[dict[str, str]]:
-    here = STANDARD.of(type_name)
+def _search_parameters(type_name: str, parameters: Parameters) -> list[dict[str, str]]:
+    here = parameters.of(type_name)
     return [
         {"name": code, "definition": parameter.url, "type": parameter.type}
-        for code, parameter in sorted(STANDARD.definitions(type_name).items())
+        for code, parameter in sorted(parameters.definitions(type_name).items())
         if code in here.by_code or code in here.composites or code in SPECIAL
     ]
 
