@@ -59,6 +59,8 @@ def apply(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
+    if defines:
+        search_parameters.take_up(means)
     return done
 
 

@@ -6,16 +6,18 @@ https://hl7.org/fhir/R4/searchparameter.html. Why no row can miss one is told in
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from ehr_server.changes.change import Change, Means
-from ehr_server.errors import Refusal
+from ehr_server.errors import Refusal, Unavailable
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import wanted
 from ehr_server.search import added
 from ehr_server.store.connect import Connection, Transaction
 from ehr_server.store.search_parameters import change as change_in_use
+from ehr_server.store.search_parameters import generation as newest
 
 TYPE = "SearchParameter"
 
@@ -60,6 +62,12 @@ def take_in(connection: Connection, changes: Sequence[Change]) -> None:
         first = next(_written(changes))
         refusal.issues = tuple(first.located(one) for one in issues_of(refusal))
         raise
+
+
+def take_up(means: Means) -> None:
+    """What this process has just changed it knows at once, the others in a moment."""
+    with suppress(Unavailable), means.store.connection() as connection:
+        means.searchable.of(connection, newest(connection))
 
 
 def _written(changes: Sequence[Change]) -> Iterator[Change]:
