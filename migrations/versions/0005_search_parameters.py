@@ -20,7 +20,10 @@ STATEMENTS = (
     """,
     "create unique index search_parameter_code on search_parameter (base, code)"
     " where state <> 'retired'",
-    "insert into setting (name, value) values ('search_generation', '0'), ('index_format', '0')",
+    "insert into setting (name, value) values ('search_generation', '0')",
+    # Where there are rows, nobody has looked how old they are.
+    "insert into setting (name, value) values"
+    " ('index_format', case when exists (select from resource) then '0' else '2' end)",
 )
 
 

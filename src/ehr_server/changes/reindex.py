@@ -1,5 +1,6 @@
 """Building the search index anew, while serving: for rows of an older form, or for all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ehr_server.changes.change import Means
@@ -10,27 +11,33 @@ from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.index import index
-from ehr_server.store.read import Stretch, indexed_after, indexed_at
+from ehr_server.store.walk import At, Stretch, indexed_at, looked_at
 from ehr_server.store.words import learn
 from ehr_server.store.write import Batch, write
 
-_TOGETHER = 200
-
-At = tuple[int, int]  # compartment and key of a resource: the order in which they are gone through
-START: At = (-(2**63), -(2**63))
+LOOKED_AT = 1_000  # rows to a look
+_TOGETHER = 200  # resources to a transaction
 
 
-def reindex(means: Means, stretch: Stretch, after: At) -> tuple[int, At] | None:
+def reindex(means: Means, stretch: Stretch, after: At) -> tuple[int, At | None]:
     """Index the next resources of the stretch again, by all that can be searched by: how many they
-    were, and where they end; None once there are no more.
+    were, and where they end, which is nowhere once there are no more.
 
-    The contents and their versions stay as they are. A small transaction, under the locks that a
-    change of the same resources takes, so that serving goes on.
+    The contents and their versions stay as they are. Small transactions, each under the locks that
+    a change of the same resources takes, so that serving goes on.
     """
     with means.store.connection() as connection:
-        rows = indexed_after(connection, stretch, after, _TOGETHER)
-    if not rows:
-        return None
+        places, until = looked_at(connection, stretch, after, LOOKED_AT)
+    for start in range(0, len(places), _TOGETHER):
+        _reindex(means, stretch, places[start : start + _TOGETHER])
+    return len(places), until
+
+
+def _reindex(means: Means, stretch: Stretch, places: Sequence[At]) -> None:
+    with means.store.connection() as connection:
+        rows = indexed_at(connection, stretch, places)
+    if not rows:  # all were deleted or moved since
+        return
     unpack = means.store.contents.unpack
     names = [identity(unpack(enc, stored)) for *_, enc, stored in rows]
     with means.store.transaction([hash64("id", *name) for name in names]) as opened:
@@ -38,7 +45,6 @@ def reindex(means: Means, stretch: Stretch, after: At) -> tuple[int, At] | None:
         batch = _batch(by_all_in_use(means, opened), again)
         learn(means.store, opened.connection, batch.words)
         write(opened.connection, batch)
-    return len(rows), rows[-1][:2]
 
 
 def _batch(means: Means, rows: list[tuple[Any, ...]]) -> Batch:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.changes.change import InForce, means
-from ehr_server.changes.reindex import START, At, reindex
+from ehr_server.changes.reindex import LOOKED_AT, reindex
 from ehr_server.definitions import definitions
 from ehr_server.packages.searchable import take_in
 from ehr_server.packages.shelf import on_shipped
@@ -23,7 +23,7 @@ from ehr_server.search.index import FORMAT
 from ehr_server.store import search_parameters as kept
 from ehr_server.store.packages import stored
 from ehr_server.store.queue import Part
-from ehr_server.store.read import Stretch, has_resources, sizes, stretches
+from ehr_server.store.walk import START, At, Stretch, has_resources, sizes, stretches
 from ehr_server.validation.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PART_ROWS = 5_000  # what a killed worker does again, at most
+PART_ROWS = 5_000  # about what a killed worker does again, at most
+PART_LOOKS = 100_000 // LOOKED_AT  # where little is to be done
 _WAIT_S = 0.05
 
 
@@ -81,9 +82,9 @@ def reindex_now(
             time.sleep(_WAIT_S)
     total = 0
     for stretch in stretches(begun.types):
-        after = START
-        while (found := reindex(with_these, stretch, after)) is not None:
-            count, after = found
+        after: At | None = START
+        while after is not None:
+            count, after = reindex(with_these, stretch, after)
             total += count
             told(count)
     _end(store, begun)
@@ -181,13 +182,15 @@ def _walk(work: Work, begun: Begun, done: Sequence[Part]) -> None:
 def _part(work: Work, with_these: Means, stretch: Stretch, after: At) -> tuple[int, At, bool]:
     """How many resources, where they end, and whether they are the last of the stretch."""
     total = 0
-    while total < PART_ROWS:
+    for _ in range(PART_LOOKS):
         work.go_on()
-        found = reindex(with_these, stretch, after)
-        if found is None:
-            return total, after, True
-        count, after = found
+        count, until = reindex(with_these, stretch, after)
         total += count
+        if until is None:
+            return total, after, True
+        after = until
+        if total >= PART_ROWS:
+            break
     return total, after, False
 
 

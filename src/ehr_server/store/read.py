@@ -95,64 +95,6 @@ def vread(
     return None if row is None else version_of(store, row)
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Live resources that lie in one leaf: those of the types, or of these those alone whose index
-    rows are of a format below."""
-
-    leaf: str
-    types: tuple[str, ...]
-    below: int | None = None
-
-
-def stretches(types: Iterable[str], below: int | None = None) -> list[Stretch]:
-    """The resources of the types, leaf by leaf."""
-    by_leaf: dict[str, list[str]] = {}
-    for type_name in sorted(types):
-        by_leaf.setdefault(leaf(type_name), []).append(type_name)
-    return [Stretch(suffix, tuple(several), below) for suffix, several in by_leaf.items()]
-
-
-def sizes(connection: Connection, several: Sequence[Stretch]) -> list[int]:
-    """How long the stretches are, for comparison: by what the database believes of their leaves."""
-    rows = connection.execute(
-        "select relname, reltuples::bigint from pg_class where relname = any(%s)",
-        ([f"resource_{one.leaf}" for one in several],),
-    ).fetchall()
-    believed = {row[0]: int(row[1]) for row in rows}
-    return [max(1, believed.get(f"resource_{one.leaf}", 1)) for one in several]
-
-
-def has_resources(connection: Connection) -> bool:
-    """Whether there is any live resource."""
-    row = connection.execute("select exists (select from resource)").fetchone()
-    return row is not None and bool(row[0])
-
-
-def indexed_after(
-    connection: Connection, stretch: Stretch, after: tuple[int, int], count: int
-) -> list[tuple[Any, ...]]:
-    """The next resources of the stretch from a place `(comp, key)` on: rows of comp, key, tx, at,
-    ver, type, enc and content, as `indexed_at` gives them."""
-    older = "" if stretch.below is None else f" and r.fmt < {stretch.below:d}"
-    return connection.execute(
-        f"{_indexed(stretch)}{older} and (r.comp, r.key) > (%s, %s)"
-        " order by r.comp, r.key limit %s",
-        (_numbers(stretch), *after, count),
-    ).fetchall()
-
-
-def indexed_at(
-    connection: Connection, stretch: Stretch, at: Sequence[tuple[int, int]]
-) -> list[tuple[Any, ...]]:
-    """Those of the resources at the places `(comp, key)` that are still live there."""
-    comps, keys = [comp for comp, _ in at], [key for _, key in at]
-    return connection.execute(
-        f"{_indexed(stretch)} and r.comp = any(%s) and v.comp = any(%s) and r.key = any(%s)",
-        (_numbers(stretch), comps, comps, keys),
-    ).fetchall()
-
-
 def version_of(store: Store, row: Sequence[Any]) -> Version:
     """A row of the columns comp, key, ver, at, deed, enc, content."""
     comp, key, ver, at, deed, enc, stored = row[:7]
@@ -160,15 +102,3 @@ def version_of(store: Store, row: Sequence[Any]) -> Version:
 
 
 COLUMNS = "v.comp, v.key, v.ver, v.at, v.deed, v.enc, v.content"
-
-
-def _numbers(stretch: Stretch) -> list[int]:
-    return [definitions().type_number[type_name] for type_name in stretch.types]
-
-
-def _indexed(stretch: Stretch) -> str:
-    return (
-        "select r.comp, r.key, r.tx, r.at, r.ver, r.type, v.enc, v.content"
-        f" from resource_{stretch.leaf} r join version_{stretch.leaf} v"
-        " on v.comp = r.comp and v.key = r.key and v.ver = r.ver where r.type = any(%s)"
-    )
