@@ -13,7 +13,7 @@ from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.routes import RouteTable
-from ehr_server.search.parameters import Unready
+from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.search_parameters import percent

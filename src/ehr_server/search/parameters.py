@@ -13,11 +13,11 @@ from functools import cache
 from typing import Literal
 
 from ehr_server.definitions import SearchParameter, definitions
-from ehr_server.errors import Unavailable
 from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.flow import Branch
 from ehr_server.search import composites
 from ehr_server.search.paths import alternatives, binding
+from ehr_server.search.unready import Unready
 
 Place = Literal["main", "side", "id", "updated", "identifier", "beside"]
 
@@ -47,7 +47,6 @@ _MAIN_QUANTITY = {"Observation": "value-quantity"}
 
 ADDED_FROM = 10_000  # the numbers of parameters that are not the standard's
 _BITS = 63
-_RETRY_AFTER_S = "5"
 
 _RESOLVED = re.compile(r"(.+)\.where\(resolve\(\) is ([A-Za-z]+)\)")
 
@@ -172,28 +171,6 @@ class Parameters:
         """Raises `Unready` for a parameter whose index is not yet complete."""
         if code in self.of(type_name).unready:
             raise Unready(type_name, code)
-
-
-class Unready(Unavailable):
-    """A search asks for a parameter whose index is still being built: what it would find is not
-    all there is. `told` has the text, once it is known how far the index is."""
-
-    def __init__(self, type_name: str, code: str) -> None:
-        self.type_name = type_name
-        self.parameter_code = code
-        super().__init__(
-            f"The index of the search parameter {code} of {type_name} is still being built.",
-            vi=f"Chỉ mục của tham số tìm kiếm {code} của {type_name} còn đang được xây dựng.",
-            headers={"Retry-After": _RETRY_AFTER_S},
-        )
-
-    def told(self, percent: int) -> Unavailable:
-        """The refusal that also says how far the index is."""
-        return Unavailable(
-            f"{self.text} {percent} percent are done; try again later.",
-            vi=f"{self.vi} Đã xong {percent} phần trăm; xin thử lại sau.",
-            headers=self.headers,
-        )
 
 
 STANDARD = Parameters()

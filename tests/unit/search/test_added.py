@@ -9,9 +9,10 @@ import pytest
 from ehr_server.definitions import definitions
 from ehr_server.search.added import Row, about, faults, needs_index, parameters, wanted
 from ehr_server.search.index import index
-from ehr_server.search.parameters import STANDARD, Parameters, Unready
+from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.parse import parse
 from ehr_server.search.rules import Rules
+from ehr_server.search.unready import Unready
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 
