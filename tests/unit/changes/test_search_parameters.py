@@ -16,6 +16,7 @@ from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, InForce, Means, means
 from ehr_server.fhir.bundle import identity
 from ehr_server.jobs import worker
+from ehr_server.jobs.reindex import keep_up
 from ehr_server.search.parse import parse
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -151,3 +152,18 @@ def test_numbers_are_never_given_again(store: Store) -> None:
             "select number, state from search_parameter order by number"
         ).fetchall()
     assert rows == [(10_000, "retired"), (10_001, "retired"), (10_002, "building")]
+
+
+def test_what_failed_is_tried_again_when_a_server_starts(store: Store) -> None:
+    put(process(store), person("a"))
+    put(process(store), PARAMETER)
+    with store.connection() as connection:
+        connection.execute("update job set state = 'failed'")
+    keep_up(store)
+    keep_up(store)  # once is enough
+    with store.connection() as connection:
+        states = connection.execute("select state from job order by made").fetchall()
+    assert states == [("failed",), ("queued",)]
+    with working(store):
+        assert within(10, store)
+    assert ids(process(store)) == ["a"]
