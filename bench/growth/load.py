@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from ehr_server.access.caller import LOOPBACK
-from ehr_server.changes.change import Change, Means, means
+from ehr_server.changes.change import Change, InForce, Means, means
 from ehr_server.changes.rows import Stamp, rows
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -64,7 +64,7 @@ def _load(url: str, part: Part) -> int:
     store = Store(url, pool_size=1, statement_timeout_ms=_TIMEOUT_MS)
     gc.disable()  # there are no cycles, and many objects to look for them in
     try:
-        way = means(store, Settings(), Rulebook(), LOOPBACK, BASE)
+        way = means(store, Settings(), InForce(Rulebook()), LOOPBACK, BASE)
         if part.share == 0 and part.first == 0:
             count += _store(way, [(START, places())])
         for block in _blocks(records(part)):

@@ -14,7 +14,8 @@ from ehr_server.telemetry import configure
 from ehr_server.terminology.published import FORMATS
 
 _DATABASE = ("data_dir", "database_url", "log_level")
-_WRITING = (*_DATABASE, "references", "time_zone", "pool_size")
+_INDEXING = ("time_zone", "base_url")  # the index depends on them
+_WRITING = (*_DATABASE, *_INDEXING, "references", "pool_size")
 _HOLDING = ("log_level", "profiles", "identifiers", "refuse_modifiers")
 _SEARCHING = (
     *_DATABASE,
@@ -24,7 +25,7 @@ _SEARCHING = (
     "count_max",
     "statement_timeout_ms",
 )
-_WORKING = (*_DATABASE, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
+_WORKING = (*_DATABASE, *_INDEXING, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
 _HELD_TO = "a profile that everything must keep to; may be given several times"
 _AND = "a FHIR package with further profiles; may be given several times"
 _ONLY = "only this type; may be given several times"

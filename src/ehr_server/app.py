@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.jobs import worker
+from ehr_server.jobs.reindex import keep_up
 from ehr_server.packages.shelf import Shelf
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
@@ -33,10 +34,12 @@ class Opening:
         table = RouteTable((*INTERACTIONS, *found_operations()))
         rules = policy(self.settings)
         full_text(self.settings.full_text)  # refused now, not at the first request
-        rulebook = Shelf(store, lambda library: Rulebook(library, rules))
-        rulebook.follow()
-        site = Site(Dispatch(store, self.settings, table, rulebook.current))
-        closing: Sequence[Callable[[], None]] = (rulebook.close, store.close)
+        if number == 0:
+            keep_up(store)
+        shelf = Shelf(store, lambda library: Rulebook(library, rules))
+        shelf.follow()
+        site = Site(Dispatch(store, self.settings, table, shelf.current, shelf.searchable))
+        closing: Sequence[Callable[[], None]] = (shelf.close, store.close)
         if number == 0 and not self.settings.no_worker:
             closing = (_start_worker(store, self.settings), *closing)
 

@@ -18,8 +18,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from ehr_server import app
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
-from ehr_server.changes.change import Means, means
-from ehr_server.changes.reindex import reindex as reindex_type
+from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
 from ehr_server.definitions.library import shipped
 from ehr_server.definitions.profile import ProfileError
@@ -31,6 +30,7 @@ from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.issue import Issue
 from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
+from ehr_server.jobs.reindex import reindex_now
 from ehr_server.operations.import_ import load, sources
 from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import Loaded, load_code_list
@@ -47,6 +47,7 @@ from ehr_server.store.embedded import embedded, running
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
+from ehr_server.store.search_parameters import generation
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
@@ -144,7 +145,7 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
     types = options.type or definitions().resource_types
     with opened(settings) as store, _progress("indexed") as told:
         with_these = _means(store, settings)
-        count = sum(reindex_type(with_these, _known(type_name), told) for type_name in types)
+        count = reindex_now(with_these, [_known(type_name) for type_name in types], told)
     print(f"{count} resources indexed")
     return 0
 
@@ -264,7 +265,8 @@ def explain(settings: Settings, options: argparse.Namespace) -> int:
     with opened(settings) as store:
         store.secret(PAGE_KEY)
         with_these = _means(store, settings)
-        dispatch = Dispatch(store, settings, RouteTable(INTERACTIONS), lambda: with_these.rulebook)
+        table, rulebook = RouteTable(INTERACTIONS), with_these.rulebook
+        dispatch = Dispatch(store, settings, table, lambda: rulebook, with_these.searchable)
         answer = dispatch.answer(request, LOOPBACK, with_these.base_url)
     told: dict[str, Any] = json.read(answer.body) if isinstance(answer.body, bytes) else {}
     if answer.status == 200:
@@ -315,7 +317,10 @@ def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
 def _means(store: Store, settings: Settings) -> Means:
     base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
     rulebook = Rulebook(on_shipped(stored(store).layers), policy(settings))
-    return means(store, settings, rulebook, LOOPBACK, base_url)
+    in_force = InForce(rulebook)
+    with store.connection() as connection:
+        in_force.searchable.of(connection, generation(connection))
+    return means(store, settings, in_force, LOOPBACK, base_url)
 
 
 def _since(settings: Settings, options: argparse.Namespace) -> datetime | None:

@@ -9,7 +9,7 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 from collections.abc import Callable, Sequence
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows
+from ehr_server.changes import check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
 from ehr_server.store import findings, words
@@ -35,7 +35,8 @@ def apply(
             change.id = clock.new_id()
     try:
         locks = list(resolve.locks(changes))
-        is_small = len(changes) == 1 and then is None
+        defines = search_parameters.defines(changes)
+        is_small = len(changes) == 1 and then is None and not defines
         with means.store.transaction(locks, is_small=is_small) as opened:
             connection = opened.connection
             resolve.matches(means, connection, changes)
@@ -43,11 +44,14 @@ def apply(
             gather.facts(means, connection, changes)
             check.may_happen(changes)
             sender = means.store.sender_number(_sender(means, changes))
+            means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
             write(connection, batch)
+            if defines:
+                search_parameters.take_in(connection, changes)
             if then is not None:
                 then()
     except Collision as error:
@@ -55,6 +59,8 @@ def apply(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
+    if defines:
+        search_parameters.take_up(means)
     return done
 
 

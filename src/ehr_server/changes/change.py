@@ -1,12 +1,13 @@
 """An intended write, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
 from ehr_server.issue import Issue
+from ehr_server.packages.searchable import Searchable
 from ehr_server.search.rules import Rules, full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -23,7 +24,8 @@ class Means:
     `base_url` is the server's own address as this caller used it, without a slash at the end.
     `check_references` refuses references to nothing; `rulebook` is what resources are held to,
     `rules` say how they are indexed and searched: with the address that the server is configured
-    with, or "", which is the same for all callers.
+    with, or "", which is the same for all callers. `searchable` tells what can be searched by when
+    that has changed since the rules were made.
     """
 
     store: Store
@@ -32,10 +34,19 @@ class Means:
     check_references: bool
     rulebook: Rulebook
     rules: Rules
+    searchable: Searchable = field(default_factory=Searchable)
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a process works by at present: what resources are held to, what can be searched by."""
+
+    rulebook: Rulebook
+    searchable: Searchable = field(default_factory=Searchable)
 
 
 def means(
-    store: Store, settings: Settings, rulebook: Rulebook, caller: Caller, base_url: str
+    store: Store, settings: Settings, in_force: InForce, caller: Caller, base_url: str
 ) -> Means:
     """What the settings say of it; `base_url` is the address that this caller used."""
     return Means(
@@ -43,15 +54,17 @@ def means(
         caller,
         base_url,
         settings.references == "check",
-        rulebook,
+        in_force.rulebook,
         Rules(
             settings.zone,
             settings.public_url,
             settings.count_default,
             settings.count_max,
-            terminology=rulebook.terminology,
+            parameters=in_force.searchable.current(),
+            terminology=in_force.rulebook.terminology,
             full_text=full_text(settings.full_text),
         ),
+        in_force.searchable,
     )
 
 
@@ -85,6 +98,12 @@ class Change:
         if self.id is None:
             raise ValueError("the id is not known yet")
         return self.type, self.id
+
+    def located(self, issue: Issue) -> Issue:
+        """A finding about the resource, as one about what was sent."""
+        if self.where.endswith(".resource"):
+            return issue.under(self.where.removesuffix(".resource"))
+        return issue
 
 
 @dataclass(frozen=True, slots=True)

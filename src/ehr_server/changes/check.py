@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
+from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
 from ehr_server.errors import Invalid, PreconditionFailed
 from ehr_server.issue import Issue
@@ -21,7 +22,9 @@ def well_formed(means: Means, changes: Sequence[Change]) -> None:
     for change in changes:
         if change.resource is not None:
             found = means.rulebook.check(change.resource, change.type, around=around)
-            change.findings = [_located(change, issue) for issue in found]
+            if not any(issue.severity in ("error", "fatal") for issue in found):
+                found += search_parameters.faults(change)
+            change.findings = [change.located(issue) for issue in found]
             errors += (one for one in change.findings if one.severity in ("error", "fatal"))
     if errors:
         warnings = (one for change in changes for one in change.findings if one not in errors)
@@ -67,9 +70,3 @@ def _criteria(change: Change) -> tuple[str, str]:
     """Type and criteria, in one order. Not to be shown: they hold a person's identifiers."""
     pairs = parse_qsl((change.if_none_exist or "").removeprefix("?"))
     return change.type, urlencode(sorted(pairs))
-
-
-def _located(change: Change, issue: Issue) -> Issue:
-    if change.where.endswith(".resource"):
-        return issue.under(change.where.removesuffix(".resource"))
-    return issue

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ehr_server import clock
 from ehr_server.errors import Unavailable
-from ehr_server.jobs import export
+from ehr_server.jobs import export, reindex
 from ehr_server.jobs.work import Interrupted, Work
-from ehr_server.store import marks, queue
+from ehr_server.store import marks, queue, search_parameters
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
@@ -31,7 +31,9 @@ _IDLE_S = 0.1  # a look costs 0.1 ms
 _MARK_EVERY = 600  # idle rounds: once a minute a mark, and old exports are removed
 _RETRY_S = 10
 
-KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType({KIND: export.run})
+KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType(
+    {KIND: export.run, search_parameters.KIND: reindex.run}
+)
 
 
 def run(store: Store, settings: Settings, stop: threading.Event) -> None:
@@ -46,7 +48,7 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
             if idle % _MARK_EVERY == 0:
                 with store.connection() as connection:
                     marks.leave_if_written(store, connection, clock.now())
-                    _remove_old_exports(connection, settings)
+                    _forget_old(connection, settings)
         except Unavailable as error:
             log.warning("the worker waits for the database: %s", error)
             stop.wait(_RETRY_S)
@@ -57,11 +59,13 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
         stop.wait(_IDLE_S)
 
 
-def _remove_old_exports(connection: Connection, settings: Settings) -> None:
+def _forget_old(connection: Connection, settings: Settings) -> None:
     """Files of whole records are not left lying: the files go first, then what names them."""
     kept_since = clock.now() - timedelta(hours=settings.export_keep_h)
     for id_ in queue.ended_before(connection, KIND, kept_since):
         remove_folder(settings.export_path / id_)
+        queue.forget(connection, id_)
+    for id_ in queue.ended_before(connection, search_parameters.KIND, kept_since):
         queue.forget(connection, id_)
 
 

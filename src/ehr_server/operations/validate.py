@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.call import Answer, Call, Route
+from ehr_server.changes.search_parameters import TYPE
 from ehr_server.definitions import definitions
 from ehr_server.definitions.profile import ProfileError
 from ehr_server.errors import Invalid, NotFound, Unprocessable
@@ -20,6 +21,7 @@ from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.fhir.parameters import Known
 from ehr_server.issue import Issue
 from ehr_server.operations.given import asked, posted, stored
+from ehr_server.search import added
 from ehr_server.store.read import place
 
 if TYPE_CHECKING:
@@ -157,7 +159,10 @@ def _is_type(url: str) -> bool:
 
 def _findings(call: Call, wanted: _Wanted, resource: dict[str, Any]) -> Iterator[Issue]:
     rulebook, type_name = call.means.rulebook, call.parts["type"]
-    yield from rulebook.check(resource, type_name, profiles=wanted.profiles)
+    found = rulebook.check(resource, type_name, profiles=wanted.profiles)
+    yield from found
+    if type_name == TYPE and not any(one.severity in ("error", "fatal") for one in found):
+        yield from added.faults(resource)
     if wanted.mode == "update":
         yield from _about_id(call, resource)
     if resource.get("resourceType") in definitions().type_number:

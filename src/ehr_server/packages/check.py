@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ehr_server import validation
-from ehr_server.packages import canonicals, profiles, terminology
+from ehr_server.packages import canonicals, profiles, search_parameters, terminology
 from ehr_server.packages.findings import error, warning
 
 if TYPE_CHECKING:
@@ -93,4 +93,5 @@ RULES: tuple[Rule, ...] = (
     terminology.circles,
     terminology.patterns_compile,
     canonicals.lead_somewhere,
+    search_parameters.can_be_used,
 )

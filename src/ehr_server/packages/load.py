@@ -11,6 +11,7 @@ from ehr_server.packages import dependencies
 from ehr_server.packages.check import check, faulty
 from ehr_server.packages.code_list import package_of
 from ehr_server.packages.read import Package, PackageError, read
+from ehr_server.packages.searchable import take_in
 from ehr_server.packages.shelf import on_shipped
 from ehr_server.store.packages import Stored, save, stored
 
@@ -69,7 +70,7 @@ def _let_in(
     if any(issue.severity == "error" for issue in found):
         return Loaded(tuple(packages), found, is_refused=True)
     layers = {package.label: package.artifacts for package in packages}
-    is_new = save(store, layers, before.generation)
+    is_new = save(store, layers, before.generation, lambda connection: take_in(connection, library))
     return Loaded(tuple(packages), found, is_refused=False, is_new=is_new)
 
 

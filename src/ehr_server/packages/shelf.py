@@ -1,4 +1,5 @@
-"""The library of one process: what is shipped and what is loaded, swapped whole when it changes."""
+"""The library of one process: what is shipped and what is loaded, swapped whole when it changes.
+And what can be searched by, which changes in the same way."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ehr_server.definitions.library import Artifact, Library, shipped
 from ehr_server.errors import Unavailable
+from ehr_server.packages.searchable import Searchable
 from ehr_server.store.packages import generations, stored
+from ehr_server.store.search_parameters import generation
 
 if TYPE_CHECKING:
     from ehr_server.store.connect import Store
@@ -30,7 +33,8 @@ def on_shipped(layers: Mapping[str, Iterable[Artifact]]) -> Library:
 
 
 class Shelf(Generic[Made]):
-    """Holds for a process what is made of the library, and makes it anew when the library changes.
+    """Holds for a process what is made of the library, and makes it anew when the library changes;
+    so too `searchable`, what can be searched by.
 
     What was taken before serves on until who took it is done with it. Raises `Unavailable` when
     the database is away as the shelf is made.
@@ -42,6 +46,9 @@ class Shelf(Generic[Made]):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="packages", daemon=True)
         self._generation, self._made = self._taken()
+        self.searchable = Searchable()
+        with store.connection() as connection:
+            self.searchable.of(connection, generation(connection))
 
     def current(self) -> Made:
         """What is made of the library as it is now."""
@@ -62,15 +69,18 @@ class Shelf(Generic[Made]):
         return found.generation, self._make(on_shipped(found.layers))
 
     def _watch(self) -> None:
-        for number in generations(self._store.url, self._stop):
-            if number != self._generation:
-                self._take_up()
+        for loaded, searched in generations(self._store.url, self._stop):
+            if loaded != self._generation or searched > self.searchable.current().generation:
+                self._take_up(loaded, searched)
 
-    def _take_up(self) -> None:
+    def _take_up(self, loaded: int, searched: int) -> None:
         while not self._stop.is_set():
             try:
-                self._generation, self._made = self._taken()
-                log.info("packages: generation %d is taken up", self._generation)
+                with self._store.connection() as connection:
+                    self.searchable.of(connection, searched)
+                if loaded != self._generation:
+                    self._generation, self._made = self._taken()
+                    log.info("packages: generation %d is taken up", self._generation)
                 return
             except Unavailable as error:
                 log.warning("packages: the database is away: %s", error)

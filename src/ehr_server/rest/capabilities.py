@@ -16,7 +16,7 @@ from ehr_server.definitions.library import Library
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.criteria import SPECIAL
-from ehr_server.search.parameters import STANDARD
+from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rules import ALL
 from ehr_server.search.types import fulltext
 
@@ -38,8 +38,9 @@ def capabilities(call: Call) -> Answer:
             vi="CapabilityStatement chỉ có mode full.",
         )
     guides = guides_of(call.means.rulebook.library)
-    rules = call.means.rules
-    return Answer(200, _written(call.base_url, tuple(call.routes.rows()), guides, rules.full_text))
+    rules, routes = call.means.rules, tuple(call.routes.rows())
+    by = Searching(rules.parameters, rules.full_text)
+    return Answer(200, _written(call.base_url, routes, guides, by))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +68,37 @@ def guides_of(library: Library) -> Guides:
 
 
 @lru_cache(maxsize=8)
-def _written(
-    base_url: str, routes: tuple[Route, ...], guides: Guides, full_text: frozenset[str]
-) -> bytes:
-    return json.write(statement(base_url, routes, guides, full_text))
+def _written(base_url: str, routes: tuple[Route, ...], guides: Guides, by: "Searching") -> bytes:
+    return json.write(statement(base_url, routes, guides, by))
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """What can be searched by: parameters, and the types whose words are kept for `_text`."""
+
+    parameters: Parameters = STANDARD
+    full_text: frozenset[str] = frozenset((ALL,))
+
+
+EVERYTHING = Searching()
 
 
 def statement(
-    base_url: str,
-    routes: Sequence[Route],
-    guides: Guides,
-    full_text: frozenset[str] = frozenset((ALL,)),
+    base_url: str, routes: Sequence[Route], guides: Guides, by: Searching = EVERYTHING
 ) -> dict[str, Any]:
-    """The CapabilityStatement of a server at `base_url` with these routes and guides, and with
-    the words of these types."""
+    """The CapabilityStatement of a server at `base_url` with these routes, guides and search
+    parameters."""
     operations = _operations(routes)
     profiles: defaultdict[str, list[str]] = defaultdict(list)
     for type_name, url in guides.profiles:
         profiles[type_name].append(url)
-    without = {
-        type_name
-        for type_name in definitions().resource_types
-        if full_text.isdisjoint((type_name, ALL))
-    }
     rest: dict[str, Any] = {
         "mode": "server",
         "security": {"cors": False},
         "resource": [
-            _without_full_text(resource) if resource["type"] in without else resource
-            for resource in (
-                _resource(type_name, routes, operations[type_name], profiles[type_name])
-                for type_name in definitions().resource_types
-            )
+            _resource(type_name, routes, operations[type_name], profiles[type_name])
+            | _searching(type_name, by)
+            for type_name in definitions().resource_types
         ],
         "interaction": [
             {"code": code}
@@ -149,7 +149,6 @@ def _resource(
         "conditionalUpdate": False,
         "conditionalDelete": "not-supported",
         "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": _search_parameters(type_name),
     }
     if profiles:
         resource["supportedProfile"] = profiles
@@ -158,19 +157,22 @@ def _resource(
     return resource
 
 
-def _search_parameters(type_name: str) -> list[dict[str, str]]:
-    here = STANDARD.of(type_name)
-    return [
-        {"name": code, "definition": parameter.url, "type": parameter.type}
-        for code, parameter in sorted(STANDARD.definitions(type_name).items())
-        if code in here.by_code or code in here.composites or code in SPECIAL
-    ]
-
-
-def _without_full_text(resource: dict[str, Any]) -> dict[str, Any]:
-    """Without the parameters of a type whose words are not kept."""
-    left = [one for one in resource["searchParam"] if one["name"] not in fulltext.CODES]
-    return {**resource, "searchParam": left}
+def _searching(type_name: str, by: Searching) -> dict[str, Any]:
+    here = by.parameters.of(type_name)
+    without = fulltext.CODES if by.full_text.isdisjoint((type_name, ALL)) else ()
+    return {
+        "searchInclude": [
+            f"{type_name}:{code}"
+            for code, sources in sorted(here.by_code.items())
+            if sources[0].parameter.type == "reference"
+        ],
+        "searchParam": [
+            {"name": code, "definition": parameter.url, "type": parameter.type}
+            for code, parameter in sorted(by.parameters.definitions(type_name).items())
+            if code in here.by_code or code in here.composites or code in SPECIAL
+            if code not in without
+        ],
+    }
 
 
 def _operations(routes: Sequence[Route]) -> defaultdict[str, list[dict[str, str]]]:

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 
 from ehr_server.access.caller import Caller
 from ehr_server.call import Answer, Call, Request, Route
-from ehr_server.changes.change import Means, means
+from ehr_server.changes.change import InForce, Means, means
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.routes import RouteTable
+from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
+from ehr_server.store.search_parameters import percent
 from ehr_server.validation.rulebook import Rulebook
 
 log = logging.getLogger(__name__)
@@ -27,12 +30,14 @@ class Dispatch:
     settings: Settings
     table: RouteTable
     rulebook: Callable[[], Rulebook]  # the one in force: loading a package makes a new one
+    searchable: Searchable
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request from the socket, refusals and failures included."""
-        return _Session(
-            self, means(self.store, self.settings, self.rulebook(), caller, base_url)
-        ).answer(request)
+        in_force = InForce(self.rulebook(), self.searchable)
+        return _Session(self, means(self.store, self.settings, in_force, caller, base_url)).answer(
+            request
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +55,7 @@ class _Session:
 
     def answer(self, request: Request) -> Answer:
         try:
-            route, parts = self.match(request)
-            return route.deed(
-                Call(
-                    request,
-                    parts,
-                    self.means.caller,
-                    self.means.store,
-                    self.means,
-                    self.dispatch.settings,
-                    self,
-                )
-            )
+            return self._done(request)
         except Refusal as refusal:
             return refused(refusal, request.language(self.dispatch.settings.language))
         except Exception:
@@ -73,6 +67,17 @@ class _Session:
                 vi="Máy chủ gặp lỗi; không có gì được lưu. Lỗi đã được ghi lại.",
             )
             return _outcome(500, (issue,), request.language(self.dispatch.settings.language))
+
+    def _done(self, request: Request) -> Answer:
+        route, parts = self.match(request)
+        means, settings = self.means, self.dispatch.settings
+        call = Call(request, parts, means.caller, means.store, means, settings, self)
+        try:
+            return route.deed(call)
+        except Unready as refusal:
+            with means.store.connection() as connection:
+                done = percent(connection, refusal.type_name, refusal.parameter_code)
+            raise refusal.told(done) from refusal
 
 
 def refused(refusal: Refusal, spoken: Language) -> Answer:

@@ -182,7 +182,8 @@ def _chain(type_name: str, parts: _Name, value: str, rules: Rules, depth: int) -
 
 def _knows(type_name: str, code: str, rules: Rules) -> bool:
     here = rules.parameters.of(type_name)
-    return code in here.by_code or code in here.composites or code == "_has"
+    known = (here.by_code, here.composites, here.unready)
+    return code == "_has" or any(code in several for several in known)
 
 
 def _has(type_name: str, name: str, value: str, rules: Rules, depth: int) -> Criterion:
@@ -295,6 +296,7 @@ def _yes_or_no(value: str) -> bool:
 
 
 def _unknown(type_name: str, code: str, rules: Rules) -> Malformed:
+    rules.parameters.refuse_unready(type_name, code)
     known = rules.parameters.definitions(type_name).get(code)
     if known is not None:
         return unsupported("is one of the standard's, without a value that could be looked at")

@@ -64,6 +64,7 @@ def _along(
 def _compared(type_name: str, code: str, compared: tree.Comparison, rules: Rules) -> Criterion:
     sources = rules.parameters.of(type_name).by_code.get(code)
     if sources is None:
+        rules.parameters.refuse_unready(type_name, code)
         raise Malformed(
             f"names {code}, which {type_name} cannot be searched by",
             f"nêu {code}, {type_name} không có tham số này",

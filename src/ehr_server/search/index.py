@@ -5,6 +5,7 @@ that are kept by the key of the resource they read: the index costs what the res
 what it could have (Observation: 27 parameters, about 9 keys).
 """
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -13,14 +14,24 @@ from typing import Any, TypeVar
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
-from ehr_server.search.parameters import Parameter, Parameters, Searched, Source, branches
+from ehr_server.search.parameters import (
+    ADDED_FROM,
+    STANDARD,
+    Parameter,
+    Parameters,
+    Searched,
+    Source,
+    branches,
+)
 from ehr_server.search.rows import FORMAT, UNDATED, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.types.registry import SEARCH_TYPES
+from ehr_server.search.types.registry import SEARCH_TYPES, fits
 from ehr_server.search.where import there_mark
 from ehr_server.search.words import places
 
 __all__ = ["FORMAT", "Rows", "index"]
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _Take = Callable[[Any, Rows], None]
@@ -36,7 +47,10 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
     with it are taken as relative) and what can be searched by. `meta.lastUpdated` and the id are
     not part of the rows: they lie beside them and in the directory.
     """
-    indexer = _indexer(resource["resourceType"], rules.zone, rules.base, rules.parameters)
+    type_name, parameters = resource["resourceType"], rules.parameters
+    if type_name not in parameters.added:  # compiled once, whatever is added to other types
+        parameters = STANDARD
+    indexer = _indexer(type_name, rules.zone, rules.base, parameters)
     rows = Rows()
     if indexer.is_dated:
         rows.d1 = rows.d1e = UNDATED
@@ -78,6 +92,8 @@ def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) ->
             take = _take(branch.type, parameter, rules)
             if take is not None and parameter.place == "beside":
                 continue
+            if take is None and parameter.number >= ADDED_FROM:
+                continue
             take = take or _take_nothing  # a text in place of a date is not missing
             key = next(iter(branch.keys)) if len(branch.keys) == 1 else _EVERY
             if branch.step and parameter.bit is not None:
@@ -86,7 +102,10 @@ def _indexer(type_name: str, zone: tzinfo, base: str, parameters: Parameters) ->
                 take = _noting(take, parameter)
             if branch.type == "Reference" and parameter.code in aliases:
                 take = _narrowing(take, aliases[parameter.code], base)
-            steps.setdefault(key, []).append(_step(branch, take))
+            step = _step(branch, take)
+            if parameter.number >= ADDED_FROM:
+                step = _harmless(step, parameter)
+            steps.setdefault(key, []).append(step)
     return _Indexer(
         steps={key: tuple(several) for key, several in steps.items()},
         bits={key: bits.get(key, 0) for key in steps},
@@ -163,12 +182,19 @@ def _patients(resource: dict[str, Any], indexer: _Indexer, base: str) -> list[st
 def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
     if type_name == "Extension":
         return _of_extension(parameter, rules)
+    if _is_unfit(type_name, parameter):
+        return None
     found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
     return found
 
 
 def _take_nothing(value: Any, rows: Rows) -> None:
     """Of a type that no search looks into."""
+
+
+def _is_unfit(type_name: str, parameter: Parameter) -> bool:
+    is_added = parameter.number >= ADDED_FROM and not parameter.parts
+    return is_added and not fits(type_name, parameter)
 
 
 def _step(branch: Branch, take: _Take) -> _Step:
@@ -192,6 +218,21 @@ def _step(branch: Branch, take: _Take) -> _Step:
     return step
 
 
+def _harmless(step: _Step, parameter: Parameter) -> _Step:
+    """An expression of somebody's own must not keep a record from being stored: where it fails,
+    the resource is not found by it, and the log says so."""
+
+    def tried(resource: dict[str, Any], rows: Rows) -> None:
+        try:
+            step(resource, rows)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            log.warning(
+                "the search parameter %s cannot be read: %s", parameter.name, type(error).__name__
+            )
+
+    return tried
+
+
 def _of_extension(parameter: Parameter, rules: Rules) -> _Take:
     """The value of an extension, whose type is told by its key: `valueCodeableConcept`."""
 
@@ -201,6 +242,8 @@ def _of_extension(parameter: Parameter, rules: Rules) -> _Take:
                 type_name = key[5:]
                 for name in (type_name, type_name[0].lower() + type_name[1:]):
                     inner = SEARCH_TYPES[parameter.type].extract(name, parameter, rules)
+                    if _is_unfit(name, parameter):
+                        continue
                     if inner is not None and isinstance(value, dict) == name[0].isupper():
                         inner(value, rows)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Many, many
-from ehr_server.search.parameters import Parameter, Source, branches
+from ehr_server.search.parameters import ADDED_FROM, Parameter, Source, branches
 from ehr_server.search.query import (
     Alternative,
     At,
@@ -29,7 +29,7 @@ from ehr_server.search.query import (
     Query,
 )
 from ehr_server.search.types import string
-from ehr_server.search.types.registry import SEARCH_TYPES
+from ehr_server.search.types.registry import SEARCH_TYPES, fits
 
 if TYPE_CHECKING:
     from ehr_server.search.rules import Rules
@@ -162,7 +162,13 @@ def _found(parameter: Parameter, resource: Resource) -> Iterator[_Value]:
 
 @lru_cache(maxsize=4096)
 def _readers(parameter: Parameter) -> tuple[tuple[str, Many], ...]:
-    return tuple((branch.type, many(branch)) for branch in branches(parameter))
+    """What is not the standard's may lead to types that the index leaves out."""
+    is_added = parameter.number >= ADDED_FROM and not parameter.parts
+    return tuple(
+        (branch.type, many(branch))
+        for branch in branches(parameter)
+        if not is_added or branch.type == "Extension" or fits(branch.type, parameter)
+    )
 
 
 def _of_extension(extension: dict[str, Any]) -> Iterator[_Value]:

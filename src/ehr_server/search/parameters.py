@@ -7,6 +7,7 @@ or `component-code`, `phonetic` reads what `name` reads.
 
 import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Literal
@@ -16,6 +17,7 @@ from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.flow import Branch
 from ehr_server.search import composites
 from ehr_server.search.paths import alternatives, binding
+from ehr_server.search.unready import Unready
 
 Place = Literal["main", "side", "id", "updated", "identifier", "beside"]
 
@@ -122,7 +124,9 @@ class Searched:
     """A type's parameters: by the client's name, those with values, the main ones.
 
     A parameter of several sources has the values of all, a composite its contexts. `compartment`:
-    those that place the resource in a Patient's compartment, the home first.
+    those that place the resource in a Patient's compartment, the home first. `unready`: codes
+    whose values are written, but not yet of every resource, so that nothing can be searched by
+    them.
     """
 
     by_code: Mapping[str, tuple[Source, ...]]
@@ -131,34 +135,42 @@ class Searched:
     main_date: Parameter | None
     main_code: Parameter | None
     compartment: tuple[Parameter, ...]
+    unready: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
     """All that can be searched by: the standard's parameters, and by type those added to them.
 
-    Immutable: adding one makes a new one.
+    Immutable: adding one makes a new one, of a later `generation` (`store.search_parameters`).
+    The numbers in `building` are indexed, but cannot be searched by yet.
     """
 
     added: Mapping[str, tuple[SearchParameter, ...]] = field(default_factory=dict)
+    generation: int = 0
+    building: frozenset[int] = frozenset()
     _made: dict[str, Searched] = field(default_factory=dict, repr=False)
 
     def of(self, type_name: str) -> Searched:
         """What the type can be searched by."""
         found = self._made.get(type_name)
         if found is None:
-            found = self._made[type_name] = (
-                _searched(self.definitions(type_name))
-                if self.added.get(type_name)
-                else _standard(type_name)
-            )
+            found = _standard(type_name)
+            if added := self.added.get(type_name):
+                found = _with_added(found, added, self.building)
+            self._made[type_name] = found
         return found
 
     def definitions(self, type_name: str) -> Mapping[str, SearchParameter]:
-        """The definitions by code; an added one takes the place of the standard's."""
+        """The definitions by code."""
         standard = definitions().search_parameters[type_name]
         added = self.added.get(type_name, ())
         return {**standard, **{one.code: one for one in added}} if added else standard
+
+    def refuse_unready(self, type_name: str, code: str) -> None:
+        """Raises `Unready` for a parameter whose index is not yet complete."""
+        if code in self.of(type_name).unready:
+            raise Unready(type_name, code)
 
 
 STANDARD = Parameters()
@@ -196,6 +208,48 @@ def _searched(definitions_of: Mapping[str, SearchParameter]) -> Searched:
         main_date=main.get("date"),
         main_code=main.get("token"),
         compartment=tuple(placed[code] for code in compartment),
+    )
+
+
+def _with_added(
+    here: Searched, added: Iterable[SearchParameter], building: AbstractSet[int]
+) -> Searched:
+    """Added parameters stand beside the standard's and change nothing of theirs: not what lies on
+    the row, nor which bit tells of what. Each has values of its own, under its number, also where
+    another reads the same: so nothing depends on what may be taken away again.
+    """
+    by_code, composites_of = dict(here.by_code), dict(here.composites)
+    indexed, unready = list(here.indexed), set()
+    for definition in added:
+        if definition.number in building:
+            unready.add(definition.code)
+        if definition.type == "composite":
+            found = tuple(_apart(one, definition) for one in contexts(definition, here.by_code))
+            indexed += [one.inside for one in found if one.inside is not None]
+            if definition.number not in building:
+                composites_of[definition.code] = found
+            continue
+        parameter = _parameter(definition)
+        indexed.append(parameter)
+        if definition.number not in building:
+            by_code[definition.code] = (Source(parameter, definition.targets),)
+    return replace(
+        here,
+        by_code=by_code,
+        composites=composites_of,
+        indexed=tuple(indexed),
+        unready=frozenset(unready),
+    )
+
+
+def _apart(context: Context, definition: SearchParameter) -> Context:
+    """The context with values of its own: the standard's composites share theirs."""
+    if context.inside is None:
+        return context
+    first, last = context.inside.parts
+    own = replace(last.parameter, number=definition.number, place="side", bit=None)
+    return replace(
+        context, inside=replace(context.inside, parts=(first, replace(last, parameter=own)))
     )
 
 
@@ -245,8 +299,7 @@ def _written_by(composites_of: Mapping[str, tuple[Context, ...]]) -> set[Paramet
 
 def _give_bits(placed: dict[str, Parameter]) -> None:
     """In the order of their numbers, which never changes; `_id` and its like need none."""
-    standard = [one for one in placed.values() if one.number < ADDED_FROM]
-    for bit, parameter in enumerate(sorted(standard, key=lambda one: one.number)):
+    for bit, parameter in enumerate(sorted(placed.values(), key=lambda one: one.number)):
         placed[parameter.code] = replace(parameter, bit=bit)
 
 
@@ -325,7 +378,7 @@ def _composite(definition: SearchParameter, path: str, parts: tuple[Part, ...]) 
         definition.base,
         definition.code,
         definition.type,
-        f"{definition.base}.{definition.code}",
+        _name(definition),
         (path,),
         frozenset(),
         parts=parts,
@@ -339,14 +392,22 @@ def _parameter(definition: SearchParameter) -> Parameter:
         base=definition.base,
         code=definition.code,
         type=definition.type,
-        name=definition.code
-        if definition.code.startswith("_")
-        else f"{definition.base}.{definition.code}",
+        name=_name(definition),
         paths=paths,
         types=frozenset(),
         system=_implied_system(definition.base, paths),
     )
     return replace(parameter, types=frozenset(branch.type for branch in branches(parameter)))
+
+
+def _name(definition: SearchParameter) -> str:
+    """What its hashes begin with. An added parameter may be replaced by another of its code, whose
+    values must not be taken for those that the rows still hold of it: hence the number."""
+    if definition.number >= ADDED_FROM:
+        return f"{definition.base}.{definition.code}#{definition.number}"
+    if definition.code.startswith("_"):
+        return definition.code
+    return f"{definition.base}.{definition.code}"
 
 
 def _implied_system(base: str, paths: Iterable[str]) -> str | None:

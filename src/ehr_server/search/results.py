@@ -138,6 +138,7 @@ def _sort_key(type_name: str, key: str, rules: Rules) -> SortKey:
     here = rules.parameters.of(type_name)
     sources = here.by_code.get(code)
     if sources is None and code not in here.composites:
+        rules.parameters.refuse_unready(type_name, code)
         raise Malformed(
             f"names {code or 'nothing'}, which {type_name} cannot be searched by",
             f"nêu {code or 'tham số trống'}, {type_name} không có tham số này",

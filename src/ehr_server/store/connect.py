@@ -22,6 +22,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 _KEYS = 1024  # the increment of the sequence record_key: keys are handed out in blocks
 _SECRET_BYTES = 32
+_GENERATION = "select value::integer from setting where name = 'search_generation'"
 _SENDER = "select id from sender where name = %s"
 _SENDERS_MAX = 10_000  # remembered
 _THERE_S = 3
@@ -140,7 +141,9 @@ class Store:
             # versions of a resource have theirs in order.
             _lock(connection, sorted(set(locks)))
             number = connection.execute("select pg_current_xact_id()::text::bigint")
-        return Transaction(connection, number, self._tx_offset)
+            # After the number is drawn: `store.search_parameters` relies on it.
+            generation = connection.execute(_GENERATION)
+        return Transaction(connection, number, generation, self._tx_offset)
 
     def horizon(self, connection: Connection) -> int:
         """Rows with `tx` below this number are complete: no transaction in flight adds another.
@@ -149,6 +152,14 @@ class Store:
         """
         snapshot = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
         return int(_one(connection.execute(snapshot))[0]) + self._tx_offset
+
+    def drawn(self, connection: Connection) -> int:
+        """A number drawn now: once the horizon has come to it, all has ended that had one before.
+
+        No snapshot tells as much: its xmax is one past what has ended, not past what has begun.
+        """
+        number = connection.execute("select pg_current_xact_id()::text::bigint")
+        return int(_one(number)[0]) + self._tx_offset
 
     def new_keys(self, count: int) -> list[int]:
         """Keys for new resources, growing with time, unique in the database."""
@@ -196,10 +207,15 @@ class Transaction:
     """An open transaction."""
 
     def __init__(
-        self, connection: Connection, number: psycopg.Cursor[tuple[Any, ...]], offset: int
+        self,
+        connection: Connection,
+        number: psycopg.Cursor[tuple[Any, ...]],
+        generation: psycopg.Cursor[tuple[Any, ...]],
+        offset: int,
     ) -> None:
         self.connection = connection
         self._number = number
+        self._generation = generation
         self._offset = offset
         self._tx: int | None = None
 
@@ -213,6 +229,13 @@ class Transaction:
         if self._tx is None:
             self._tx = int(_one(self._number)[0]) + self._offset
         return self._tx
+
+    @property
+    def generation(self) -> int:
+        """The generation of what can be searched by, once this transaction had its number: what it
+        writes must be found by all of that (`store.search_parameters`). To be read once."""
+        row = self._generation.fetchone()
+        return 0 if row is None else int(row[0])
 
 
 @contextmanager

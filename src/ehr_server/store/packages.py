@@ -7,7 +7,7 @@ in its transaction. A process compares that number with the one it holds.
 import hashlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,8 +21,12 @@ from ehr_server.store.connect import Connection, Store, snapshot
 
 log = logging.getLogger(__name__)
 
-_CHANNEL = "ehr_library"
+CHANNEL = "ehr_library"
 _GENERATION = "select value::integer from setting where name = 'library_generation'"
+_GENERATIONS = (
+    "select value::integer from setting"
+    " where name in ('library_generation', 'search_generation') order by name"
+)
 _LOADING = 7_304_412  # any number: packages are loaded one load after another
 _LEVEL = 9
 _LOOK_S = 0.5  # how long a stop may have to wait
@@ -61,8 +65,14 @@ def generation(connection: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def save(store: Store, layers: Mapping[str, Sequence[Artifact]], seen: int) -> bool:
+def save(
+    store: Store,
+    layers: Mapping[str, Sequence[Artifact]],
+    seen: int,
+    then: Callable[[Connection], None] = lambda connection: None,  # noqa: ARG005
+) -> bool:
     """Store packages by their labels, the lowest first; each replaces the one of that label.
+    `then` is done in the same transaction, if anything changed.
 
     False if all of them were there already, with the same content. Raises `Conflict` if what is
     loaded is no longer of the generation `seen`: what was checked against it must be checked again.
@@ -80,7 +90,8 @@ def save(store: Store, layers: Mapping[str, Sequence[Artifact]], seen: int) -> b
             connection.execute(
                 "update setting set value = %s where name = 'library_generation'", (str(seen + 1),)
             )
-            connection.execute("select pg_notify(%s, %s)", (_CHANNEL, str(seen + 1)))
+            connection.execute("select pg_notify(%s, %s)", (CHANNEL, str(seen + 1)))
+            then(connection)
     return is_changed
 
 
@@ -118,8 +129,9 @@ def _digest(rows: Sequence[tuple[str, str, str, bytes]]) -> bytes:
     return digest.digest()
 
 
-def generations(url: str, stop: threading.Event) -> Iterator[int]:
-    """The generation now, and again whenever it may have changed, until told to stop.
+def generations(url: str, stop: threading.Event) -> Iterator[tuple[int, int]]:
+    """The generations of what is loaded and of what can be searched by: now, and again whenever
+    they may have changed, until told to stop.
 
     On a connection of its own, which is opened anew when it is lost: at each NOTIFY, every 30
     seconds, and after each reconnect.
@@ -133,9 +145,10 @@ def generations(url: str, stop: threading.Event) -> Iterator[int]:
                 connect_timeout=10,
                 keepalives_idle=30,
             ) as connection:
-                connection.execute(f"listen {_CHANNEL}")
+                connection.execute(f"listen {CHANNEL}")
                 while not stop.is_set():
-                    yield generation(connection)
+                    (loaded,), (searched,) = connection.execute(_GENERATIONS).fetchall()
+                    yield loaded, searched
                     _wait(connection, stop)
         except psycopg.Error as error:
             log.warning("packages: no connection to the database: %s", type(error).__name__)

@@ -118,28 +118,6 @@ def contents_of(
     return found
 
 
-def indexed_after(
-    connection: Connection, type_name: str, after: tuple[int, int], count: int
-) -> list[tuple[Any, ...]]:
-    """Live resources of a type from a place `(comp, key)` on: rows of comp, key, tx, at, ver, enc
-    and content, as `indexed_at` gives them."""
-    return connection.execute(
-        _indexed(type_name) + " and (r.comp, r.key) > (%s, %s) order by r.comp, r.key limit %s",
-        (definitions().type_number[type_name], *after, count),
-    ).fetchall()
-
-
-def indexed_at(
-    connection: Connection, type_name: str, at: Sequence[tuple[int, int]]
-) -> list[tuple[Any, ...]]:
-    """Those of the resources at the places `(comp, key)` that are still live there."""
-    comps, keys = [comp for comp, _ in at], [key for _, key in at]
-    return connection.execute(
-        _indexed(type_name) + " and r.comp = any(%s) and v.comp = any(%s) and r.key = any(%s)",
-        (definitions().type_number[type_name], comps, comps, keys),
-    ).fetchall()
-
-
 def version_of(store: Store, row: Sequence[Any]) -> Version:
     """A row of the columns comp, key, ver, at, deed, enc, content."""
     comp, key, ver, at, deed, enc, stored = row[:7]
@@ -147,12 +125,3 @@ def version_of(store: Store, row: Sequence[Any]) -> Version:
 
 
 COLUMNS = "v.comp, v.key, v.ver, v.at, v.deed, v.enc, v.content"
-
-
-def _indexed(type_name: str) -> str:
-    suffix = leaf(type_name)
-    return (
-        "select r.comp, r.key, r.tx, r.at, r.ver, v.enc, v.content"
-        f" from resource_{suffix} r join version_{suffix} v"
-        " on v.comp = r.comp and v.key = r.key and v.ver = r.ver where r.type = %s"
-    )

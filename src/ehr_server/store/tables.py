@@ -283,3 +283,24 @@ artifact = Table(
     Column("version", _text, primary_key=True),
     Column("content", LargeBinary, nullable=False),  # zstd
 )
+
+# Search parameters that are not the standard's (`store.search_parameters`): a row for each type
+# that one names. Those that are retired stay, so that no number is given twice.
+search_parameter = Table(
+    "search_parameter",
+    metadata,
+    _key("number", SmallInteger),
+    Column("base", _text, nullable=False),
+    Column("code", _text, nullable=False),
+    Column("definition", JSONB, nullable=False),
+    Column("state", Text, nullable=False),  # building, ready, retired
+    Column("source", _text, nullable=False),  # SearchParameter/<id>, or library
+    Column("job", _text),  # that builds its index
+)
+Index(
+    "search_parameter_code",
+    search_parameter.c.base,
+    search_parameter.c.code,
+    unique=True,
+    postgresql_where=search_parameter.c.state != "retired",
+)

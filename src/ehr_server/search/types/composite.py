@@ -125,13 +125,14 @@ def _values(type_name: str, part: Part) -> Callable[[Any], Iterator[tuple[str, A
 def _quantities(type_name: str, first: Part, last: Part) -> Callable[[Any, Rows], None]:
     """Rows of the quantity's own parameter, each beside a coding; beside none if there is none."""
     codes, values = _values(type_name, first), _values(type_name, last)
-    own, bit = last.parameter.number, 1 << (last.parameter.bit or 0)
+    own, bit = last.parameter.number, last.parameter.bit
+    noted = 0 if bit is None else 1 << bit
 
     def take(place: Any, rows: Rows) -> None:
         measures = [one for kind, value in values(place) for one in quantity.measured(kind, value)]
         if not measures:
             return
-        rows.has |= bit
+        rows.has |= noted
         codings = list(
             dict.fromkeys(
                 (_code_hash(code), _system_hash(system))

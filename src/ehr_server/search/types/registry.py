@@ -1,6 +1,7 @@
 """The types of search parameters: a further one is a further module and a row below."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -55,6 +56,30 @@ SEARCH_TYPES: Mapping[str, Any] = {
     "special": near,
     "fulltext": fulltext,
 }
+
+
+# Of elements of these types, what the parameter types of the standard read; those of other types
+# (CodeableConcept, Period, ...) each module knows itself.
+_ADDRESSES = frozenset(("uri", "url", "canonical", "oid", "uuid"))
+_TEXTS = frozenset(("string", "markdown", "code", "id")) | _ADDRESSES
+_PRIMITIVES: Mapping[str, frozenset[str]] = {
+    "token": _TEXTS | {"boolean"},
+    "string": _TEXTS,
+    "date": frozenset(("date", "dateTime", "instant")),
+    "number": frozenset(("integer", "positiveInt", "unsignedInt", "decimal")),
+    "quantity": frozenset(),
+    "reference": _ADDRESSES,
+    "uri": _ADDRESSES,
+}
+
+
+def fits(type_name: str, parameter: Parameter) -> bool:
+    """Whether there is anything in a value of the FHIR type that the parameter can be searched
+    for. It is asked of parameters that are not the standard's, which may lead anywhere."""
+    if type_name[:1].islower() and type_name not in _PRIMITIVES.get(parameter.type, ()):
+        return False
+    rules = Rules(UTC)
+    return SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules) is not None
 
 
 def lookups(type_name: str, terms: Sequence[Any], parameter: Parameter) -> Iterable[Lookup]:
