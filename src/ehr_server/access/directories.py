@@ -18,6 +18,10 @@ from ehr_server.search.types import reference
 from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
 from ehr_server.store.connect import Connection
 
+# An estimate above this is believed: so common is nothing of which the database knows nothing. It
+# may be wrong by far about what is less common.
+BELIEVED = 20_000
+
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 
 
@@ -33,6 +37,13 @@ def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[A
     """Prepared where one plan fits all values; else planned anew, by how common these are."""
     prepare = None if is_pinned else False
     return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
+
+
+def estimated_rows(connection: Connection, statement: Sql) -> int:
+    """How many rows the database thinks that a statement gives, by its statistics."""
+    told = Sql(f"explain (format json) {statement.text}", statement.params)
+    ((plans,),) = run(connection, told, False)
+    return int(plans[0]["Plan"]["Plan Rows"])
 
 
 def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
@@ -62,6 +73,8 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     planned = plan(query, facts)
     if planned is None:
         return Reached((), (), facts)
+    if not planned.is_pinned and estimated_rows(connection, planned.all_rows()) > BELIEVED:
+        return Reached(None, (), facts)
     rows = run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
     if len(rows) > REACHED_MAX:
         return Reached(None, (), facts)

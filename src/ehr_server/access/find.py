@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import Known, ready, run
+from ehr_server.access.directories import BELIEVED, Known, estimated_rows, ready, run
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
+from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
-from ehr_server.search.plan import Plan, asked
+from ehr_server.search.plan import FEW, Plan, asked
 from ehr_server.search.query import Condition, Criterion, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
@@ -24,9 +26,7 @@ from ehr_server.search.where import chains
 from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
 
-COUNT_BOUND = 1_000  # matches that are counted without being asked to
-MANY = 500  # matches, as the database estimates them, of which no page is made by sorting them all
-COST_BOUND = 5_000  # and what that may cost, as the database estimates it: some milliseconds
+GROWN = 100_000  # to which what was few on the first page may grow until the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,9 @@ class _One:
 
     def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
         statement = self.plan.page(limit, stage, keyset)
-        rows = run(self.connection, statement, self.plan.is_pinned)
+        return self.read(at, run(self.connection, statement, self.plan.is_pinned))
+
+    def read(self, at: int, rows: Iterable[Sequence[Any]]) -> list[_Row]:
         return [_Row(at, row[1], tuple(row[4:]), _match(self.store, row)) for row in rows]
 
 
@@ -140,8 +142,10 @@ class _All:
 
     def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
         statement = self.plan.page(limit, stage, keyset)
-        rows = run(self.connection, statement, self.plan.is_pinned)
-        contents = contents_of(self.store, self.connection, [tuple(row[:4]) for row in rows])
+        return self.read(at, run(self.connection, statement, self.plan.is_pinned))
+
+    def read(self, at: int, rows: Sequence[Sequence[Any]]) -> list[_Row]:
+        contents = contents_of(self.store, self.connection, [(*row[:4],) for row in rows])
         return [
             _Row(at, row[1], tuple(row[4:]), Match(row[0], row[1], contents[row[1]]))
             for row in rows
@@ -157,26 +161,22 @@ def _found(search: _Search | None, query: Query, page_key: bytes) -> Found:
     if search is None:
         return Found((), None if query.total == "none" and query.count else 0)
     if query.count == 0:
-        return Found((), _count(search, None))
-    if keyset is not None:
-        search = search.sized(keyset.is_many)
-    elif search.plan.is_misjudged:
-        search = search.sized(_estimate(search) > MANY)
-    rows = _rows(search, query.count + 1, keyset)
+        return Found((), _count(search))
+    page = _page(search, query.count + 1, keyset)
     is_back = keyset is not None and keyset.is_back
-    is_end = len(rows) <= query.count
-    rows = rows[: query.count]
+    is_end = len(page.rows) <= query.count
+    rows = list(page.rows[: query.count])
     if is_back:
         rows.reverse()
     if keyset is not None:
         total = keyset.total
     else:
-        total = _total(search, query, len(rows) if is_end else None)
+        total = _total(search, query, len(rows) if is_end else page.number)
     is_first = keyset is None or (is_back and is_end)
     is_last = is_end and not is_back
 
     def beside(row: _Row, *, back: bool) -> str:
-        place = Keyset(row.values, row.key, total, row.stage, back, search.plan.is_many)
+        place = Keyset(row.values, row.key, total, row.stage, back, page.is_many)
         return seal(place, query, page_key)
 
     return Found(
@@ -185,6 +185,47 @@ def _found(search: _Search | None, query: Query, page_key: bytes) -> Found:
         beside(rows[-1], back=False) if rows and not is_last else None,
         beside(rows[0], back=True) if rows and not is_first else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Rows in order; how many are found in all, if that is known; whether they are many, so that
+    the order was read from its index."""
+
+    rows: Sequence[_Row]
+    number: int | None
+    is_many: bool
+
+
+def _page(search: _Search, limit: int, keyset: Keyset | None) -> _Page:
+    """What is few is gathered and sorted, and counted by that; the order of what is many is read
+    until there is enough. In known compartments there are few rows, whatever is found."""
+    if search.plan.is_pinned:
+        return _Page(_rows(search, limit, keyset), None, True)
+    if keyset is not None and keyset.is_many:
+        return _Page(_rows(search.sized(is_many=True), limit, keyset), None, True)
+    if keyset is None:
+        if (begun := _begun(search, limit)) is not None:
+            return _Page(begun, None, True)
+        if _estimate(search) > (FEW if search.plan.is_misjudged else BELIEVED):
+            return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
+    most = FEW if keyset is None else GROWN
+    rows = run(search.connection, search.plan.few(limit, keyset, most), False)
+    number = int(rows[0][0])
+    if number > most:
+        if keyset is not None:
+            raise Invalid(issues=[_GROWN])
+        return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
+    return _Page(search.read(0, [row[1:] for row in rows if row[1] is not None]), number, False)
+
+
+def _begun(search: _Search, limit: int) -> Sequence[_Row] | None:
+    """A page of texts that begin with all that was asked for, if they fill one: then it does not
+    matter how many have the words in another order."""
+    if not search.plan.begins_first:
+        return None
+    rows = search.sized(is_many=True).rows(limit, 0, search.stages[0], None)
+    return rows if len(rows) == limit else None
 
 
 def _rows(search: _Search, limit: int, keyset: Keyset | None) -> list[_Row]:
@@ -227,47 +268,22 @@ def _match(store: Store, row: Sequence[Any]) -> Match:
 
 
 def _total(search: _Search, query: Query, known: int | None) -> int | None:
-    """As the query wants it: `known`, if that is; else None where counting takes too much."""
+    """As the query wants it: `known`, if that is; else None where counting takes much."""
     if query.total == "none":
         return None
     if known is not None:
         return known
-    if query.total == "accurate":
-        return _count(search, None)
-    number = None if search.plan.is_many else _counted(search)
-    if number is not None or query.total != "estimate":
-        return number
-    return max(COUNT_BOUND + 1, _estimate(search))
+    if query.total == "accurate" or search.plan.is_pinned:
+        return _count(search)
+    return max(FEW + 1, _estimate(search)) if query.total == "estimate" else None
 
 
-def _counted(search: _Search) -> int | None:
-    """How many there are; None if there are more than `COUNT_BOUND`, or counting costs too much.
-
-    A list of hashes is read to its end, however few are to be counted: so the cost is asked first.
-    """
-    count = search.plan.count(COUNT_BOUND + 1)
-    if not search.plan.is_pinned and _estimated(search, count)["Total Cost"] > COST_BOUND:
-        return None
-    number = int(run(search.connection, count, search.plan.is_pinned)[0][0])
-    return number if number <= COUNT_BOUND else None
+def _count(search: _Search) -> int:
+    return int(run(search.connection, search.plan.count(), search.plan.is_pinned)[0][0])
 
 
 def _estimate(search: _Search) -> int:
-    """How many there are by the database's statistics."""
-    return int(_estimated(search, search.plan.all_rows())["Plan Rows"])
-
-
-def _estimated(search: _Search, statement: Sql) -> dict[str, Any]:
-    """What the database thinks of a statement before it runs it."""
-    told = Sql(f"explain (format json) {statement.text}", statement.params)
-    ((plans,),) = run(search.connection, told, False)
-    found: dict[str, Any] = plans[0]["Plan"]
-    return found
-
-
-def _count(search: _Search, limit: int | None) -> int:
-    statement = search.plan.count(limit)
-    return int(run(search.connection, statement, search.plan.is_pinned)[0][0])
+    return estimated_rows(search.connection, search.plan.all_rows())
 
 
 def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractContextManager[None]:
@@ -276,7 +292,7 @@ def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractCon
     if len(queries) == 1 and queries[0].type == "Patient":
         return nullcontext()
     is_asked = len(queries) > 1 or any(
-        any(True for _ in asked(query)) or any(chains(one) for one in query.criteria)
+        any(True for _ in asked(query)) or any(True for one in query.criteria for _ in chains(one))
         for query in queries
     )
     return snapshot(connection) if is_asked else nullcontext()
@@ -314,3 +330,11 @@ def identifiers_of(content: bytes) -> Sequence[Any]:
     """The identifiers of a resource, of which some types have one and others a list."""
     given = json.read_own(content).get("identifier", [])
     return given if isinstance(given, list) else [given]
+
+
+_GROWN = Issue(
+    "error",
+    "too-costly",
+    "So much was added to what is found that the pages cannot go on; begin again.",
+    vi="Kết quả đã tăng quá nhiều nên không thể xem tiếp; xin tìm lại từ đầu.",
+)

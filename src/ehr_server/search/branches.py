@@ -6,13 +6,13 @@ statement for both would read and sort all that there are (7,591 rows, 8 ms agai
 The branches of a condition are disjoint, so nothing is found twice.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import cast
 
 from ehr_server.fhir.dates import EARLIEST
 from ehr_server.search.facts import Facts
-from ehr_server.search.query import Condition, Criterion, Disjunction, Query
+from ehr_server.search.query import Condition, Criterion, Disjunction
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql, all_of, any_of, checked, negated, overlaps
 from ehr_server.search.types import date, token
@@ -23,19 +23,20 @@ PARTS_MAX = 4  # so too of a disjunction
 
 
 def branches(
-    query: Query, stages: Sequence[Stage], is_pinned: bool, facts: Facts
+    criteria: Iterable[Criterion], stages: Sequence[Stage], is_pinned: bool, facts: Facts
 ) -> tuple[list[tuple[Sql, ...]], list[Criterion]]:
-    """The branches, each as conditions that stand for those taken from the query, and the rest.
+    """The branches, each as conditions that stand for those taken from the criteria, and the rest.
 
     `is_pinned`: the compartments are known, so that few rows are read whatever their date.
     """
-    by_main = [column.text for column in stages[0].columns[:1]] in (["r.d1"], ["r.q1"])
-    conditions = [one for one in query.criteria if isinstance(one, Condition)]
+    criteria = list(criteria)
+    by_main = stages[0].columns[0].text in ("r.d1", "r.q1", "r.key")  # the last: in no order
+    conditions = [one for one in criteria if isinstance(one, Condition)]
     code = next(filter(_is_code, conditions), None) if by_main else None
     since = either = None
     if not is_pinned:
         since = next(filter(_is_since, conditions), None)
-        either = next((one for one in query.criteria if isinstance(one, Disjunction)), None)
+        either = next((one for one in criteria if isinstance(one, Disjunction)), None)
     parts = [_by_code(code)] if code else []
     parts += [_by_length(since)] if since else []
     if either and 1 < len(either.criteria) <= PARTS_MAX:
@@ -43,7 +44,7 @@ def branches(
     else:
         either = None
     taken = (code, since, either)
-    rest = [one for one in query.criteria if not any(one is other for other in taken)]
+    rest = [one for one in criteria if not any(one is other for other in taken)]
     return list(product(*parts)), rest
 
 

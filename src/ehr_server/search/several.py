@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from ehr_server.layout import leaf
 from ehr_server.search import sort
 from ehr_server.search.page import Keyset
-from ehr_server.search.plan import Plan, limited, union
+from ehr_server.search.plan import Plan, few_of, limited, union
 from ehr_server.search.sort import Stage
-from ehr_server.search.sql import Sql
+from ehr_server.search.sql import TRUE, Sql
 
 _NAME = "s0"  # the one value sorted by
 
@@ -31,8 +31,10 @@ class Several:
 
     @property
     def is_misjudged(self) -> bool:
-        """Whether the database cannot judge how many there are of one of them."""
+        """As of the plans."""
         return any(one.is_misjudged for one in self.plans)
+
+    begins_first = False
 
     @property
     def is_many(self) -> bool:
@@ -47,22 +49,42 @@ class Several:
         order = sort.order(stage, [_NAME], "key")
         return limited(Sql(f"select * from ({whole.text}) w order by {order}", whole.params), limit)
 
-    def count(self, limit: int | None) -> Sql:
-        """How many there are; of each plan no more than the limit are counted."""
-        parts = [one.count(limit) for one in self.plans]
-        whole = union(parts)
-        return Sql(f"select sum(count)::bigint from ({whole.text}) n", whole.params)
+    def few(self, limit: int, keyset: Keyset | None, most: int) -> Sql:
+        """As `Plan.few`: rows of (number found, comp, key, ver, type, then the value)."""
+        found = self.gathered("r.comp, r.key, r.ver, r.type, r.at")
+        is_back = keyset is not None and keyset.is_back
+        ordered = self.stage.turned() if is_back else self.stage
+        column = replace(ordered.columns[0], text="at")
+        stage = Stage((column,), key="key")
+        later = sort.after(stage, keyset.values, keyset.key) if keyset else TRUE
+        return Sql(
+            f"{few_of(found, most)}"
+            " select n.n, p.comp, p.key, p.ver, p.type, p.at from n left join (select * from few"
+            f" where (select n from n) <= {most} and {later.text}"
+            f" order by {sort.order(stage, ['at'], 'key')} limit {limit}) p on true"
+            f" order by {sort.order(stage, ['p.at'], 'p.key')}",
+            (*found.params, *later.params),
+        )
+
+    def gathered(self, what: str) -> Sql:
+        """`what` of all that is found, in no order."""
+        return union([one.gathered(what) for one in self.plans])
+
+    def count(self) -> Sql:
+        """How many there are."""
+        rows = self.gathered("1")
+        return Sql(f"select count(*) from ({rows.text}) n", rows.params)
 
     def all_rows(self) -> Sql:
         """All of the narrow rows, for the database to estimate their number."""
-        return union([one.all_rows() for one in self.plans])
+        return self.gathered("1")
 
 
 def together(plans: Sequence[Plan]) -> Several | None:
     """The plans as one; those that ask the same of types in one leaf become one plan."""
     merged: dict[object, Plan] = {}
     for one in plans:
-        same = (leaf(one.types[0]), str(one.rows))
+        same = (leaf(one.types[0]), str(one.branches))
         known = merged.get(same)
         merged[same] = replace(known, types=(*known.types, *one.types)) if known else one
     if not merged:

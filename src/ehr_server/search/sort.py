@@ -116,6 +116,21 @@ def stages(query: Query) -> tuple[Stage, ...]:
     return _by_side(first, later, query)
 
 
+def keys(query: Query, *, is_back: bool = False) -> tuple[tuple[Sql, Kind, bool], ...]:
+    """The whole order as expressions on a row `r` that has the columns of the narrow one, each
+    with its kind and whether it goes down: for the sorting of a few. `is_back`: turned round."""
+    if not query.order:
+        return ((Sql("r.key"), "whole", not is_back),)
+    begun = None if query.is_sorted else leading(query.criteria)
+    first, *rest = query.order
+    start = begun.folded if begun else ""
+    values = [_value(first, start), *(_value(key) for key in rest)]
+    return tuple(
+        (value, _kind(key), key.descending is not is_back)
+        for value, key in zip(values, query.order, strict=True)
+    )
+
+
 def order(stage: Stage, names: Sequence[str], key: str) -> str:
     """The ORDER BY of the stage, its columns and key under the names given."""
     parts = [
@@ -224,24 +239,34 @@ def _as_stored(first: SortKey) -> tuple[Column, ...]:
 
 def _column(key: SortKey) -> Column:
     """A further key, as an expression on the row `r`."""
+    return Column(_value(key).text, _kind(key), key.descending)
+
+
+def _value(key: SortKey, start: str = "") -> Sql:
+    """The first value in the order, or what comes last; of texts the first that begins so."""
     parameter, descending = key.parameter, key.descending
+    last = _LAST[_kind(key)][descending]
     if parameter.place == "updated":
-        return Column("r.at", "instant", descending)
+        return Sql("r.at")
     if parameter.place == "main" and parameter.type == "date":
-        last = _LAST["instant"][descending]
         undated = f"'{UNDATED.isoformat()}'::timestamptz"
-        return Column(f"coalesce(nullif(r.d1, {undated}), {last})", "instant", descending)
+        return Sql(f"coalesce(nullif(r.d1, {undated}), {last})")
     if parameter.place == "main":
-        return Column(f"coalesce(r.q1, {_LAST['number'][descending]})", "number", descending)
+        return Sql(f"coalesce(r.q1, {last})")
     side = _SIDES[parameter.type]
     value = ("max" if descending else "min") + f"(x.{side.column})"
-    own = _of(parameter, side, "x")
-    return Column(
+    own = _of(parameter, side, "x", start)
+    return Sql(
         f"coalesce((select {value} from {side.table} x where x.comp = r.comp and x.key = r.key"
-        f" and {own.text}), {_LAST[side.kind][descending]})",
-        side.kind,
-        descending,
+        f" and {own.text}), {last})",
+        own.params,
     )
+
+
+def _kind(key: SortKey) -> Kind:
+    if key.parameter.place == "updated":
+        return "instant"
+    return _SIDES[key.parameter.type].kind
 
 
 def is_sortable(parameter: Parameter) -> bool:

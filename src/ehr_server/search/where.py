@@ -159,7 +159,8 @@ def _refers(chain: Chain, row: str, reached: Reached) -> Sql:
     met = where(chain.criterion, other, reached.facts)
     joined = f"{other}.own = any (select ref # {mark} from unnest({row}.refs) ref)"
     if is_home:
-        joined = f"{other}.comp = {row}.comp and {row}.refs @> array[{other}.own # {mark}]"
+        refers = f"coalesce({row}.refs @> array[{other}.own # {mark}], false)"
+        joined = f"{other}.comp = {row}.comp and {refers}"
     if parameter.place != "side":
         raise ValueError(f"{parameter.name} is no reference")
     return _exists(chain.type, other, joined, met)
@@ -172,16 +173,17 @@ def _is_referred_to(has: Has, row: str, reached: Reached) -> Sql:
     other = _deeper(row)
     joined = f"{other}.refs @> array[{row}.own # {mark}]"
     if leads_home(has):
-        joined = f"{other}.comp = {row}.comp and {joined}"
+        joined = f"{other}.comp = {row}.comp and coalesce({joined}, false)"
     return _exists(has.type, other, joined, where(has.criterion, other, reached.facts))
 
 
 def _exists(type_name: str, row: str, joined: str, met: Sql) -> Sql:
     rest = all_of((*of_type((type_name,), row), met))
-    return Sql(
+    met = Sql(
         f"exists (select from {table(type_name)} {row} where {joined} and {rest.text})",
         rest.params,
     )
+    return checked(met)  # many meet it, or they would have been looked up
 
 
 def _deeper(row: str) -> str:
