@@ -77,10 +77,10 @@ class Plan:
         later = all_of([sort.after(stage, keyset.values, keyset.key)] if keyset else [])
         inner = sort.order(stage, [column.text for column in stage.columns], stage.key)
         form = self._led if stage.lead else self._found
-        rows = (
-            [all_of(map(_looked_at, one)) for one in self.branches] if self.is_many else self.rows
-        )
-        parts = [form(f"{what}{values}", condition, stage, later) for condition in rows]
+        # Of branches that side rows lead, one that finds nothing would be read to its end.
+        several = (self.whole,) if stage.lead and self.is_many else self.branches
+        seen = [tuple(map(_looked_at, one)) if self.is_many else one for one in several]
+        parts = [form(f"{what}{values}", all_of(one), stage, later) for one in seen]
         parts = [
             limited(Sql(f"{part.text} order by {inner}", part.params), limit) for part in parts
         ]

@@ -159,8 +159,8 @@ def _refers(chain: Chain, row: str, reached: Reached) -> Sql:
     met = where(chain.criterion, other, reached.facts)
     joined = f"{other}.own = any (select ref # {mark} from unnest({row}.refs) ref)"
     if is_home:
-        refers = f"coalesce({row}.refs @> array[{other}.own # {mark}], false)"
-        joined = f"{other}.comp = {row}.comp and {refers}"
+        is_meant = f"coalesce({row}.refs @> array[{other}.own # {mark}], false)"
+        joined = f"{other}.comp = {row}.comp and {is_meant}"
     if parameter.place != "side":
         raise ValueError(f"{parameter.name} is no reference")
     return _exists(chain.type, other, joined, met)
