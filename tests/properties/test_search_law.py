@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ehr_server.access import find
+from ehr_server.access import directories, find
 from properties.law_queries import Asker
 from properties.law_record import Law, lawful
 from properties.law_resources import TYPES
@@ -30,11 +30,21 @@ def test_the_database_finds_what_each_resource_says(law: Law, type_name: str) ->
 
 
 @pytest.mark.parametrize("type_name", TYPES)
+def test_what_is_many_is_found_on_the_way_through_its_order(
+    law: Law, type_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if there were too many to gather them first, whatever is asked for."""
+    monkeypatch.setattr(find, "FEW", -1)
+    monkeypatch.setattr(find, "BELIEVED", -1)
+    _check(law, type_name, random.Random(f"{type_name} many"), PAIRS_MIN)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
 def test_a_chain_to_many_finds_the_same_in_one_statement(
     law: Law, type_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a chain leads to more than can be looked up first: here, to any."""
-    monkeypatch.setattr(find, "REACHED_MAX", 0)
+    monkeypatch.setattr(directories, "REACHED_MAX", 0)
     asker = Asker(random.Random(f"{type_name} chains"), law.resources)
     for address in asker.chained(type_name, 15):
         law.check(address)
@@ -49,11 +59,13 @@ def test_many_searches_find_some_and_not_all(law: Law) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 3])
-@pytest.mark.parametrize("reached_max", [0, 500])
+@pytest.mark.parametrize(("reached_max", "few"), [(0, 1000), (500, -1)])
 def test_the_law_at_length(
-    database: str, seed: int, reached_max: int, monkeypatch: pytest.MonkeyPatch
+    database: str, seed: int, reached_max: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(find, "REACHED_MAX", reached_max)
+    monkeypatch.setattr(directories, "REACHED_MAX", reached_max)
+    monkeypatch.setattr(find, "FEW", few)
+    monkeypatch.setattr(find, "BELIEVED", few)
     with lawful(database, seed) as law:
         for type_name in TYPES:
             _check(law, type_name, random.Random(f"{type_name} {seed}"), SLOW_PAIRS_MIN // 4)

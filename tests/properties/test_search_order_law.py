@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ehr_server.access import find
 from ehr_server.errors import Invalid
 from ehr_server.fhir.bundle import identity
 from ehr_server.identity.folding import fold
@@ -32,8 +33,13 @@ def law(module_database: str) -> Iterator[Law]:
         yield found
 
 
+@pytest.mark.parametrize("few", [find.FEW, -1], ids=["gathered", "read in order"])
 @pytest.mark.parametrize("type_name", TYPES)
-def test_order_and_pages(law: Law, type_name: str) -> None:
+def test_order_and_pages(
+    law: Law, type_name: str, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "FEW", few)
+    monkeypatch.setattr(find, "BELIEVED", few)
     chance = random.Random(type_name)
     asker = Asker(chance, law.resources)
     for criteria in [f"{type_name}?", *asker.mixed(type_name, SEARCHES)]:

@@ -8,8 +8,8 @@ import pytest
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.changes.change import Means
-from ehr_server.changes.reindex import reindex
 from ehr_server.errors import Invalid
+from ehr_server.jobs.reindex import reindex_now
 from ehr_server.search.parse import parse
 from ehr_server.validation.rulebook import Rulebook
 from searching import HERE, Record, record
@@ -135,7 +135,7 @@ def test_words_are_kept_as_the_setting_says_once_it_is_indexed_again(database: s
         for types, ids in ((frozenset[str](), []), (frozenset(("Condition",)), ["a"])):
             rules = replace(own.rules, full_text=types)
             means = Means(own.store, LOOPBACK, HERE, False, Rulebook(), rules)
-            assert reindex(means, "Condition", lambda count: None) == 1
+            assert reindex_now(means, ["Condition"]) == 1
             assert own.ids("Condition?_text=loi") == ids
 
 

@@ -89,7 +89,8 @@ def test_the_total_is_told_as_it_is_asked_for(client: httpx.Client) -> None:
 def test_where_there_are_many_the_total_is_told_on_demand(
     here: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(find, "COUNT_BOUND", 3)
+    monkeypatch.setattr(find, "FEW", 3)
+    monkeypatch.setattr(find, "BELIEVED", 3)
 
     def total(asked: str) -> int | None:
         return here.run(here.query(f"Patient?_count=2{asked}")).total

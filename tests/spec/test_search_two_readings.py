@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.access import find
+from ehr_server.access import directories
 from ehr_server.errors import Invalid
 from ehr_server.validation.rulebook import Rulebook
 from searching import Record, record
@@ -98,11 +98,11 @@ def here(module_database: str) -> Iterator[Record]:
         ("Patient?name=hoa nguyen", {"an"}),
     ],
 )
-@pytest.mark.parametrize("reached_max", [0, find.REACHED_MAX])
+@pytest.mark.parametrize("reached_max", [0, directories.REACHED_MAX])
 def test_both_readings_find(
     here: Record, search: str, ids: set[str], reached_max: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(find, "REACHED_MAX", reached_max)
+    monkeypatch.setattr(directories, "REACHED_MAX", reached_max)
     assert set(here.ids(search)) == ids
 
 

@@ -137,9 +137,12 @@ class Plan:
 
     @property
     def is_misjudged(self) -> bool:
-        """Whether the database takes conditions on other tables to hold for next to nothing, or
-        does not know what leads the order."""
-        return bool(self.stages[0].lead) or any("exists (" in one.text for one in self.rows)
+        """Whether the database takes conditions on other tables to hold for next to nothing, does
+        not know what leads the order, or that values go with their code and unit."""
+        return bool(self.stages[0].lead) or any(
+            "exists (" in one.text or ("r.q1" in one.text and "r.c1 =" not in one.text)
+            for one in self.rows
+        )
 
     @property
     def begins_first(self) -> bool:
