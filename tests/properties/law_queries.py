@@ -14,7 +14,8 @@ from urllib.parse import quote
 from ehr_server.fhir import json
 from ehr_server.search.match import values
 from ehr_server.search.operators import ORDINARY
-from ehr_server.search.parameters import STANDARD, Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
+from ehr_server.search.parameters import STANDARD
 from properties.law_resources import ABSENT, ACT, CLINICAL, DATES, TYPES, UCUM, Resource
 from searching import HERE
 

@@ -207,7 +207,7 @@ def _page(search: _Search, limit: int, keyset: Keyset | None) -> _Page:
     if keyset is None:
         if (begun := _begun(search, limit)) is not None:
             return _Page(begun, None, True)
-        if _estimate(search) > (FEW if search.plan.is_misjudged else BELIEVED):
+        if _is_many(search):
             return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
     most = FEW if keyset is None else GROWN
     rows = run(search.connection, search.plan.few(limit, keyset, most), False)
@@ -217,6 +217,13 @@ def _page(search: _Search, limit: int, keyset: Keyset | None) -> _Page:
             raise Invalid(issues=[_GROWN])
         return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
     return _Page(search.read(0, [row[1:] for row in rows if row[1] is not None]), number, False)
+
+
+def _is_many(search: _Search) -> bool:
+    """Whether the database believes so, as far as that is to be trusted."""
+    if search.plan.is_correlated:
+        return False
+    return _estimate(search) > (FEW if search.plan.is_misjudged else BELIEVED)
 
 
 def _begun(search: _Search, limit: int) -> Sequence[_Row] | None:

@@ -18,7 +18,7 @@ from ehr_server.fhir import json, references
 from ehr_server.fhir.bundle import identity
 from ehr_server.fhirpath.flow import Many, many
 from ehr_server.search.includes import all_references
-from ehr_server.search.parameters import Parameter, Source, branches
+from ehr_server.search.parameter import Parameter, Source, branches
 from ehr_server.search.plan import Plan
 from ehr_server.search.query import Alternative, At, Condition, Include, Negation, Query, SortKey
 from ehr_server.search.rules import Rules

@@ -18,7 +18,8 @@ from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.errors import FHIRPathError
 from ehr_server.issue import Issue
 from ehr_server.search import composites
-from ehr_server.search.parameters import ADDED_FROM, STANDARD, Parameters, Searched
+from ehr_server.search.parameter import ADDED_FROM, Searched
+from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.paths import alternatives
 from ehr_server.search.types.registry import fits
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ehr_server.definitions import definitions
 from ehr_server.search.escapes import split
 from ehr_server.search.malformed import Malformed, unsupported
-from ehr_server.search.parameters import Context, Source
+from ehr_server.search.parameter import Context, Source
 from ehr_server.search.query import (
     Alternative,
     Chain,

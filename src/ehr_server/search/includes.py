@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html#revinclude
 from ehr_server.definitions import definitions
 from ehr_server.search.criteria import references
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.query import Include
 from ehr_server.search.rules import Rules
 

@@ -14,15 +14,8 @@ from typing import Any, TypeVar
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
-from ehr_server.search.parameters import (
-    ADDED_FROM,
-    STANDARD,
-    Parameter,
-    Parameters,
-    Searched,
-    Source,
-    branches,
-)
+from ehr_server.search.parameter import ADDED_FROM, Parameter, Searched, Source, branches
+from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rows import FORMAT, UNDATED, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES, fits

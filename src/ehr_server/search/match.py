@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Many, many
-from ehr_server.search.parameters import ADDED_FROM, Parameter, Source, branches
+from ehr_server.search.parameter import ADDED_FROM, Parameter, Source, branches
 from ehr_server.search.query import (
     Alternative,
     At,

@@ -10,16 +10,20 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Literal
 
 from ehr_server.definitions import SearchParameter, definitions
-from ehr_server.fhirpath.compile import compile_flow
-from ehr_server.fhirpath.flow import Branch
 from ehr_server.search import composites
+from ehr_server.search.parameter import (
+    Context,
+    Parameter,
+    Place,
+    Searched,
+    Source,
+    branches,
+    hashed_name,
+)
 from ehr_server.search.paths import alternatives, binding
 from ehr_server.search.unready import Unready
-
-Place = Literal["main", "side", "id", "updated", "identifier", "beside"]
 
 TYPES = ("token", "string", "date", "number", "quantity", "reference", "uri", "special")
 
@@ -45,97 +49,9 @@ _MAIN_CODE = {
 }
 _MAIN_QUANTITY = {"Observation": "value-quantity"}
 
-ADDED_FROM = 10_000  # the numbers of parameters that are not the standard's
 _BITS = 63
 
 _RESOLVED = re.compile(r"(.+)\.where\(resolve\(\) is ([A-Za-z]+)\)")
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter that has values in the index.
-
-    `name` is what its hashes begin with. `place`: `main` for a column of the narrow row, `id`,
-    `updated` and `identifier` for what is looked up elsewhere, `beside` for quantities that a
-    composite writes, each beside its code, else `side`. `types` are the FHIR types of its values,
-    `system` the code system that a required binding implies. `is_home`: a Patient that it refers
-    to is the one in whose compartment the resource lies. `bit` tells on the narrow row whether
-    there is a value; a parameter that is not the standard's has a mark in the array instead.
-    `parts` are those of a composite.
-    """
-
-    number: int
-    base: str
-    code: str
-    type: str
-    name: str
-    paths: tuple[str, ...]
-    types: frozenset[str]
-    place: Place = "side"
-    system: str | None = None
-    is_home: bool = False
-    bit: int | None = None
-    parts: tuple["Part", ...] = ()
-
-    @property
-    def is_name(self) -> bool:
-        """Whether its values are names of people, which are found by their words in any order."""
-        return self.types == {"HumanName"}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A component of a composite: the expression on what the composite's path leads to, and the
-    parameter that says how its values are read."""
-
-    parameter: Parameter
-    expression: str
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a parameter that a client names has its values; `targets`: what these may refer to.
-
-    `bit` tells whether there is a value that refers to one of the targets, where that is not the
-    same as whether there is any.
-    """
-
-    parameter: Parameter
-    targets: tuple[str, ...] = ()
-    bit: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """One place where a composite's components stand together.
-
-    `outside` are those, by their position, of which the resource has one such place, so that each
-    can be asked for by itself; `inside`, at the positions `within`, those that must be met by the
-    same of several.
-    """
-
-    outside: tuple[tuple[int, tuple[Source, ...]], ...]
-    within: tuple[int, ...] = ()
-    inside: Parameter | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """A type's parameters: by the client's name, those with values, the main ones.
-
-    A parameter of several sources has the values of all, a composite its contexts. `compartment`:
-    those that place the resource in a Patient's compartment, the home first. `unready`: codes
-    whose values are written, but not yet of every resource, so that nothing can be searched by
-    them.
-    """
-
-    by_code: Mapping[str, tuple[Source, ...]]
-    composites: Mapping[str, tuple[Context, ...]]
-    indexed: tuple[Parameter, ...]
-    main_date: Parameter | None
-    main_code: Parameter | None
-    compartment: tuple[Parameter, ...]
-    unready: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +110,7 @@ def _searched(definitions_of: Mapping[str, SearchParameter]) -> Searched:
     placed = {code: _placed(own[code], compartment) for code in sorted(used)}
     _give_bits(placed)
     composites_of = _composites(definitions_of, sources, placed)
-    for parameter in _written_by(composites_of):
+    for parameter in composites.written_by(composites_of):
         placed[parameter.code] = replace(placed[parameter.code], place="beside")
     main = {parameter.type: parameter for parameter in placed.values() if parameter.place == "main"}
     by_code = _with_placed(sources, placed)
@@ -224,7 +140,9 @@ def _with_added(
         if definition.number in building:
             unready.add(definition.code)
         if definition.type == "composite":
-            found = tuple(_apart(one, definition) for one in contexts(definition, here.by_code))
+            found = tuple(
+                _apart(one, definition) for one in composites.contexts(definition, here.by_code)
+            )
             indexed += [one.inside for one in found if one.inside is not None]
             if definition.number not in building:
                 composites_of[definition.code] = found
@@ -279,21 +197,8 @@ def _composites(
                 )
                 if one.inside
                 else one
-                for one in contexts(definition, by_code)
+                for one in composites.contexts(definition, by_code)
             )
-    return found
-
-
-def _written_by(composites_of: Mapping[str, tuple[Context, ...]]) -> set[Parameter]:
-    """The quantities that stand beside a code wherever they stand: the composite writes them."""
-    found = set()
-    for several in composites_of.values():
-        for inside in (context.inside for context in several if context.inside):
-            kinds = [part.parameter.type for part in inside.parts]
-            if kinds == ["token", "quantity"]:
-                last = inside.parts[-1].parameter
-                if all(composites.is_below(own, inside.paths[0]) for own in last.paths):
-                    found.add(last)
     return found
 
 
@@ -320,71 +225,6 @@ def _with_bits(
     return found
 
 
-def branches(parameter: Parameter) -> list[Branch]:
-    """The closures that lead to the parameter's values, each to values of one FHIR type."""
-    return [
-        branch
-        for path in parameter.paths
-        for branch in compile_flow(path, parameter.base, definitions()).branches
-    ]
-
-
-def contexts(
-    definition: SearchParameter, by_code: Mapping[str, tuple[Source, ...]]
-) -> tuple[Context, ...]:
-    """Where the components of a composite stand together."""
-    found = []
-    for path, outside, inside in composites.places(definition):
-        own = tuple(
-            (at, composites.sources_at(_start(path, expression), code, definition, by_code))
-            for at, code, expression in outside
-        )
-        codes = [code for _, code, _ in inside]
-        parts = tuple(
-            Part(_read_as(path, expression, code, codes, definition, by_code), expression)
-            for _, code, expression in inside
-        )
-        together = _composite(definition, path, parts) if parts else None
-        found.append(Context(own, tuple(at for at, _, _ in inside), together))
-    return tuple(found)
-
-
-def _read_as(
-    path: str,
-    expression: str,
-    code: str,
-    codes: Iterable[str],
-    definition: SearchParameter,
-    by_code: Mapping[str, tuple[Source, ...]],
-) -> Parameter:
-    """The parameter of a component: the one named, unless another of the composite reads just
-    that path (the two of DocumentReference `relationship` are named the wrong way round)."""
-    named = {one: composites.sources_at(path, one, definition, by_code) for one in (code, *codes)}
-    for several in named.values():
-        for source in several:
-            if source.parameter.paths == (f"{path}.{expression}",):
-                return source.parameter
-    return named[code][0].parameter
-
-
-def _start(path: str, expression: str) -> str:
-    """`%resource.x` begins at the resource, whatever the composite's path."""
-    return path.partition(".")[0] if expression.startswith("%resource") else path
-
-
-def _composite(definition: SearchParameter, path: str, parts: tuple[Part, ...]) -> Parameter:
-    return Parameter(
-        definition.number,
-        definition.base,
-        definition.code,
-        definition.type,
-        _name(definition),
-        (path,),
-        frozenset(),
-        parts=parts,
-    )
-
-
 def _parameter(definition: SearchParameter) -> Parameter:
     paths = alternatives(definition.expression or "")
     parameter = Parameter(
@@ -392,22 +232,12 @@ def _parameter(definition: SearchParameter) -> Parameter:
         base=definition.base,
         code=definition.code,
         type=definition.type,
-        name=_name(definition),
+        name=hashed_name(definition),
         paths=paths,
         types=frozenset(),
         system=_implied_system(definition.base, paths),
     )
     return replace(parameter, types=frozenset(branch.type for branch in branches(parameter)))
-
-
-def _name(definition: SearchParameter) -> str:
-    """What its hashes begin with. An added parameter may be replaced by another of its code, whose
-    values must not be taken for those that the rows still hold of it: hence the number."""
-    if definition.number >= ADDED_FROM:
-        return f"{definition.base}.{definition.code}#{definition.number}"
-    if definition.code.startswith("_"):
-        return definition.code
-    return f"{definition.base}.{definition.code}"
 
 
 def _implied_system(base: str, paths: Iterable[str]) -> str | None:

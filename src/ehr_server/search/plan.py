@@ -137,12 +137,15 @@ class Plan:
 
     @property
     def is_misjudged(self) -> bool:
-        """Whether the database takes conditions on other tables to hold for next to nothing, does
-        not know what leads the order, or that values go with their code and unit."""
-        return bool(self.stages[0].lead) or any(
-            "exists (" in one.text or ("r.q1" in one.text and "r.c1 =" not in one.text)
-            for one in self.rows
-        )
+        """Whether the database takes conditions on other tables to hold for next to nothing, or
+        does not know what leads the order."""
+        return bool(self.stages[0].lead) or any("exists (" in one.text for one in self.rows)
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether it cannot be told how many there are: a value without its code says little, since
+        nearly all values of a unit go with few codes."""
+        return any("r.q1" in one.text and "r.c1 =" not in one.text for one in self.rows)
 
     @property
     def begins_first(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from ehr_server.definitions.subset import Subset
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 
 Total = Literal["none", "bounded", "estimate", "accurate"]
 

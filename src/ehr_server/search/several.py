@@ -34,7 +34,7 @@ class Several:
         """As of the plans."""
         return any(one.is_misjudged for one in self.plans)
 
-    begins_first = False
+    begins_first = is_correlated = False
 
     @property
     def is_many(self) -> bool:

@@ -16,7 +16,7 @@ from itertools import takewhile
 from typing import Any, Literal
 
 from ehr_server.fhir.dates import LATEST
-from ehr_server.search.parameters import Parameter
+from ehr_server.search.parameter import Parameter
 from ehr_server.search.query import Condition, Criterion, Query, SortKey
 from ehr_server.search.rows import UNDATED
 from ehr_server.search.sql import TRUE, Sql, all_of, any_of

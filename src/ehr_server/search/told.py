@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
 from ehr_server.search import sort
-from ehr_server.search.parameters import Source
+from ehr_server.search.parameter import Source
 from ehr_server.search.query import (
     At,
     Chain,

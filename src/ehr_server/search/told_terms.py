@@ -10,7 +10,7 @@ from datetime import tzinfo
 from decimal import Decimal
 from typing import Any
 
-from ehr_server.search.parameters import Parameter
+from ehr_server.search.parameter import Parameter
 from ehr_server.search.types.codes import Codes
 from ehr_server.search.types.composite import Together
 from ehr_server.search.types.date import When

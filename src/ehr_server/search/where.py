@@ -13,7 +13,7 @@ from ehr_server.definitions import definitions
 from ehr_server.hashing import hash64
 from ehr_server.layout import OTHER, leaf
 from ehr_server.search.facts import Facts, Lookup
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.query import (
     Alternative,
     At,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ehr_server.errors import Refusal
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter
+from ehr_server.search.parameter import Parameter
 from ehr_server.search.rules import Rules
 
 CODES_MAX = 10_000

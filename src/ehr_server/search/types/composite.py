@@ -17,11 +17,11 @@ from ehr_server.fhirpath.flow import Branch, many
 from ehr_server.hashing import hash64
 from ehr_server.search.facts import UNITS, Facts, Lookup
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Part
+from ehr_server.search.parameter import Parameter, Part
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps
-from ehr_server.search.types import number, quantity, reference, token
+from ehr_server.search.types import coded, number, quantity, reference, token
 
 _WORD = 1 << 64
 
@@ -137,7 +137,7 @@ def _quantities(type_name: str, first: Part, last: Part) -> Callable[[Any, Rows]
             dict.fromkeys(
                 (_code_hash(code), _system_hash(system))
                 for kind, value in codes(place)
-                for system, code in token.pairs(kind, value, first.parameter)
+                for system, code in coded.pairs(kind, value, first.parameter)
             )
         )
         for measure in measures:

@@ -13,7 +13,7 @@ from ehr_server.search import sought
 from ehr_server.search.escapes import unescape
 from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sought import Sought

@@ -13,7 +13,7 @@ from typing import Any
 from ehr_server.search.escapes import unescape
 from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.prefixes import Prefix, cut
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules

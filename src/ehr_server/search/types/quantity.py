@@ -18,7 +18,7 @@ from ehr_server.hashing import hash64
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.facts import UNITS, Facts, Lookup, limited
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps

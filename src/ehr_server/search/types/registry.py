@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from ehr_server.search.facts import Facts, Lookup
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql

@@ -16,7 +16,7 @@ from ehr_server.search.escapes import unescape
 from ehr_server.search.facts import Facts
 from ehr_server.search.grams import SIZE, grams
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, all_of, any_of

@@ -8,9 +8,8 @@ a code that is in `c1` is never there too. The texts of codes, for `:text`, lie 
 well, and once each in a directory, where their beginnings are looked up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ehr_server.definitions import definitions
@@ -19,18 +18,16 @@ from ehr_server.identity.folding import fold
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.facts import Facts, Lookup, limited
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
-from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
+from ehr_server.search.parameter import Parameter, Source
+from ehr_server.search.rows import STRING_MAX
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, overlaps
-from ehr_server.search.types import codes
+from ehr_server.search.types import coded, codes
+from ehr_server.search.types.coded import OF_TYPE, TEXT, contact_form, folded, pairs, texts_of
 from ehr_server.search.types.string import begins
 
 MODIFIERS = frozenset(("not", "text", "in", "not-in", "above", "below", "of-type"))
 
-_FormsOf = Callable[[str, str | None, str | None], tuple[int, tuple[int, ...]]]
-
-_SPACED = str.maketrans("", "", " .()-")
 _WITHOUT_SYSTEM = frozenset(("id", "ContactPoint", "uri", "boolean", "string"))
 
 
@@ -58,26 +55,9 @@ class OfType:
     value: str
 
 
+extract = coded.extract
+
 Term: TypeAlias = Token | Text | OfType | codes.Codes
-
-
-def extract(
-    type_name: str,
-    parameter: Parameter,
-    rules: Rules,
-) -> Callable[[Any, Rows], None] | None:
-    """Codings by system and code, identifiers by system and value, all else by itself."""
-    if type_name == "CodeableConcept":
-        return _concept_main(parameter) if parameter.place == "main" else _concept(parameter)
-    if type_name == "Coding":
-        return _coding(parameter)
-    if type_name == "Identifier":
-        return _directory(parameter) if parameter.place == "identifier" else _identifier(parameter)
-    if type_name == "ContactPoint":
-        return _contact(parameter)
-    if type_name == "boolean":
-        return _boolean(parameter)
-    return _plain(parameter) if type_name[0].islower() else None
 
 
 def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
@@ -160,7 +140,7 @@ def matches(term: Term, type_name: str, value: Any, parameter: Parameter, rules:
 
 def _is_met(term: Term, type_name: str, value: Any, parameter: Parameter) -> bool:
     if isinstance(term, Text):
-        texts = [fold(text)[:STRING_MAX] for text in _texts_of(type_name, value)]
+        texts = [fold(text)[:STRING_MAX] for text in texts_of(type_name, value)]
         return any(text.startswith(term.start) for text in texts)
     if isinstance(term, OfType):
         return type_name == "Identifier" and _is_of_type(value, term)
@@ -216,9 +196,9 @@ def _hashes(term: Term, parameter: Parameter, texts: Sequence[Any] | None) -> li
     name = parameter.name
     match term:
         case Text():
-            return [hash64(name, _TEXT, text) for (text,) in texts or ()]
+            return [hash64(name, TEXT, text) for (text,) in texts or ()]
         case OfType():
-            return [hash64(name, _OF_TYPE, term.system, term.code, term.value)]
+            return [hash64(name, OF_TYPE, term.system, term.code, term.value)]
         case codes.Codes():
             return [
                 hash64(name, code) if system is None else hash64(name, system, code)
@@ -229,9 +209,6 @@ def _hashes(term: Term, parameter: Parameter, texts: Sequence[Any] | None) -> li
     if term.system is None:
         return [hash64(name, term.code)]
     return [hash64(name, term.system, term.code)]
-
-
-_TEXT, _OF_TYPE = ":text", ":of-type"
 
 
 def _bare(terms: Sequence[Term], parameter: Parameter) -> list[int]:
@@ -275,46 +252,14 @@ def _of_type(text: str, parameter: Parameter) -> OfType:
             "must be system|code|value of the identifier's type and the identifier",
             "phải là hệ|mã|giá trị: loại định danh và giá trị",
         )
-    return OfType(parts[0], _fold(parts[1]), _fold(parts[2]))
+    return OfType(parts[0], folded(parts[1]), folded(parts[2]))
 
 
 def _is_of_type(identifier: dict[str, Any], term: OfType) -> bool:
-    return _fold(identifier.get("value") or "") == term.value and any(
-        (coding.get("system"), _fold(coding.get("code") or "")) == (term.system, term.code)
+    return folded(identifier.get("value") or "") == term.value and any(
+        (coding.get("system"), folded(coding.get("code") or "")) == (term.system, term.code)
         for coding in identifier.get("type", {}).get("coding", ())
     )
-
-
-def pairs(type_name: str, value: Any, parameter: Parameter) -> Iterator[tuple[str, str]]:
-    """System ("" for none) and folded code of each coding that a value is."""
-    if type_name == "CodeableConcept":
-        for coding in value.get("coding", ()):
-            yield from pairs("Coding", coding, parameter)
-    elif type_name == "Coding":
-        yield value.get("system") or "", _fold(value.get("code") or "")
-    elif type_name == "Identifier":
-        yield value.get("system") or "", _fold(value.get("value") or "")
-    elif type_name == "ContactPoint":
-        yield "", _contact_form(value.get("value") or "")
-    elif type_name == "boolean":
-        yield "", "true" if value else "false"
-    elif type_name == "id":
-        yield "", value
-    elif type_name[0].islower():
-        yield "", _fold(value)
-
-
-def _texts_of(type_name: str, value: Any) -> list[str]:
-    """What the modifier :text looks at."""
-    if type_name == "CodeableConcept":
-        texts = [coding["display"] for coding in value.get("coding", ()) if "display" in coding]
-        return [*texts, value["text"]] if "text" in value else texts
-    if type_name == "Coding":
-        return [value["display"]] if "display" in value else []
-    if type_name == "Identifier":
-        text = value.get("type", {}).get("text")
-        return [text] if text else []
-    return []
 
 
 def _token(text: str, parameter: Parameter) -> Token:
@@ -356,168 +301,10 @@ def _code(text: str, parameter: Parameter) -> str:
         return text
     if parameter.types == {"boolean"} and text not in ("true", "false"):
         raise Malformed("is neither true nor false", "phải là true hoặc false")
-    found = _contact_form(text) if "ContactPoint" in parameter.types else _fold(text)
+    found = contact_form(text) if "ContactPoint" in parameter.types else folded(text)
     if not found:
         raise Malformed("has nothing to search for", "không có nội dung để tìm")
     return found
-
-
-def _fold(text: str) -> str:
-    return text.casefold()
-
-
-def _contact_form(text: str) -> str:
-    """Telephone numbers without what only parts their digits; addresses without case."""
-    return _fold(text) if "@" in text or ":" in text else _fold(text.translate(_SPACED))
-
-
-def _forms(name: str, system: str | None, code: str | None) -> tuple[int, tuple[int, ...]]:
-    """The hash of the bare code (0: none), and those of the forms with a system."""
-    bare = hash64(name, _fold(code)) if code else 0
-    full = (hash64(name, system or "", _fold(code)),) if code else ()
-    return bare, (*full, hash64(name, system, "")) if system else full
-
-
-_cached = lru_cache(maxsize=16_384)(_forms)
-
-
-def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[int, ...]]:
-    """As `_forms`, of codes, which repeat as identifiers do not."""
-    is_short = len(system or "") + len(code or "") < CACHED_MAX
-    return _cached(name, system, code) if is_short else _forms(name, system, code)
-
-
-def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name, number = parameter.name, parameter.number
-
-    def take(value: Any, rows: Rows) -> None:
-        for coding in value.get("coding", ()):
-            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
-            rows.toks += forms
-            if bare:
-                rows.toks.append(bare)
-        _take_texts("CodeableConcept", value, (name, number), rows)
-
-    return take
-
-
-def _take_texts(type_name: str, value: Any, of: tuple[str, int], rows: Rows) -> None:
-    """Often there are none, or the same as before: nothing is made anew then."""
-    name, number = of
-    for text in _texts_of(type_name, value):
-        folded, hash_ = (_called if len(text) < CACHED_MAX else _call)(name, text)
-        if folded:
-            rows.toks.append(hash_)
-            rows.texts.append((number, folded))
-
-
-def _call(name: str, text: str) -> tuple[str, int]:
-    folded = fold(text)[:STRING_MAX]
-    return folded, hash64(name, _TEXT, folded)
-
-
-_called = lru_cache(maxsize=16_384)(_call)
-
-
-def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name, number = parameter.name, parameter.number
-
-    def take(value: Any, rows: Rows) -> None:
-        for coding in value.get("coding", ()):
-            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
-            rows.toks += forms
-            if bare and rows.c1 is None:
-                rows.c1 = bare
-            elif bare and bare != rows.c1:
-                rows.toks.append(bare)
-        _take_texts("CodeableConcept", value, (name, number), rows)
-
-    return take
-
-
-def _coding(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    return _paired(parameter, _coded, "Coding", "code")
-
-
-def _identifier(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    take_pair = _paired(parameter, _forms, "Identifier", "value")
-
-    def take(value: Any, rows: Rows) -> None:
-        take_pair(value, rows)
-        rows.toks += _type_forms(parameter.name, value)
-
-    return take
-
-
-def _paired(
-    parameter: Parameter, forms_of: _FormsOf, type_name: str, key: str
-) -> Callable[[Any, Rows], None]:
-    """What has a system and, under `key`, a code in it."""
-    name, number = parameter.name, parameter.number
-
-    def take(value: Any, rows: Rows) -> None:
-        bare, forms = forms_of(name, value.get("system"), value.get(key))
-        rows.toks += forms
-        if bare:
-            rows.toks.append(bare)
-        _take_texts(type_name, value, (name, number), rows)
-
-    return take
-
-
-def _type_forms(name: str, identifier: dict[str, Any]) -> list[int]:
-    """Of an Identifier, its value with each coding of its type."""
-    value = identifier.get("value")
-    return [
-        hash64(name, _OF_TYPE, coding["system"], _fold(coding["code"]), _fold(str(value)))
-        for coding in (identifier.get("type", {}).get("coding", ()) if value else ())
-        if coding.get("system") and coding.get("code")
-    ]
-
-
-def _directory(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    """What leads to one person lies in the directory; a system alone would lead to everyone."""
-    name = parameter.name
-
-    def take(value: Any, rows: Rows) -> None:
-        system = value.get("system")
-        if text := value.get("value"):
-            text = _fold(text)
-            rows.identifiers += (hash64(name, text), hash64(name, system or "", text))
-        if system:
-            rows.toks.append(_coded(name, system, None)[1][0])
-        rows.toks += _type_forms(name, value)
-        _take_texts("Identifier", value, (name, parameter.number), rows)
-
-    return take
-
-
-def _contact(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
-
-    def take(value: Any, rows: Rows) -> None:
-        if text := value.get("value"):
-            rows.toks.append(hash64(name, _contact_form(text)))
-
-    return take
-
-
-def _boolean(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    hashes = {False: hash64(parameter.name, "false"), True: hash64(parameter.name, "true")}
-
-    def take(value: Any, rows: Rows) -> None:
-        rows.toks.append(hashes[value])
-
-    return take
-
-
-def _plain(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name = parameter.name
-
-    def take(value: Any, rows: Rows) -> None:
-        rows.toks.append(_coded(name, None, value)[0])
-
-    return take
 
 
 _ANY_IDENTIFIER = Parameter(0, "Patient", "identifier", "token", "", (), frozenset(("Identifier",)))

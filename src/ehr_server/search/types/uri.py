@@ -14,7 +14,7 @@ from ehr_server.hashing import hash64
 from ehr_server.search.escapes import unescape
 from ehr_server.search.facts import Facts
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.parameters import Parameter, Source
+from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, overlaps
