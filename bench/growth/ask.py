@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.access.find import Found, find, find_types
+from ehr_server.access.include import Included, Reader, included
 from ehr_server.errors import Invalid
 from ehr_server.fhir.bundle import identity
 from ehr_server.search.compartment import narrowed
@@ -31,6 +32,14 @@ _PAGE_KEY = bytes(32)
 
 class Refused(Exception):
     """The engine does not know how to answer yet; the text says what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A page, and what comes along with it."""
+
+    found: Found
+    further: Included
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +71,34 @@ def query(address: str, page: str | None = None) -> tuple[Query, ...]:
     return tuple(replace(one, page=page) for one in asked)
 
 
-def run(store: Store, connection: Connection, asked: Sequence[Query]) -> Found:
-    """One page, as a request gets it."""
+def run(store: Store, connection: Connection, asked: Sequence[Query]) -> Answered:
+    """One page and what comes along with it, as a request gets them."""
     if len(asked) == 1:
-        return find(store, connection, asked[0], LOOPBACK, _PAGE_KEY)
-    return find_types(store, connection, asked, LOOPBACK, _PAGE_KEY)
+        found = find(store, connection, asked[0], LOOPBACK, _PAGE_KEY)
+    else:
+        found = find_types(store, connection, asked, LOOPBACK, _PAGE_KEY)
+    reader = Reader(store, connection, LOOPBACK, RULES)
+    return Answered(found, included(reader, found.matches, asked[0].includes))
 
 
 def read(store: Store, connection: Connection, address: str, pages: int = 1) -> Page:
     """So many pages of the answer, or as many as there are."""
-    token, found = None, run(store, connection, query(address))
-    first, read_pages = found, [_ids(found.matches)]
+    token, answered = None, run(store, connection, query(address))
+    first, read_pages = answered.found, [_ids(answered.found.matches)]
+    along = set(_along(answered))
     for _ in range(pages - 1):
-        if found.next is None:
+        if answered.found.next is None:
             break
-        token = found.next
-        found = run(store, connection, query(address, token))
-        read_pages.append(_ids(found.matches))
-    return Page(tuple(read_pages), frozenset(_ids(_included(found))), first.total, token)
+        token = answered.found.next
+        answered = run(store, connection, query(address, token))
+        read_pages.append(_ids(answered.found.matches))
+        along |= set(_along(answered))
+    return Page(tuple(read_pages), frozenset(along), first.total, token)
 
 
 def _ids(matches: Iterable[Match]) -> tuple[str, ...]:
     return tuple(identity(match.content)[1] for match in matches)
 
 
-def _included(found: Any) -> Iterable[Match]:
-    """What comes along with the matches, as soon as there is such a thing."""
-    return getattr(found, "included", ())
+def _along(answered: Answered) -> Iterable[str]:
+    return (identity(content)[1] for content in answered.further.contents)

@@ -23,7 +23,7 @@ STATEMENTS = (
     "insert into setting (name, value) values ('search_generation', '0')",
     # Where there are rows, nobody has looked how old they are.
     "insert into setting (name, value) values"
-    " ('index_format', case when exists (select from resource) then '0' else '2' end)",
+    " ('index_format', case when exists (select from resource) then '0' else '3' end)",
 )
 
 

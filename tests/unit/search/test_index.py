@@ -14,7 +14,7 @@ from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.index import index
 from ehr_server.search.rows import UNDATED
 from ehr_server.search.rules import Rules
-from ehr_server.search.types import quantity, reference, token, uri
+from ehr_server.search.types import coded, quantity, reference, uri
 from properties.gate_resources import made
 
 RULES = Rules(ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -138,7 +138,7 @@ def test_every_type_can_be_indexed(seed: int) -> None:
 
 def test_long_texts_stay_in_no_cache() -> None:
     """A cache of megabytes would be a way to fill the memory."""
-    kept = [one._cached for one in (dates, quantity, reference, token, uri)]
+    kept = [one._cached for one in (dates, quantity, reference, coded, uri)]
     before = [cache.cache_info().currsize for cache in kept]
     long = "x" * 100_000
     observation = {
