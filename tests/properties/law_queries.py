@@ -35,10 +35,11 @@ ABOVE = (
 _MODIFIERS = {
     "token": ("", "", "", "not", "text", "in", "not-in", "above", "below", "of-type"),
     "string": ("", "", "exact", "contains"),
-    "reference": ("", "", "", "identifier", "type"),
+    "reference": ("", "", "", "identifier", "type", "above", "below"),
     "uri": ("", "", "above", "below"),
 }
 _CHAINED_MAX = 3
+PARTED = ("Organization", "Location", "Encounter")  # types whose resources are parts of others
 
 
 class Asker:
@@ -255,6 +256,8 @@ class Asker:
             return self._uri(source, type_name, value, "")
         text = value.get("reference") or "r1"
         id_ = f"r{chance.randrange(9)}"
+        if modifier in ("above", "below"):
+            return chance.choice((text, f"{chance.choice(PARTED)}/{id_}"))
         if modifier:
             return chance.choice((id_, id_, f"{modifier}/{id_}", f"{HERE}/{modifier}/{id_}"))
         targets = [one for one in source.targets if one in TYPES] or ["Patient"]

@@ -124,21 +124,10 @@ def test_what_is_malformed_is_refused_with_its_name_and_the_reason(
         ("Patient", "name:missing", "maybe", "neither true nor false"),
         ("Patient", "name:missing", "TRUE", "neither true nor false"),
         ("Patient", "name:missing", "", "neither true nor false"),
-        # https://hl7.org/fhir/R4/search.html#recursive is not supported
-        pytest.param(
-            "Observation",
-            "subject:below",
-            "1",
-            "not one for a reference",
-            marks=covers("reference", ":below"),
-        ),
-        pytest.param(
-            "Observation",
-            "subject:above",
-            "1",
-            "not one for a reference",
-            marks=covers("reference", ":above"),
-        ),
+        # :above and :below of a hierarchy
+        ("Observation", "subject:below", "1", "takes one resource such as"),
+        ("Observation", "subject:above", "Patient/1", "Patient is no part of another Patient"),
+        ("Encounter", "location:below", "Location/1/_history/2", "takes one resource such as"),
         # :[type]
         ("Observation", "subject:Practitioner", "1", "cannot refer to Practitioner"),
         ("Observation", "subject:Nonsense", "1", ":Nonsense, which FHIR does not know"),

@@ -29,6 +29,7 @@ from ehr_server.search.query import (
     Query,
 )
 from ehr_server.search.types import string
+from ehr_server.search.types.hierarchy import Kin
 from ehr_server.search.types.registry import SEARCH_TYPES, fits
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def matches(
                 and all(matches(one, resource, rules, others) for one in asked.criteria)
             )
         case Condition():
-            return any(_is_met(one, resource, rules) for one in asked.alternatives)
+            return any(_is_met(one, resource, rules, others) for one in asked.alternatives)
         case Missing():
             is_there = any(_is_there(source, resource, rules) for source in asked.sources)
             return is_there != asked.is_missing
@@ -92,7 +93,10 @@ def values(parameter: Parameter, resource: Resource) -> Iterator[_Value]:
             yield type_name, value
 
 
-def _is_met(one: Alternative, resource: Resource, rules: Rules) -> bool:
+def _is_met(one: Alternative, resource: Resource, rules: Rules, others: Others) -> bool:
+    if isinstance(one.term, Kin):
+        meant = _kin(one.term, rules, others)
+        return any(end in meant for end in _ends(one.parameter, resource, rules))
     is_of = SEARCH_TYPES[one.parameter.type].matches
     found = list(values(one.parameter, resource))
     terms = string.apart(one.term) if isinstance(one.term, string.Words) else (one.term,)
@@ -100,6 +104,25 @@ def _is_met(one: Alternative, resource: Resource, rules: Rules) -> bool:
         any(is_of(term, type_name, value, one.parameter, rules) for type_name, value in found)
         for term in terms
     )
+
+
+def _kin(term: Kin, rules: Rules, others: Others) -> set[tuple[str, str]]:
+    """Type and id of the one named and of all above or below it."""
+    meant = {(term.type, term.id)}
+    while True:
+        if term.way == "below":
+            further = {
+                (term.type, other["id"])
+                for other in others.of_type(term.type)
+                if any(end in meant for end in _ends(term.link, other, rules))
+            }
+        else:
+            known = [others.read(*one) for one in meant]
+            further = {end for one in known if one for end in _ends(term.link, one, rules)}
+            further = {one for one in further if others.read(*one)}
+        if further <= meant:
+            return meant
+        meant |= further
 
 
 def _is_there(source: Source, resource: Resource, rules: Rules) -> bool:

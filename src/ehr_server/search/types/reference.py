@@ -6,7 +6,7 @@ of what is referred to. One that names a version lies there a second time with i
 of a reference, for `:identifier`, is a token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -15,16 +15,18 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import references
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.search.escapes import unescape
-from ehr_server.search.facts import Facts
+from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import Sql, any_of, overlaps
-from ehr_server.search.types import token
+from ehr_server.search.types import hierarchy, token
 
 # What refers by an address, not by a type and an id.
 ADDRESSES = frozenset(("canonical", "uri", "url", "uuid", "oid"))
+
+_MODIFIERS = frozenset(("identifier", "above", "below"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,12 @@ class Target:
         return self.id if self.types == ("Patient",) and self.version is None else None
 
 
-Term: TypeAlias = Target | token.Token
+Term: TypeAlias = Target | token.Token | hierarchy.Kin
 
 
 def is_modifier(modifier: str) -> bool:
-    """`:identifier`, or the type that is referred to."""
-    return modifier == "identifier" or modifier in definitions().type_number
+    """`:identifier`, `:above`, `:below`, or the type that is referred to."""
+    return modifier in _MODIFIERS or modifier in definitions().type_number
 
 
 def extract(
@@ -82,6 +84,8 @@ def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
     """A relative or absolute reference, a canonical, or an id alone; an identifier."""
     if modifier == "identifier":
         return _identifier(text, source, rules)
+    if modifier in ("above", "below"):
+        return _kin(text, source, rules, modifier)
     address = unescape(text)
     if modifier:
         _check_type(modifier, source)
@@ -103,10 +107,21 @@ def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Term:
     raise Malformed("is not a reference such as Patient/123", "không phải tham chiếu hợp lệ")
 
 
+def lookups(terms: Sequence[Term], parameter: Parameter) -> Iterator[Lookup]:
+    """What is above or below, and the texts of identifiers."""
+    for term in terms:
+        if isinstance(term, hierarchy.Kin):
+            yield hierarchy.lookup((parameter, term), term)
+
+
 def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """A reference to one of the targets is in the array."""
     hashes = [hash_ for term in terms for hash_ in stored(parameter, term)]
-    tokens = tuple(term for term in terms if not isinstance(term, Target))
+    of = mark(parameter)
+    for term in terms:
+        if isinstance(term, hierarchy.Kin):
+            hashes += [own ^ of for (own,) in facts[parameter, term]]
+    tokens = tuple(term for term in terms if isinstance(term, token.Token))
     parts = [overlaps(f"{row}.refs", hashes)] if hashes else []
     if tokens:
         parts.append(token.where(tokens, of_identifier(parameter), row, facts))
@@ -114,7 +129,10 @@ def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -
 
 
 def matches(term: Term, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
-    """Whether a value of the FHIR type refers to what the term says."""
+    """Whether a value of the FHIR type refers to what the term says; what is above or below, only
+    `search.match` can tell."""
+    if isinstance(term, hierarchy.Kin):
+        raise TypeError("one resource does not tell what lies above or below another")
     if not isinstance(term, Target):
         identifier = value.get("identifier") if type_name == "Reference" else None
         own = of_identifier(parameter)
@@ -159,6 +177,16 @@ def mark(parameter: Parameter) -> int:
 def stored(parameter: Parameter, term: Term) -> list[int]:
     """The hashes by which a target is found in the array."""
     return [hash_ ^ mark(parameter) for hash_ in _hashes(term)] if isinstance(term, Target) else []
+
+
+def _kin(text: str, source: Source, rules: Rules, way: str) -> hierarchy.Kin:
+    found = parse(text, source, rules)
+    if not isinstance(found, Target) or len(found.types) != 1 or found.version is not None:
+        raise Malformed(
+            f"has the modifier :{way}, which takes one resource such as Location/123",
+            f"có bổ ngữ :{way}, cần một tài nguyên như Location/123",
+        )
+    return hierarchy.kin(found.types[0], found.id, way, rules)
 
 
 def _identifier(text: str, source: Source, rules: Rules) -> token.Token:
