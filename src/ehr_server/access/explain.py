@@ -22,6 +22,7 @@ _T = TypeVar("_T")
 
 SHOWN_MAX = 20_000  # characters of one statement or plan: a thousand ids are as long as that
 
+_CHAIN = ("where a chain leads", "đích của chuỗi tham chiếu")
 # What statements are for, by how they begin (`search.plan`, `search.types`): English, Vietnamese.
 _PURPOSES = (
     ("select p.comp, p.key, v.enc", "the page with its contents", "trang kết quả và nội dung"),
@@ -31,7 +32,10 @@ _PURPOSES = (
     ("select v.key, v.ver", "the contents", "nội dung"),
     ("select distinct type from rid", "the types of ids", "loại của các id"),
     ("explain", "how many, by the database's estimate", "ước lượng số kết quả"),
-    ("select r.comp, r.own, r.refs", "where a chain leads", "đích của chuỗi tham chiếu"),
+    ("with m as materialized (select r.comp, r.own", *_CHAIN),
+    ("with m as materialized ((select r.comp, r.own", *_CHAIN),
+    ("with m as materialized", "the page, sorted out of all that is found", "trang kết quả"),
+    ("with recursive kin", "look-up of what lies above or below", "tra cứu cấp trên, cấp dưới"),
     ("select comp, key from rid", "look-up of ids", "tra cứu id"),
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),
     ("select code from unit", "look-up of the units there are", "tra cứu đơn vị đo"),
