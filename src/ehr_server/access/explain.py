@@ -25,13 +25,13 @@ SHOWN_MAX = 20_000  # characters of one statement or plan: a thousand ids are as
 # What statements are for, by how they begin (`search.plan`, `search.types`): English, Vietnamese.
 _PURPOSES = (
     ("select p.comp, p.key, v.enc", "the page with its contents", "trang kết quả và nội dung"),
+    ("with found as", "the page, gathered and sorted", "trang kết quả, gom lại rồi sắp xếp"),
     ("select count(*)", "the total", "tổng số"),
-    ("select sum(count)", "the total", "tổng số"),
     ("select * from (", "the places of the page", "vị trí của trang kết quả"),
     ("select v.key, v.ver", "the contents", "nội dung"),
     ("select distinct type from rid", "the types of ids", "loại của các id"),
     ("explain", "how many, by the database's estimate", "ước lượng số kết quả"),
-    ("select r.comp, r.own, r.refs", "where a chain leads", "đích của chuỗi tham chiếu"),
+    ("with reached as", "where a chain leads", "đích của chuỗi tham chiếu"),
     ("select comp, key from rid", "look-up of ids", "tra cứu id"),
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),
     ("select code from unit", "look-up of the units there are", "tra cứu đơn vị đo"),
