@@ -11,17 +11,13 @@ from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.facts import LOOKED_UP_MAX, Facts
-from ehr_server.search.plan import Plan, asked, plan
+from ehr_server.search.plan import BELIEVED, Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
 from ehr_server.search.several import Several
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference
 from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
 from ehr_server.store.connect import Connection
-
-# An estimate of the database above this is believed: what it knows nothing of, it takes to be
-# rarer. About what is less common it may be wrong by far.
-BELIEVED = 20_000
 
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 

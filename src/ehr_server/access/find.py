@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import BELIEVED, Known, estimated, ready, run
+from ehr_server.access.directories import Known, estimated, ready, run
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
-from ehr_server.search.plan import FEW, Plan, asked
+from ehr_server.search.plan import BELIEVED, FEW, GROWN, Plan, asked
 from ehr_server.search.query import Condition, Criterion, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
@@ -27,8 +27,6 @@ from ehr_server.search.types import token
 from ehr_server.search.where import chains
 from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
-
-GROWN = 100_000  # to which what was few on the first page may grow until the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def at_most(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row in the order of the answer: the values sorted by, and where the content lies."""
+    """A row in the order of the answer: its stage, the values sorted by, the resource."""
 
     stage: int
     key: int

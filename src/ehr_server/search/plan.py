@@ -1,20 +1,25 @@
 """A query to SQL: narrow rows in the order of the answer, contents last.
 
-There are four ways to a page (docs/decisions/0010-search-that-stays-flat.md), for the database's
-own plan for "the first 50 in this order" is a gamble. `access.find` chooses:
+The database's own plan for "the first 50 in this order" is a gamble, so there are three ways to a
+page, of which `access.find` chooses one (docs/decisions/0010-search-that-stays-flat.md):
 
-- **Pinned.** The query says in which compartments all that it finds lies: one person's record, as
-  a rule. Few rows lie there, so all of them are looked at (`_seen`), and one plan of the database
-  fits all values and is kept.
-- **Few** are found: they are gathered, in whatever order leads to them soonest, then sorted
+- **Pinned:** the query says in which compartments all that it finds lies, one person's record as a
+  rule. Few rows lie there: each is looked at, and one plan of the database fits all values and is
+  kept (`Plan.page`).
+- **Few** are found: all of them are gathered, by whatever way leads there soonest, then sorted
   (`Plan.few`).
-- **Many** are found: the order is read from its index, and each row looked at, until the page is
-  full (`Plan.page`, `is_many`); soon, since many of the rows that come by are meant.
-- An order by values beside the row comes in stages (`search.sort`), the first of them **led** by
-  the side rows that hold the values (`_led`).
+- **Many** are found: the rows are read in the order of the answer from an index, and each is looked
+  at, until the page is full: soon, since many of those that come by are meant (`Plan.page`,
+  `is_many`).
 
-Conditions that no single index answers in the order of the page are parted into disjoint
-**branches** (`search.branches`), each read in that order by itself; their rows are united.
+Whether there are many, the database estimates. It is believed above `BELIEVED`; above `FEW`, where
+it takes what is asked for rarer than it is (`is_misjudged`); never, where it cannot tell
+(`is_correlated`). Whatever turns out to be more than `FEW` while it is gathered is read in order.
+
+Two things serve to read in order. An order comes in **stages** (`search.sort`); where its values
+lie in a side table, the first stage is **led** by the rows of that table (`_led`). And conditions
+that no single index answers in that order are parted into disjoint **branches**
+(`search.branches`), each read by itself; their rows are united.
 
 The text follows the shape of the query, so that it can be prepared. Leaves are addressed directly,
 and every table is joined by its compartment key and its key: see `ehr_server.store.tables` for
@@ -38,6 +43,10 @@ from ehr_server.search.types import token
 from ehr_server.search.where import asked_of_directories, is_home_of, of_type, table, where
 
 FEW = 1_000  # resources at most that are gathered and sorted
+GROWN = 100_000  # to which what was few on the first page may grow until the last
+# An estimate of the database above this is believed: what it knows nothing of, it takes to be
+# rarer. About what is less common it may be wrong by far.
+BELIEVED = 20_000
 COMPARTMENT = "compartment"  # the fact: rows of (home, key) of what is at home elsewhere
 
 
@@ -224,13 +233,13 @@ def plan(query: Query, facts: Facts) -> Plan | None:
     comps = _comps(query, facts)
     if comps is not None and not comps:
         return None
-    stages = sort.stages(query)
-    split, rest = branches(_flat(query.criteria), stages, comps is not None, facts)
-    fixed = [] if comps is None else [among("r.comp", comps)]
+    stages, criteria = sort.stages(query), list(_flat(query.criteria))
+    split, rest = branches(criteria, stages, comps is not None, facts)
+    fixed = [] if comps is None else [among("r.comp", comps)]  # what holds for all branches
     if query.compartment is not None:
         fixed.append(_in_compartment(query.compartment, facts[COMPARTMENT]))
     fixed += [_seen(one, facts, is_pinned=comps is not None) for one in rest]
-    taken = [one for one in _flat(query.criteria) if not any(one is other for other in rest)]
+    taken = [one for one in criteria if not any(one is other for other in rest)]
     whole = (*fixed, *(where(one, "r", facts) for one in taken))
     rows = tuple((*fixed, *branch) for branch in split)
     return Plan(query, (query.type,), rows, whole, stages, comps)
