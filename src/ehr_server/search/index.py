@@ -177,8 +177,7 @@ def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
         return _of_extension(parameter, rules)
     if _is_unfit(type_name, parameter):
         return None
-    found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
-    return found
+    return SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
 
 
 def _take_nothing(value: Any, rows: Rows) -> None:
