@@ -16,13 +16,11 @@ from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
 from ehr_server.search.parameter import ADDED_FROM, Parameter, Searched, Source, branches
 from ehr_server.search.parameters import STANDARD, Parameters
-from ehr_server.search.rows import FORMAT, UNDATED, Rows
+from ehr_server.search.rows import UNDATED, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES, fits
 from ehr_server.search.where import there_mark
 from ehr_server.search.words import places
-
-__all__ = ["FORMAT", "Rows", "index"]
 
 log = logging.getLogger(__name__)
 
