@@ -1,6 +1,8 @@
 """What search asks of the index beyond plain values: see `ehr_server.store.tables`.
 
-Rows that are there already get neutral values; `ehr-server reindex` brings them up to date.
+Rows that are there already get neutral values and keep their old format, so that they are indexed
+anew: by the server in the background, or by `ehr-server reindex`. Each new column of theirs is
+filled by a default, which is dropped at once: whoever writes names a value.
 """
 
 from alembic import op
@@ -11,14 +13,16 @@ branch_labels = None
 depends_on = None
 
 STATEMENTS = (
+    # Chains and :missing; values of any unit beside their code.
     "alter table resource add column own bigint not null default 0,"
     " add column has bigint not null default 0",
     "alter table resource alter column own drop default, alter column has drop default",
     "create index resource_own on resource (own)",
     "create index resource_q1 on resource (c1, q1, key) where q1 is not null",
+    # Texts behind a letter of their parameter, U+0020 and its number above that; what tells texts
+    # apart that fold to the same; pieces for :contains.
     "drop index string_value",
     "alter table string drop constraint string_pkey",
-    # A letter for the parameter before the text: U+0020 and its number above that.
     "update string set value = chr(32 + param) || value",
     "alter table string drop column param, add column exact bigint not null default 1,"
     " add column grams integer[] not null default '{}'",
@@ -27,6 +31,7 @@ STATEMENTS = (
     "alter table string add primary key (comp, key, value, exact)",
     "create index string_value on string (value, comp, key)",
     "create index string_grams on string using gin (grams) with (fastupdate = off)",
+    # What a quantity stands beside, for composites.
     "alter table quantity add column beside bigint not null default 0,"
     " add column beside_system bigint not null default 0",
     "alter table quantity alter column beside drop default,"
@@ -34,6 +39,7 @@ STATEMENTS = (
     "alter table quantity drop constraint quantity_pkey,"
     " add primary key (comp, key, param, value, unit, beside, beside_system)",
     "create index quantity_beside on quantity (param, beside, value, comp, key) where beside <> 0",
+    # Directories: what codes are called, for :text; the units that are stored.
     'create table display (param smallint not null, value text collate "C" not null,'
     " primary key (param, value))",
     'create table unit (code text collate "C" not null, primary key (code))',

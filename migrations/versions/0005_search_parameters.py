@@ -21,7 +21,8 @@ STATEMENTS = (
     "create unique index search_parameter_code on search_parameter (base, code)"
     " where state <> 'retired'",
     "insert into setting (name, value) values ('search_generation', '0')",
-    # Where there are rows, nobody has looked how old they are.
+    # Where there are rows, nobody has looked how old they are: a server that starts does. Where
+    # there are none, all that will come is of the format that this version begins with.
     "insert into setting (name, value) values"
     " ('index_format', case when exists (select from resource) then '0' else '3' end)",
 )

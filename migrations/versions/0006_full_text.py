@@ -1,6 +1,7 @@
 """The words of resources, for `_text` and `_content`: see `ehr_server.store.tables`.
 
-Empty for what is there already; `ehr-server reindex` brings it up to date.
+Empty for what is there already, which is indexed anew: by the server in the background, since 0005
+says that rows may be of an older format, or by `ehr-server reindex`.
 """
 
 from alembic import op

@@ -18,7 +18,7 @@ from searching import HANOI, Record, record
 from servers import Server
 
 ESTIMATE = "how many, by the database's estimate"
-SORTED = "the page, sorted out of all that is found"
+GATHERED = "the page, gathered and sorted"
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -54,7 +54,9 @@ def test_the_query_the_statements_the_plans_and_the_time_are_told(client: httpx.
         "Patient for which all of this holds:\n  name=ngop\n"
     )
     assert estimate["details"]["text"].startswith("Statement 1/2: how many, by the database's")
-    assert page["details"]["text"].startswith(f"Statement 2/2: {SORTED}; rows: 2; ")
+    assert page["details"]["text"].startswith(
+        "Statement 2/2: the page, gathered and sorted; rows: 2; "
+    )
     sql, _, plan = page["diagnostics"].partition("\n\n")
     assert "\n  from resource_patient r" in sql
     assert "ngop'" in sql
@@ -84,10 +86,10 @@ def test_the_answer_is_valid(client: httpx.Client) -> None:
             f"Patient?identifier={CCCD}|001174000456",
             ["look-up of identifiers", "the page with its contents"],
         ),
-        ("Observation?code:text=can", ["look-up of texts of codes", ESTIMATE, SORTED]),
+        ("Observation?code:text=can", ["look-up of texts of codes", ESTIMATE, GATHERED]),
         (
             "Observation?value-quantity=gt1000|http://unitsofmeasure.org|g",
-            ["look-up of the units there are", SORTED],
+            ["look-up of the units there are", GATHERED],
         ),
         (
             "Observation?subject:Patient.name=ngop",
@@ -97,11 +99,8 @@ def test_the_answer_is_valid(client: httpx.Client) -> None:
             "Patient?_has:Observation:patient:date=2026&_summary=count",
             [ESTIMATE, "where a chain leads", "the total"],
         ),
-        (
-            "Patient?name=ngop&_count=1",
-            [ESTIMATE, SORTED],
-        ),
-        ("?_type=Patient,Basic", [ESTIMATE, SORTED, "the contents"]),
+        ("Patient?name=ngop&_count=1", [ESTIMATE, GATHERED]),
+        ("?_type=Patient,Basic", [ESTIMATE, GATHERED, "the contents"]),
         (
             "?_id=one&_type=Patient,Basic",
             ["the types of ids", "look-up of ids", "the places of the page", "the contents"],
@@ -182,7 +181,7 @@ def test_headings_are_in_the_language_of_the_caller(client: httpx.Client) -> Non
     assert heads(answer) == [
         "Được hiểu như sau",
         "Câu lệnh 1/2: ước lượng số kết quả",
-        "Câu lệnh 2/2: trang kết quả",
+        "Câu lệnh 2/2: trang kết quả, gom lại rồi sắp xếp",
         "Thời gian",
     ]
 

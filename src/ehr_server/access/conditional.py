@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.find import few, identifiers_of
+from ehr_server.access.find import at_most, identifiers_of
 from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
 from ehr_server.search.query import Condition, Query
@@ -29,7 +29,7 @@ def matches(
         found |= _carriers(store, connection, [(at, queries[at]) for at in together], caller)
     for at, query in enumerate(queries):
         if at not in found:
-            rows = few(store, connection, query, caller, 2)
+            rows = at_most(store, connection, query, caller, 2)
             found[at] = [identity(match.content)[1] for match in rows]
     return [found[at] for at in range(len(queries))]
 
@@ -53,7 +53,7 @@ def _carriers(
     together = Condition("identifier", tuple(every))
     most = 2 * len(queries) + 10
     query = replace(first, criteria=(together, *first.criteria[1:]))
-    rows = few(store, connection, query, caller, most)
+    rows = at_most(store, connection, query, caller, most)
     if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]

@@ -1,6 +1,6 @@
 """What is asked before a query can be run: directories, and where chains lead to.
 
-Every statement of a search goes through `run`. https://hl7.org/fhir/R4/search.html#chaining
+https://hl7.org/fhir/R4/search.html#chaining
 """
 
 from collections.abc import Sequence
@@ -11,16 +11,13 @@ from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.facts import LOOKED_UP_MAX, Facts
-from ehr_server.search.plan import Plan, asked, plan
+from ehr_server.search.plan import BELIEVED, Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
+from ehr_server.search.several import Several
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference
 from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
 from ehr_server.store.connect import Connection
-
-# An estimate above this is believed: so common is nothing of which the database knows nothing. It
-# may be wrong by far about what is less common.
-BELIEVED = 20_000
 
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 
@@ -39,9 +36,10 @@ def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[A
     return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
 
 
-def estimated_rows(connection: Connection, statement: Sql) -> int:
-    """How many rows the database thinks that a statement gives, by its statistics."""
-    told = Sql(f"explain (format json) {statement.text}", statement.params)
+def estimated(connection: Connection, planned: Plan | Several) -> int:
+    """How many the database thinks that a plan finds, by its statistics."""
+    rows = planned.gathered("1")
+    told = Sql(f"explain (format json) {rows.text}", rows.params)
     ((plans,),) = run(connection, told, False)
     return int(plans[0]["Plan"]["Plan Rows"])
 
@@ -73,7 +71,7 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     planned = plan(query, facts)
     if planned is None:
         return Reached((), (), facts)
-    if not planned.is_pinned and estimated_rows(connection, planned.all_rows()) > BELIEVED:
+    if not planned.is_pinned and estimated(connection, planned) > BELIEVED:
         return Reached(None, (), facts)
     rows = run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
     if len(rows) > REACHED_MAX:

@@ -22,19 +22,16 @@ _T = TypeVar("_T")
 
 SHOWN_MAX = 20_000  # characters of one statement or plan: a thousand ids are as long as that
 
-_CHAIN = ("where a chain leads", "đích của chuỗi tham chiếu")
 # What statements are for, by how they begin (`search.plan`, `search.types`): English, Vietnamese.
 _PURPOSES = (
     ("select p.comp, p.key, v.enc", "the page with its contents", "trang kết quả và nội dung"),
+    ("with found as", "the page, gathered and sorted", "trang kết quả, gom lại rồi sắp xếp"),
     ("select count(*)", "the total", "tổng số"),
-    ("select sum(count)", "the total", "tổng số"),
     ("select * from (", "the places of the page", "vị trí của trang kết quả"),
     ("select v.key, v.ver", "the contents", "nội dung"),
     ("select distinct type from rid", "the types of ids", "loại của các id"),
     ("explain", "how many, by the database's estimate", "ước lượng số kết quả"),
-    ("with m as materialized (select r.comp, r.own", *_CHAIN),
-    ("with m as materialized ((select r.comp, r.own", *_CHAIN),
-    ("with m as materialized", "the page, sorted out of all that is found", "trang kết quả"),
+    ("with reached as", "where a chain leads", "đích của chuỗi tham chiếu"),
     ("with recursive kin", "look-up of what lies above or below", "tra cứu cấp trên, cấp dưới"),
     ("select comp, key from rid", "look-up of ids", "tra cứu id"),
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),

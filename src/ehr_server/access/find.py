@@ -1,6 +1,8 @@
 """Running a query: the one door to what is found, and access stands in it.
 
-https://hl7.org/fhir/R4/search.html
+https://hl7.org/fhir/R4/search.html. `find` reads from top to bottom: access narrows the query, the
+directories are asked (`access.directories`), a page is read by one of the ways that `search.plan`
+explains (`_page` chooses), the total is told, and the links beside the page are made.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import BELIEVED, Known, estimated_rows, ready, run
+from ehr_server.access.directories import Known, estimated, ready, run
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
-from ehr_server.search.plan import FEW, Plan, asked
+from ehr_server.search.plan import BELIEVED, FEW, GROWN, Plan, asked
 from ehr_server.search.query import Condition, Criterion, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
@@ -25,8 +27,6 @@ from ehr_server.search.types import token
 from ehr_server.search.where import chains
 from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
-
-GROWN = 100_000  # to which what was few on the first page may grow until the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,10 @@ def find_types(
         return _found(_All(store, connection, several) if several else None, whole, page_key)
 
 
-def few(
+def at_most(
     store: Store, connection: Connection, query: Query, caller: Caller, most: int
 ) -> tuple[Match, ...]:
-    """So many of what a query finds that access has narrowed."""
+    """The first of what a query finds that access has narrowed, so many at most."""
     planned = ready(connection, query, caller)
     if planned is None:
         return ()
@@ -93,7 +93,7 @@ def few(
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row in the order of the answer: the values sorted by, and where the content lies."""
+    """A row in the order of the answer: its stage, the values sorted by, the resource."""
 
     stage: int
     key: int
@@ -113,12 +113,8 @@ class _One:
     def stages(self) -> tuple[Stage, ...]:
         return self.plan.stages
 
-    def sized(self, is_many: bool) -> "_One":
-        return replace(self, plan=replace(self.plan, is_many=is_many))
-
-    def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
-        statement = self.plan.page(limit, stage, keyset)
-        return self.read(at, run(self.connection, statement, self.plan.is_pinned))
+    def of_many(self) -> "_One":
+        return replace(self, plan=replace(self.plan, is_many=True))
 
     def read(self, at: int, rows: Iterable[Sequence[Any]]) -> list[_Row]:
         return [_Row(at, row[1], tuple(row[4:]), _match(self.store, row)) for row in rows]
@@ -136,13 +132,9 @@ class _All:
     def stages(self) -> tuple[Stage, ...]:
         return (self.plan.stage,)
 
-    def sized(self, is_many: bool) -> "_All":
-        plans = tuple(replace(one, is_many=is_many) for one in self.plan.plans)
+    def of_many(self) -> "_All":
+        plans = tuple(replace(one, is_many=True) for one in self.plan.plans)
         return replace(self, plan=replace(self.plan, plans=plans))
-
-    def rows(self, limit: int, at: int, stage: Stage, keyset: Keyset | None) -> list[_Row]:
-        statement = self.plan.page(limit, stage, keyset)
-        return self.read(at, run(self.connection, statement, self.plan.is_pinned))
 
     def read(self, at: int, rows: Sequence[Sequence[Any]]) -> list[_Row]:
         contents = contents_of(self.store, self.connection, [(*row[:4],) for row in rows])
@@ -189,34 +181,40 @@ def _found(search: _Search | None, query: Query, page_key: bytes) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Rows in order; how many are found in all, if that is known; whether they are many, so that
-    the order was read from its index."""
+    """Rows in order; how many are found in all, if that is known; whether they were read in
+    stages, as many are, and not gathered and sorted, as few are."""
 
     rows: Sequence[_Row]
     number: int | None
-    is_many: bool
+    is_many: bool = True
 
 
 def _page(search: _Search, limit: int, keyset: Keyset | None) -> _Page:
-    """What is few is gathered and sorted, and counted by that; the order of what is many is read
-    until there is enough. In known compartments there are few rows, whatever is found."""
+    """By one of the ways that `search.plan` explains. A link goes on in the way of its page,
+    because what the two ways sort by differs."""
+    if keyset is not None and not keyset.is_many:
+        return _gathered(search, limit, keyset)
     if search.plan.is_pinned:
-        return _Page(_rows(search, limit, keyset), None, True)
-    if keyset is not None and keyset.is_many:
-        return _Page(_rows(search.sized(is_many=True), limit, keyset), None, True)
+        return _Page(_rows(search, limit, keyset), None)
     if keyset is None:
         if (begun := _begun(search, limit)) is not None:
-            return _Page(begun, None, True)
-        if _is_many(search):
-            return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
+            return _Page(begun, None)
+        if not _is_many(search):
+            return _gathered(search, limit, None)
+    return _Page(_rows(search.of_many(), limit, keyset), None)
+
+
+def _gathered(search: _Search, limit: int, keyset: Keyset | None) -> _Page:
+    """A page of few, which are counted by that; of more than was believed, as of many."""
     most = FEW if keyset is None else GROWN
     rows = run(search.connection, search.plan.few(limit, keyset, most), False)
     number = int(rows[0][0])
-    if number > most:
-        if keyset is not None:
-            raise Invalid(issues=[_GROWN])
-        return _Page(_rows(search.sized(is_many=True), limit, None), None, True)
-    return _Page(search.read(0, [row[1:] for row in rows if row[1] is not None]), number, False)
+    if number <= most:
+        there = [row[1:] for row in rows if row[1] is not None]
+        return _Page(search.read(0, there), number, is_many=False)
+    if keyset is not None:
+        raise Invalid(issues=[_GROWN])
+    return _Page(_rows(search.of_many(), limit, None), None)
 
 
 def _is_many(search: _Search) -> bool:
@@ -231,23 +229,32 @@ def _begun(search: _Search, limit: int) -> Sequence[_Row] | None:
     matter how many have the words in another order."""
     if not search.plan.begins_first:
         return None
-    rows = search.sized(is_many=True).rows(limit, 0, search.stages[0], None)
+    rows = _of_stage(search.of_many(), limit, 0, None)
     return rows if len(rows) == limit else None
 
 
 def _rows(search: _Search, limit: int, keyset: Keyset | None) -> list[_Row]:
     """The next rows in order, each with its stage; of a page that goes back, in reversed order."""
-    stages = list(enumerate(search.stages))
+    stages = range(len(search.stages))
     if keyset is not None and keyset.is_back:
-        stages = [(at, stage.turned()) for at, stage in reversed(stages[: keyset.stage + 1])]
+        stages = range(keyset.stage, -1, -1)
     elif keyset is not None:
         stages = stages[keyset.stage :]
     found: list[_Row] = []
-    for at, stage in stages:
+    for at in stages:
         if len(found) < limit:
-            here = keyset if keyset is not None and keyset.stage == at else None
-            found += search.rows(limit - len(found), at, stage, here)
+            found += _of_stage(search, limit - len(found), at, keyset)
     return found
+
+
+def _of_stage(search: _Search, limit: int, at: int, keyset: Keyset | None) -> list[_Row]:
+    """So too of one stage alone; a keyset of another stage says no more than the direction."""
+    stage = search.stages[at]
+    if keyset is not None and keyset.is_back:
+        stage = stage.turned()
+    here = keyset if keyset is not None and keyset.stage == at else None
+    statement = search.plan.page(limit, stage, here)
+    return search.read(at, run(search.connection, statement, search.plan.is_pinned))
 
 
 def _types_there(connection: Connection, queries: Sequence[Query]) -> set[str]:
@@ -290,7 +297,7 @@ def _count(search: _Search) -> int:
 
 
 def _estimate(search: _Search) -> int:
-    return estimated_rows(search.connection, search.plan.all_rows())
+    return estimated(search.connection, search.plan)
 
 
 def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractContextManager[None]:

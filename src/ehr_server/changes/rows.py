@@ -10,7 +10,8 @@ from ehr_server.changes.change import Change, Done, Means
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
-from ehr_server.search.index import FORMAT, Rows, index
+from ehr_server.search.index import index
+from ehr_server.search.rows import FORMAT, Rows
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.vectors import vector

@@ -19,7 +19,7 @@ from ehr_server.changes.reindex import LOOKED_AT, reindex
 from ehr_server.definitions import definitions
 from ehr_server.packages.searchable import take_in
 from ehr_server.packages.shelf import on_shipped
-from ehr_server.search.index import FORMAT
+from ehr_server.search.rows import FORMAT
 from ehr_server.store import search_parameters as kept
 from ehr_server.store.packages import stored
 from ehr_server.store.queue import Part

@@ -25,12 +25,14 @@ PARTS_MAX = 4  # so too of a disjunction
 def branches(
     criteria: Iterable[Criterion], stages: Sequence[Stage], is_pinned: bool, facts: Facts
 ) -> tuple[list[tuple[Sql, ...]], list[Criterion]]:
-    """The branches, each as conditions that stand for those taken from the criteria, and the rest.
+    """The branches, each as the conditions that stand for the criteria taken, and the criteria
+    that are left, which hold for all branches.
 
     `is_pinned`: the compartments are known, so that few rows are read whatever their date.
     """
     criteria = list(criteria)
-    by_main = stages[0].columns[0].text in ("r.d1", "r.q1", "r.key")  # the last: in no order
+    # By key, the last of them, means that no order is asked for.
+    by_main = stages[0].columns[0].text in ("r.d1", "r.q1", "r.key")
     conditions = [one for one in criteria if isinstance(one, Condition)]
     code = next(filter(_is_code, conditions), None) if by_main else None
     since = either = None

@@ -77,12 +77,7 @@ def condition(
 ) -> Criterion:
     """One of the values, parted by commas, in one of the sources."""
     check_modifier(modifier, sources)
-    values = split(text, ",")
-    if len(values) > VALUES_MAX:
-        raise Malformed(
-            f"has {len(values)} values; at most {VALUES_MAX} are allowed",
-            f"có {len(values)} giá trị; tối đa {VALUES_MAX}",
-        )
+    values = _values(text)
     if not all(values):
         raise Malformed("has an empty value", "có giá trị bỏ trống")
     way = NEGATED.get(modifier, modifier)
@@ -139,6 +134,16 @@ def followed(type_name: str, code: str, rules: Rules) -> tuple[Source, ...]:
     if all(source.parameter.types <= reference.ADDRESSES for source in sources):
         raise unsupported(f"goes on from {code}, which holds canonical addresses")
     return sources
+
+
+def _values(text: str) -> list[str]:
+    values = split(text, ",")
+    if len(values) > VALUES_MAX:
+        raise Malformed(
+            f"has {len(values)} values; at most {VALUES_MAX} are allowed",
+            f"có {len(values)} giá trị; tối đa {VALUES_MAX}",
+        )
+    return values
 
 
 def _parted(name: str) -> _Name:
@@ -218,15 +223,9 @@ def _composite(parts: _Name, contexts: Sequence[Context], text: str, rules: Rule
             f"has the modifier :{parts.modifier}; a composite takes none",
             f"có bổ ngữ :{parts.modifier}; tham số ghép không nhận bổ ngữ",
         )
-    values = split(text, ",")
-    if len(values) > VALUES_MAX:
-        raise Malformed(
-            f"has {len(values)} values; at most {VALUES_MAX} are allowed",
-            f"có {len(values)} giá trị; tối đa {VALUES_MAX}",
-        )
     found = tuple(
         _in_context(parts.code, context, split(value, "$"), rules)
-        for value in values
+        for value in _values(text)
         for context in contexts
     )
     return found[0] if len(found) == 1 else Disjunction(found)

@@ -16,13 +16,11 @@ from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
 from ehr_server.search.parameter import ADDED_FROM, Parameter, Searched, Source, branches
 from ehr_server.search.parameters import STANDARD, Parameters
-from ehr_server.search.rows import FORMAT, UNDATED, Rows
+from ehr_server.search.rows import UNDATED, Rows
 from ehr_server.search.rules import Rules
 from ehr_server.search.types.registry import SEARCH_TYPES, fits
 from ehr_server.search.where import there_mark
 from ehr_server.search.words import places
-
-__all__ = ["FORMAT", "Rows", "index"]
 
 log = logging.getLogger(__name__)
 
@@ -177,8 +175,7 @@ def _take(type_name: str, parameter: Parameter, rules: Rules) -> _Take | None:
         return _of_extension(parameter, rules)
     if _is_unfit(type_name, parameter):
         return None
-    found: _Take | None = SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
-    return found
+    return SEARCH_TYPES[parameter.type].extract(type_name, parameter, rules)
 
 
 def _take_nothing(value: Any, rows: Rows) -> None:

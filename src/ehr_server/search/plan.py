@@ -1,8 +1,29 @@
 """A query to SQL: narrow rows in the order of the answer, contents last.
 
+The database's own plan for "the first 50 in this order" is a gamble, so there are three ways to a
+page, of which `access.find` chooses one (docs/decisions/0010-search-that-stays-flat.md):
+
+- **Pinned:** the query says in which compartments all that it finds lies, one person's record as a
+  rule. Few rows lie there: each is looked at, and one plan of the database fits all values and is
+  kept (`Plan.page`).
+- **Few** are found: all of them are gathered, by whatever way leads there soonest, then sorted
+  (`Plan.few`).
+- **Many** are found: the rows are read in the order of the answer from an index, and each is looked
+  at, until the page is full: soon, since many of those that come by are meant (`Plan.page`,
+  `is_many`).
+
+Whether there are many, the database estimates. It is believed above `BELIEVED`; above `FEW`, where
+it takes what is asked for rarer than it is (`is_misjudged`); never, where it cannot tell
+(`is_correlated`). Whatever turns out to be more than `FEW` while it is gathered is read in order.
+
+Two things serve to read in order. An order comes in **stages** (`search.sort`); where its values
+lie in a side table, the first stage is **led** by the rows of that table (`_led`). And conditions
+that no single index answers in that order are parted into disjoint **branches**
+(`search.branches`), each read by itself; their rows are united.
+
 The text follows the shape of the query, so that it can be prepared. Leaves are addressed directly,
 and every table is joined by its compartment key and its key: see `ehr_server.store.tables` for
-what lies where. What the directories know is asked before (`lookups`).
+what lies where. What the directories know is asked before (`asked`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +42,11 @@ from ehr_server.search.sql import TRUE, Sql, all_of, among, any_of, checked
 from ehr_server.search.types import token
 from ehr_server.search.where import asked_of_directories, is_home_of, of_type, table, where
 
-FEW = 1_000  # resources that are gathered and sorted; of more the order is read from its index
+FEW = 1_000  # resources at most that are gathered and sorted
+GROWN = 100_000  # to which what was few on the first page may grow until the last
+# An estimate of the database above this is believed: what it knows nothing of, it takes to be
+# rarer. About what is less common it may be wrong by far.
+BELIEVED = 20_000
 COMPARTMENT = "compartment"  # the fact: rows of (home, key) of what is at home elsewhere
 
 
@@ -29,9 +54,9 @@ COMPARTMENT = "compartment"  # the fact: rows of (home, key) of what is at home 
 class Plan:
     """What to run once the directories have been asked.
 
-    `types`: those of one leaf that are searched, one as a rule. `is_pinned`: the compartments are
-    known, so one plan fits all values and can be kept; else the best one depends on how common the
-    values are.
+    `types`: those of one leaf that are searched, one as a rule. `comps`: the compartments in which
+    all that can be found lies, if that is known. `is_many`: so many are found that the order is
+    read from its index.
     """
 
     query: Query
@@ -40,8 +65,13 @@ class Plan:
     whole: tuple[Sql, ...]  # all branches as one
     stages: tuple[Stage, ...]
     comps: tuple[int, ...] | None
-    is_pinned: bool
     is_many: bool = False
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the compartments are known: so one plan of the database fits all values and can
+        be kept; else the best one depends on how common the values are."""
+        return self.comps is not None
 
     @property
     def rows(self) -> tuple[Sql, ...]:
@@ -66,11 +96,7 @@ class Plan:
     def narrow(
         self, limit: int, stage: Stage, keyset: Keyset | None, names: Sequence[str], what: str
     ) -> Sql:
-        """`what` of the narrow rows, in order, then the values sorted by under the names given.
-
-        `is_many`: so many are found that the order is read from its index and each row looked at,
-        until there are enough.
-        """
+        """`what` of the narrow rows, in order, then the values sorted by under the names given."""
         values = "".join(
             f", {column.text} as {name}" for column, name in zip(stage.columns, names, strict=True)
         )
@@ -81,20 +107,19 @@ class Plan:
         several = (self.whole,) if stage.lead and self.is_many else self.branches
         seen = [tuple(map(_looked_at, one)) if self.is_many else one for one in several]
         parts = [form(f"{what}{values}", all_of(one), stage, later) for one in seen]
-        parts = [
-            limited(Sql(f"{part.text} order by {inner}", part.params), limit) for part in parts
-        ]
+        parts = [first(part, inner, limit) for part in parts]
         if len(parts) == 1:
             return parts[0]
         whole = union(parts)
         outer = sort.order(stage, names, "key")
-        return limited(Sql(f"select * from ({whole.text}) u order by {outer}", whole.params), limit)
+        return first(Sql(f"select * from ({whole.text}) u", whole.params), outer, limit)
 
     def reached(self, limit: int) -> Sql:
-        """Rows of (comp, own, refs) of what is found, in no order."""
+        """Rows of (comp, own, refs) of what is found, in no order: where a chain leads."""
         found = self.gathered("r.comp, r.own, r.refs")
         return Sql(
-            f"with m as materialized ({found.text}) select * from m limit {limit}", found.params
+            f"with reached as materialized ({found.text}) select * from reached limit {limit}",
+            found.params,
         )
 
     def count(self) -> Sql:
@@ -108,8 +133,9 @@ class Plan:
         for the number where there is nothing, or more than that.
 
         What is found is gathered first, by the way that leads to all of it soonest, and sorted
-        then. A plan for the first page alone is a gamble: the database reads an order from its end
-        in the hope of meeting soon what it believes to be common (1.5 s for 30 of 2.7 million).
+        then. A plan for the first page alone would be a gamble: the database reads an order from
+        its end in the hope of meeting soon what it believes to be common (1.5 s for 30 of 2.7
+        million rows).
         """
         over = sort.keys(self.query, is_back=keyset is not None and keyset.is_back)
         names = [f"s{at}" for at in range(len(over))]
@@ -126,8 +152,9 @@ class Plan:
         order = sort.order(stage, names, "key")
         shown = "".join(f", p.{name}" for name in names)
         return Sql(
-            f"{few_of(found, most)} select n.n, p.comp, p.key, v.enc, v.content{shown} from n"
-            f" left join (select * from (select r.comp, r.key, r.ver{values} from few r"
+            f"{gathered_first(found, most)}"
+            f" select n.n, p.comp, p.key, v.enc, v.content{shown} from n left join ("
+            f"select * from (select r.comp, r.key, r.ver{values} from few r"
             f" where (select n from n) <= {most}) q where {later.text} order by {order}"
             f" limit {limit}) p on true left join version_{leaf(self.query.type)} v"
             " on v.comp = p.comp and v.key = p.key and v.ver = p.ver"
@@ -137,9 +164,10 @@ class Plan:
 
     @property
     def is_misjudged(self) -> bool:
-        """Whether the database takes conditions on other tables to hold for next to nothing, or
-        does not know what leads the order."""
-        return bool(self.stages[0].lead) or any("exists (" in one.text for one in self.rows)
+        """Whether the database takes what is asked for rarer than it is: it believes that
+        conditions on other tables hold for next to nothing, and does not know what leads the
+        order."""
+        return bool(self.stages[0].lead) or any(map(_looks_elsewhere, self.rows))
 
     @property
     def is_correlated(self) -> bool:
@@ -155,20 +183,17 @@ class Plan:
         return is_led and not self.query.is_sorted and len(self.query.criteria) == 1
 
     def gathered(self, what: str) -> Sql:
-        """`what` of all that is found, in no order."""
+        """`what` of the narrow rows of all that is found, in no order."""
         return union([self._select(what, condition) for condition in self.rows])
 
-    def all_rows(self) -> Sql:
-        """All of the narrow rows, for the database to estimate their number."""
-        return self.gathered("1")
-
     def _found(self, what: str, condition: Sql, stage: Stage, later: Sql) -> Sql:
-        """Of the stage, what comes later in it."""
+        """What is found of the stage, and comes later in it than the page before."""
         return self._select(what, all_of((condition, *_if_any(stage.condition), *_if_any(later))))
 
     def _led(self, what: str, condition: Sql, stage: Stage, later: Sql) -> Sql:
-        """So too of a stage that side rows lead. Of many, these are read in their order, and each
-        looked up (`offset 0` keeps the database from turning that round)."""
+        """The same of a stage that side rows lead. Where many are found, these are read in their
+        order, and the resource of each is looked up (`offset 0` keeps the database from turning
+        that round)."""
         led = all_of((stage.led, *_if_any(later)))
         own = "r.comp = s.comp and r.key = s.key"
         if not self.is_many:
@@ -208,16 +233,42 @@ def plan(query: Query, facts: Facts) -> Plan | None:
     comps = _comps(query, facts)
     if comps is not None and not comps:
         return None
-    stages = sort.stages(query)
-    split, rest = branches(_flat(query.criteria), stages, comps is not None, facts)
-    fixed = [] if comps is None else [among("r.comp", comps)]
+    stages, criteria = sort.stages(query), list(_flat(query.criteria))
+    split, rest = branches(criteria, stages, comps is not None, facts)
+    fixed = [] if comps is None else [among("r.comp", comps)]  # what holds for all branches
     if query.compartment is not None:
         fixed.append(_in_compartment(query.compartment, facts[COMPARTMENT]))
     fixed += [_seen(one, facts, is_pinned=comps is not None) for one in rest]
-    taken = [one for one in _flat(query.criteria) if not any(one is other for other in rest)]
+    taken = [one for one in criteria if not any(one is other for other in rest)]
     whole = (*fixed, *(where(one, "r", facts) for one in taken))
     rows = tuple((*fixed, *branch) for branch in split)
-    return Plan(query, (query.type,), rows, whole, stages, comps, comps is not None)
+    return Plan(query, (query.type,), rows, whole, stages, comps)
+
+
+def gathered_first(found: Sql, most: int) -> str:
+    """The beginning of a statement on `few`, rows of what is found, and `n`, the number of them;
+    no more than one above the most. Materialized, or the database would plan for the first few
+    alone."""
+    return (
+        f"with found as materialized ({found.text}),"
+        f" few as materialized (select * from found limit {most + 1}),"
+        " n as materialized (select count(*) as n from few)"
+    )
+
+
+def union(parts: Sequence[Sql]) -> Sql:
+    """The rows of all of the parts."""
+    if len(parts) == 1:
+        return parts[0]
+    return Sql(
+        " union all ".join(f"({part.text})" for part in parts),
+        tuple(param for part in parts for param in part.params),
+    )
+
+
+def first(rows: Sql, order: str, limit: int) -> Sql:
+    """So many of the rows at most, in the order."""
+    return Sql(f"{rows.text} order by {order} limit {limit}", rows.params)
 
 
 def _seen(criterion: Criterion, facts: Facts, *, is_pinned: bool) -> Sql:
@@ -302,33 +353,13 @@ def _in_compartment(patients: Sequence[str], members: Sequence[tuple[Any, ...]])
 def _looked_at(condition: Sql) -> Sql:
     """A condition on other tables, to be looked at on the way: the database takes it to hold for
     next to nothing, and would rather gather all and sort them."""
-    return checked(condition) if "exists (" in condition.text else condition
+    return checked(condition) if _looks_elsewhere(condition) else condition
 
 
-def few_of(found: Sql, most: int) -> str:
-    """The beginning of a statement on `few` of what is found, and `n`, the number of them; no more
-    than one above the most. Materialized, or the database would plan for the first few alone."""
-    return (
-        f"with m as materialized ({found.text}),"
-        f" few as materialized (select * from m limit {most + 1}),"
-        " n as materialized (select count(*) as n from few)"
-    )
+def _looks_elsewhere(condition: Sql) -> bool:
+    """Whether other tables are asked."""
+    return "exists (" in condition.text
 
 
 def _if_any(condition: Sql) -> tuple[Sql, ...]:
     return () if condition.text == "true" else (condition,)
-
-
-def union(parts: Sequence[Sql]) -> Sql:
-    """The rows of all of the parts."""
-    if len(parts) == 1:
-        return parts[0]
-    return Sql(
-        " union all ".join(f"({part.text})" for part in parts),
-        tuple(param for part in parts for param in part.params),
-    )
-
-
-def limited(part: Sql, limit: int | None) -> Sql:
-    """So many of the rows at most."""
-    return part if limit is None else Sql(f"{part.text} limit {limit}", part.params)

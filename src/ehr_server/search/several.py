@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ehr_server.layout import leaf
 from ehr_server.search import sort
 from ehr_server.search.page import Keyset
-from ehr_server.search.plan import Plan, few_of, limited, union
+from ehr_server.search.plan import Plan, first, gathered_first, union
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import TRUE, Sql
 
@@ -34,12 +34,7 @@ class Several:
         """As of the plans."""
         return any(one.is_misjudged for one in self.plans)
 
-    begins_first = is_correlated = False
-
-    @property
-    def is_many(self) -> bool:
-        """As of the plans."""
-        return self.plans[0].is_many
+    begins_first = is_correlated = False  # types have neither texts nor values in common
 
     def page(self, limit: int, stage: Stage, keyset: Keyset | None) -> Sql:
         """Rows of (comp, key, ver, type, then the value sorted by), in order."""
@@ -47,7 +42,7 @@ class Several:
         parts = [one.narrow(limit, stage, keyset, [_NAME], what) for one in self.plans]
         whole = union(parts)
         order = sort.order(stage, [_NAME], "key")
-        return limited(Sql(f"select * from ({whole.text}) w order by {order}", whole.params), limit)
+        return first(Sql(f"select * from ({whole.text}) w", whole.params), order, limit)
 
     def few(self, limit: int, keyset: Keyset | None, most: int) -> Sql:
         """As `Plan.few`: rows of (number found, comp, key, ver, type, then the value)."""
@@ -58,7 +53,7 @@ class Several:
         stage = Stage((column,), key="key")
         later = sort.after(stage, keyset.values, keyset.key) if keyset else TRUE
         return Sql(
-            f"{few_of(found, most)}"
+            f"{gathered_first(found, most)}"
             " select n.n, p.comp, p.key, p.ver, p.type, p.at from n left join (select * from few"
             f" where (select n from n) <= {most} and {later.text}"
             f" order by {sort.order(stage, ['at'], 'key')} limit {limit}) p on true"
@@ -67,17 +62,13 @@ class Several:
         )
 
     def gathered(self, what: str) -> Sql:
-        """`what` of all that is found, in no order."""
+        """As `Plan.gathered`, of all types."""
         return union([one.gathered(what) for one in self.plans])
 
     def count(self) -> Sql:
         """How many there are."""
         rows = self.gathered("1")
         return Sql(f"select count(*) from ({rows.text}) n", rows.params)
-
-    def all_rows(self) -> Sql:
-        """All of the narrow rows, for the database to estimate their number."""
-        return self.gathered("1")
 
 
 def together(plans: Sequence[Plan]) -> Several | None:

@@ -4,15 +4,16 @@ https://hl7.org/fhir/R4/search.html#sort. A resource without the value comes las
 asked for; of several values the first in the order counts. The last word is the key, which every
 resource has and never changes.
 
-An order is read from an index, never made by sorting all there is. So it comes in stages, one after
-the other: the resources that have the value, led by the table that holds it; then those without.
-People whom a name finds come in the order of their names, those first whose name begins so.
+Where many are found, the order is read from an index, never made by sorting all there is
+(`search.plan`). So it comes in stages, one after the other: the resources that have the value, led
+by the table that holds it; then those without. Of a few, the whole order is made of expressions
+(`keys`). People whom a name finds come in the order of their names, those first whose name begins
+so.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import takewhile
 from typing import Any, Literal
 
 from ehr_server.fhir.dates import LATEST
@@ -48,11 +49,6 @@ class Stage:
     lead: str = ""
     led: Sql = TRUE
     key: str = "r.key"
-
-    @property
-    def lead_order(self) -> tuple[Column, ...]:
-        """The columns that the leading rows alone decide, before any other."""
-        return tuple(takewhile(lambda column: column.text.startswith("s."), self.columns))
 
     def turned(self) -> "Stage":
         """The same the other way round."""
@@ -121,7 +117,7 @@ def keys(query: Query, *, is_back: bool = False) -> tuple[tuple[Sql, Kind, bool]
     with its kind and whether it goes down: for the sorting of a few. `is_back`: turned round."""
     if not query.order:
         return ((Sql("r.key"), "whole", not is_back),)
-    begun = None if query.is_sorted else leading(query.criteria)
+    begun = _begun(query)
     first, *rest = query.order
     start = begun.folded if begun else ""
     values = [_value(first, start), *(_value(key) for key in rest)]
@@ -159,6 +155,21 @@ def after(stage: Stage, values: Sequence[Any], key: int) -> Sql:
     return any_of(steps)
 
 
+def is_sortable(parameter: Parameter) -> bool:
+    """Whether the values of a parameter have an order that is kept."""
+    return parameter.type in _SIDES and parameter.place != "id"
+
+
+def leading_condition(criteria: Sequence[Criterion]) -> Condition | None:
+    """The first criterion that asks for one beginning of one text."""
+    for one in criteria:
+        if isinstance(one, Condition) and len(one.alternatives) == 1:
+            (term,) = one.terms
+            if isinstance(term, string.Words) and term.how == "starts":
+                return one
+    return None
+
+
 def _by_main_date(descending: bool, later: tuple[Column, ...]) -> tuple[Stage, ...]:
     """Without a date it is the year 1: going down, such come last by themselves."""
     column = Column("r.d1", "instant", descending)
@@ -179,7 +190,7 @@ def _by_side(first: SortKey, later: tuple[Column, ...], query: Query) -> tuple[S
     if not later:
         columns += tuple(Column(f"s.{name}", kind, first.descending) for name, kind in side.ties)
         key = "s.key"
-    begun = None if query.is_sorted else leading(query.criteria)
+    begun = _begun(query)
     start = begun.folded if begun else ""
     led = all_of((_of(parameter, side, "s", start), _is_first(first, side, start)))
     first_stage = Stage(columns, TRUE, side.table, led, key)
@@ -194,20 +205,10 @@ def _by_side(first: SortKey, later: tuple[Column, ...], query: Query) -> tuple[S
     return first_stage, Stage(later or _as_stored(first), without)
 
 
-def leading(criteria: Sequence[Criterion]) -> string.Words | None:
-    """The beginning of a text that is asked for, if what is found can come in its order."""
-    found = leading_condition(criteria)
+def _begun(query: Query) -> string.Words | None:
+    """The beginning of a text in whose order what is found comes, if no other was asked for."""
+    found = None if query.is_sorted else leading_condition(query.criteria)
     return None if found is None else found.terms[0]
-
-
-def leading_condition(criteria: Sequence[Criterion]) -> Condition | None:
-    """The first criterion that asks for one beginning of one text."""
-    for one in criteria:
-        if isinstance(one, Condition) and len(one.alternatives) == 1:
-            (term,) = one.terms
-            if isinstance(term, string.Words) and term.how == "starts":
-                return one
-    return None
 
 
 def _of(parameter: Parameter, side: _Side, row: str, start: str = "") -> Sql:
@@ -267,11 +268,6 @@ def _kind(key: SortKey) -> Kind:
     if key.parameter.place == "updated":
         return "instant"
     return _SIDES[key.parameter.type].kind
-
-
-def is_sortable(parameter: Parameter) -> bool:
-    """Whether the values of a parameter have an order that is kept."""
-    return parameter.type in _SIDES and parameter.place != "id"
 
 
 def _last_way(stage: Stage) -> bool:

@@ -129,10 +129,10 @@ def _order(query: Query) -> Iterator[str]:
     if len(stages) > 1:
         code = query.order[0].parameter.code
         begins = "" if query.is_sorted or not stages[0].lead else " that begins with all of it"
-        yield f"  first those that have {code}{begins}, read by {_lead(stages[0])}"
-        yield f"  then those without, read by {_lead(stages[1])}"
+        yield f"  first those that have {code}{begins}; of many, read by {_lead(stages[0])}"
+        yield f"  then those without; of many, read by {_lead(stages[1])}"
     else:
-        yield f"  read by {_lead(stages[0])}"
+        yield f"  of many, read by {_lead(stages[0])}"
 
 
 def _key(key: SortKey) -> str:

@@ -146,7 +146,7 @@ def _is_there(source: Source, row: str) -> Sql:
 
 
 def _refers(chain: Chain, row: str, reached: Reached) -> Sql:
-    parameter, mark = chain.source.parameter, reference.mark(chain.source.parameter)
+    mark = reference.mark(chain.source.parameter)
     is_home = is_home_of(chain.source, chain.type)
     if reached.own is not None:
         if not reached.own:
@@ -161,8 +161,6 @@ def _refers(chain: Chain, row: str, reached: Reached) -> Sql:
     if is_home:
         is_meant = f"coalesce({row}.refs @> array[{other}.own # {mark}], false)"
         joined = f"{other}.comp = {row}.comp and {is_meant}"
-    if parameter.place != "side":
-        raise ValueError(f"{parameter.name} is no reference")
     return _exists(chain.type, other, joined, met)
 
 

@@ -20,7 +20,10 @@ _T = TypeVar("_T")
 
 _ANALYZED, _PLANNED = "analyze, buffers, format text", "format text"
 _LINE_MAX = 96  # characters
-_CLAUSE = re.compile(r" (?=(?:from|join|where|order by|limit|union all|and|or)\b)")
+_CLAUSE = re.compile(
+    r"(?<!\bleft) (?=(?:from|left join|join|where|order by|limit|union all|and|or)\b)"
+    r"|(?<=,) (?=\w+ as materialized\b)|(?<=\)) (?=select\b)"
+)
 
 
 @dataclass(frozen=True, slots=True)

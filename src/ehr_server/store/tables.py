@@ -47,7 +47,7 @@ resource = Table(
     Column("q1", Double),  # the main quantity
     Column("ver", Integer, nullable=False),
     _key("type", SmallInteger),
-    Column("fmt", SmallInteger, nullable=False),  # search.index.FORMAT of this row
+    Column("fmt", SmallInteger, nullable=False),  # search.rows.FORMAT of this row
     Column("toks", ARRAY(BigInteger), nullable=False),
     Column("refs", ARRAY(BigInteger), nullable=False),
     Column("own", BigInteger, nullable=False),  # hashing.own_comp: what references to it hold
@@ -125,7 +125,9 @@ string = Table(
     metadata,
     _key("comp", BigInteger),
     _key("key", BigInteger),
-    Column("value", _text, primary_key=True),  # letter of the parameter (search.types.string), text
+    # The letter of the parameter (search.types.string), then the text: so the statistics of this
+    # one column tell how common a name is, and are kept of 500 values.
+    Column("value", _text, primary_key=True),
     _key("exact", BigInteger),  # hash of the text as it was sent; 0: a word of one
     Column("grams", ARRAY(Integer), nullable=False),  # search.grams
 )
@@ -149,7 +151,9 @@ quantity = Table(
     _key("param", SmallInteger),
     Column("value", Double, primary_key=True),
     _key("unit", BigInteger),
-    _key("beside", BigInteger),  # of a component: its code, by itself and its system; or 0
+    # What it stands beside (search.types.composite): the hash of a code, or another number, or 0;
+    # the hash of the code's system, or 0.
+    _key("beside", BigInteger),
     _key("beside_system", BigInteger),
 )
 Index(

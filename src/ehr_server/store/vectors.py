@@ -2,8 +2,7 @@
 
 https://www.postgresql.org/docs/current/datatype-textsearch.html. The form is that of its function
 `tsvectorrecv`: the number of words, then each word, its end, the number of its places, its places
-with the weight in the upper two bits. Made here, so that PostgreSQL has no text to
-parse.
+with the weight in the upper two bits. Made here, so that PostgreSQL has no text to parse.
 """
 
 from collections.abc import Mapping, Sequence

@@ -226,7 +226,7 @@ def test_the_whole() -> None:
         "  gender=male",
         "    gender is male",
         "Order: birthdate, latest first; family, from A to Z",
-        "  read by r.d1",
+        "  of many, read by r.d1",
         "Page: at most 20, from the place that _page names",
         "Total: not told",
         "Along comes: what organization of Patient refers to",
@@ -244,23 +244,23 @@ def test_the_whole() -> None:
             "Medication",
             [
                 "Order: what was stored last comes first (the usual one, as _sort is not there)",
-                "  read by r.key",
+                "  of many, read by r.key",
             ],
         ),
         (
             "Patient?_sort=name",
             [
                 "Order: name, from A to Z",
-                "  first those that have name, read by the rows of the table string",
-                "  then those without, read by r.at",
+                "  first those that have name; of many, read by the rows of the table string",
+                "  then those without; of many, read by r.at",
             ],
         ),
         (
             "Observation?_sort=-value-quantity",
             [
                 "Order: value-quantity, largest first",
-                "  first those that have value-quantity, read by r.q1",
-                "  then those without, read by r.at",
+                "  first those that have value-quantity; of many, read by r.q1",
+                "  then those without; of many, read by r.at",
             ],
         ),
     ],

@@ -32,6 +32,21 @@ def test_each_clause_begins_a_line_and_brackets_are_set_in() -> None:
     ]
 
 
+def test_what_is_gathered_first_has_lines_of_its_own() -> None:
+    text = (
+        "with found as materialized (select r.key from resource_patient r where r.c1 = %s),"
+        " few as materialized (select * from found limit 11)"
+        " select p.key from few p left join version_patient v on v.key = p.key"
+    )
+    assert laid_out(text).split("\n") == [
+        "with found as materialized (select r.key from resource_patient r where r.c1 = %s),",
+        "few as materialized (select * from found limit 11)",
+        "select p.key",
+        "from few p",
+        "left join version_patient v on v.key = p.key",
+    ]
+
+
 @pytest.mark.parametrize(
     "search",
     [

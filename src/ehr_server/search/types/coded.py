@@ -72,6 +72,7 @@ def texts_of(type_name: str, value: Any) -> list[str]:
 
 
 def folded(text: str) -> str:
+    """A code without regard to case."""
     return text.casefold()
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC
-from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.parameter import Parameter, Source
@@ -25,7 +24,10 @@ from ehr_server.search.types import (
 
 
 class SearchType(Protocol):
-    """What a module of this package does for its type of parameter."""
+    """What a module of this package does for its type of parameter.
+
+    It may also have `MODIFIERS`, those that a client may write, and `lookups` (see below).
+    """
 
     def extract(
         self, type_name: str, parameter: Parameter, rules: Rules
@@ -44,7 +46,7 @@ class SearchType(Protocol):
         """Whether a value of the FHIR type meets the term."""
 
 
-SEARCH_TYPES: Mapping[str, Any] = {
+SEARCH_TYPES: Mapping[str, SearchType] = {
     "token": token,
     "string": string,
     "date": date,
@@ -52,7 +54,7 @@ SEARCH_TYPES: Mapping[str, Any] = {
     "quantity": quantity,
     "reference": reference,
     "uri": uri,
-    "composite": composite,
+    "composite": cast(SearchType, composite),  # but `parse`: see `composite.together`
     "special": near,
     "fulltext": fulltext,
 }
@@ -84,8 +86,7 @@ def fits(type_name: str, parameter: Parameter) -> bool:
 
 def lookups(type_name: str, terms: Sequence[Any], parameter: Parameter) -> Iterable[Lookup]:
     """What a type must ask of the directories before it can say where."""
-    module: ModuleType = SEARCH_TYPES[type_name]
-    asked = getattr(module, "lookups", None)
+    asked = getattr(SEARCH_TYPES[type_name], "lookups", None)
     return asked(terms, parameter) if asked else ()
 
 

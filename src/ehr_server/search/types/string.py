@@ -88,7 +88,7 @@ def where(terms: Sequence[Words], parameter: Parameter, row: str, facts: Facts) 
     """A side row is as one of the terms says; of a name of several words, one row for each."""
     single = [term for term in terms if not term.words]
     parts = [
-        all_of(_beside(row, _begins(parameter, word)) for word in _longest(term))
+        all_of(_beside(row, of_parameter(parameter, "x", word)) for word in _longest(term))
         for term in terms
         if term.words
     ]
@@ -156,15 +156,11 @@ def _beside(row: str, condition: Sql) -> Sql:
     )
 
 
-def _begins(parameter: Parameter, word: str) -> Sql:
-    return of_parameter(parameter, "x", word)
-
-
 def _met(term: Words, parameter: Parameter) -> Sql:
     whole = letter(parameter) + term.folded
     match term.how:
         case "starts":
-            return _begins(parameter, term.folded)
+            return of_parameter(parameter, "x", term.folded)
         case "exact":
             return Sql("(x.value = %s and x.exact = %s)", (whole, _exact(term.text)))
         case "equals":
