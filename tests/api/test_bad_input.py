@@ -143,6 +143,27 @@ def test_a_form_of_a_million_fields_is_refused_before_it_is_read(client: httpx.C
     assert answer.json()["issue"][0]["code"] == "too-costly"
 
 
+@pytest.mark.parametrize(
+    ("address", "name", "value", "times"),
+    [
+        ("/Observation", "value-quantity", ",".join(map(str, range(1000))), 50),
+        ("/Observation", "component-code-value-quantity", ",".join(["a$1"] * 1000), 50),
+        ("", "_tag", ",".join(f"a{at}" for at in range(1000)), 5),
+        ("", "_lastUpdated", ",".join(f"ne{at}" for at in range(1000, 2000)), 5),
+        ("/Task", "focus._lastUpdated", "ge2000", 50),  # a chain to each type there is
+    ],
+)
+def test_more_values_than_a_statement_takes_are_refused_and_no_fault_of_the_database(
+    client: httpx.Client, address: str, name: str, value: str, times: int
+) -> None:
+    """https://hl7.org/fhir/R4/search.html#errors: 503 would tell the client to try again."""
+    form = "&".join([f"{name}={value}"] * times)
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post(f"{address}/_search", content=form, headers=sent)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["code"] == "too-costly"
+
+
 def test_a_long_source_is_stored_as_sent(client: httpx.Client) -> None:
     """meta.source names the sender, and an index row must not limit it."""
     source = "http://his.example.vn/" + "".join(f"{number:05}" for number in range(2000))

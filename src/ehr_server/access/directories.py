@@ -22,6 +22,8 @@ from ehr_server.store.connect import Connection
 # may be wrong by far about what is less common.
 BELIEVED = 20_000
 
+_PARAMS_MAX = 65_535  # of a statement: the protocol counts them in two bytes
+
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 
 
@@ -34,7 +36,12 @@ def ready(
 
 
 def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
-    """Prepared where one plan fits all values; else planned anew, by how common these are."""
+    """Prepared where one plan fits all values; else planned anew, by how common these are.
+
+    Raises `Invalid` for more values than a statement can have.
+    """
+    if len(statement.params) > _PARAMS_MAX:
+        raise Invalid(issues=[_TOO_LONG])
     prepare = None if is_pinned else False
     return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
 
@@ -99,4 +106,10 @@ _TOO_MANY = Issue(
     "too-costly",
     "A value leads to too many: name the system of an identifier too, or more of a text.",
     vi="Giá trị tìm quá nhiều kết quả: xin nêu cả hệ định danh, hoặc thêm chữ.",
+)
+_TOO_LONG = Issue(
+    "error",
+    "too-costly",
+    "There are more values than one search can take: ask for some at a time.",
+    vi="Có nhiều giá trị hơn mức một lần tìm nhận được: xin tìm từng phần.",
 )
