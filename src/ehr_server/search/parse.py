@@ -74,7 +74,7 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
     criteria: list[Criterion] = []
     asked: list[tuple[str, str]] = []
     issues: list[Issue] = []
-    ignored: list[str] = []
+    ignored: list[tuple[str, str]] = []
     load = 0
     wanted = Wanted(type_name, rules)
     for name, value in pairs:
@@ -87,7 +87,7 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
                 load += values_of(criteria[-1])
         except Malformed as fault:
             if fault.is_unsupported and rules.lenient:
-                ignored.append(name)
+                ignored.append((name, value))
             else:
                 issues.append(_issue(name, fault))
         if load > VALUES_MAX:
@@ -109,20 +109,33 @@ def parse_types(
     Raises `Invalid`.
     """
     pairs = list(pairs)
-    queries = []
+    queries = _parsed(types, pairs, rules)
+    left_out = {pair for query in queries for pair in query.ignored}
+    if left_out:  # by one is by all, or the others would return the records of everyone untold
+        kept = [pair for pair in pairs if pair not in left_out]
+        ignored = tuple(pair for pair in pairs if pair in left_out)
+        queries = [replace(query, ignored=ignored) for query in _parsed(types, kept, rules)]
+    return [_in_one_order(query, rules) for query in queries]
+
+
+def _parsed(
+    types: Sequence[str], pairs: Sequence[tuple[str, str]], rules: Rules
+) -> Sequence[Query]:
+    queries: list[Query] = []
     for type_name in types:
-        query = parse(type_name, pairs, rules)
-        if sum(map(values_of, query.criteria)) * len(types) > VALUES_OF_ALL_MAX:
+        queries.append(parse(type_name, pairs, rules))
+        if sum(map(values_of, queries[0].criteria)) * len(types) > VALUES_OF_ALL_MAX:
             raise Invalid(issues=[_TOO_MUCH])
-        by_update = SortKey(
-            rules.parameters.of(type_name).by_code["_lastUpdated"][0].parameter, True
-        )
-        if not query.is_sorted:
-            query = replace(query, order=(by_update,))
-        elif [key.parameter.place for key in query.order] != ["updated"]:
-            raise Invalid(issues=[_ONE_ORDER])
-        queries.append(query)
     return queries
+
+
+def _in_one_order(query: Query, rules: Rules) -> Query:
+    if not query.is_sorted:
+        updated = rules.parameters.of(query.type).by_code["_lastUpdated"][0].parameter
+        return replace(query, order=(SortKey(updated, True),))
+    if [key.parameter.place for key in query.order] != ["updated"]:
+        raise Invalid(issues=[_ONE_ORDER])
+    return query
 
 
 def parse_criteria(type_name: str, criteria: str, rules: Rules) -> Query:
