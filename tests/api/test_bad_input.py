@@ -122,6 +122,48 @@ def test_a_search_that_is_no_form_does_not_find_everyone(client: httpx.Client) -
     assert answer.status_code == 415
 
 
+@pytest.mark.parametrize("value", ["ng%FF", "%ED%A0%80", "Ng%E1%BB"])
+def test_what_is_not_utf8_is_not_searched_for_as_something_else(
+    client: httpx.Client, value: str
+) -> None:
+    """https://hl7.org/fhir/R4/search.html#escaping: percent-encoded UTF-8"""
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for answer in (
+        client.get(f"/Patient?name={value}"),
+        client.post("/Patient/_search", content=f"name={value}", headers=form),
+    ):
+        assert answer.status_code == 400
+        assert "UTF-8" in answer.json()["issue"][0]["diagnostics"]
+
+
+def test_a_form_of_a_million_fields_is_refused_before_it_is_read(client: httpx.Client) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post("/Patient/_search", content=b"a=b&" * 1_000_000, headers=form)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["code"] == "too-costly"
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "value", "times"),
+    [
+        ("/Observation", "value-quantity", ",".join(map(str, range(1000))), 50),
+        ("/Observation", "component-code-value-quantity", ",".join(["a$1"] * 1000), 50),
+        ("", "_tag", ",".join(f"a{at}" for at in range(1000)), 5),
+        ("", "_lastUpdated", ",".join(f"ne{at}" for at in range(1000, 2000)), 5),
+        ("/Task", "focus._lastUpdated", "ge2000", 50),  # a chain to each type there is
+    ],
+)
+def test_more_values_than_a_statement_takes_are_refused_and_no_fault_of_the_database(
+    client: httpx.Client, address: str, name: str, value: str, times: int
+) -> None:
+    """https://hl7.org/fhir/R4/search.html#errors: 503 would tell the client to try again."""
+    form = "&".join([f"{name}={value}"] * times)
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = client.post(f"{address}/_search", content=form, headers=sent)
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["code"] == "too-costly"
+
+
 def test_a_long_source_is_stored_as_sent(client: httpx.Client) -> None:
     """meta.source names the sender, and an index row must not limit it."""
     source = "http://his.example.vn/" + "".join(f"{number:05}" for number in range(2000))

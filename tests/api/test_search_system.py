@@ -172,3 +172,46 @@ def test_the_pages_lead_both_ways(client: httpx.Client) -> None:
     assert set(links) == {"self", "first", "previous", "next"}
     assert client.get(links["previous"]).json()["entry"] == first["entry"]
     assert client.get(links["first"]).json()["entry"] == first["entry"]
+
+
+def _lenient(client: httpx.Client, address: str) -> dict[str, Any]:
+    answer = client.get(address, headers={"Prefer": "handling=lenient"})
+    assert answer.status_code == 200, answer.text
+    bundle: dict[str, Any] = answer.json()
+    return bundle
+
+
+@pytest.mark.parametrize("types", ["Patient,Observation", "Observation,Patient"])
+def test_what_one_of_the_types_does_not_have_is_left_out_for_all_and_told(
+    client: httpx.Client, types: str
+) -> None:
+    """https://hl7.org/fhir/R4/search.html#errors: `gender` narrows no Observation, so what comes
+    is everyone's, and the link self must not say otherwise."""
+    bundle = _lenient(client, f"?_type={types}&_tag={TAG}&gender=male")
+    modes = [entry["search"]["mode"] for entry in bundle["entry"]]
+    assert modes == ["match"] * 4 + ["outcome"]
+    assert bundle["total"] == 4
+    assert "gender" in bundle["entry"][-1]["resource"]["issue"][0]["diagnostics"]
+    assert "gender" not in bundle["link"][0]["url"]
+
+
+def test_a_lenient_client_keeps_what_was_understood_on_the_next_page(client: httpx.Client) -> None:
+    """Of two parameters of a name the one that was left out alone is gone from the links."""
+    address = f"?_type=Observation&_tag={TAG}&_count=1&_include=Observation:subject"
+    first = _lenient(client, f"{address}&_include=Observation:nonsense")
+    links = {link["relation"]: link["url"] for link in first["link"]}
+    assert "Observation:nonsense" not in links["self"]
+    for bundle in (first, client.get(links["next"]).json()):
+        modes = [entry["search"]["mode"] for entry in bundle["entry"]]
+        assert modes[:2] == ["match", "include"]
+
+
+@pytest.mark.parametrize("segment", ["%22%3E%20", "a%2Fb", "%3F_id=1", "%25"])
+def test_a_link_leads_to_where_it_was_asked_for(client: httpx.Client, segment: str) -> None:
+    """https://hl7.org/fhir/R4/search.html#conformance: self is what was searched"""
+    bundle = client.get(f"Patient/{segment}/Observation?_count=5").json()
+    assert (
+        bundle["link"][0]["url"]
+        .upper()
+        .endswith(f"Patient/{segment}/Observation?_count=5".replace("=1/", "%3D1/").upper())
+    )

@@ -35,7 +35,7 @@ def test_what_is_many_is_found_on_the_way_through_its_order(
 ) -> None:
     """As if there were too many to gather them first, whatever is asked for."""
     monkeypatch.setattr(find, "FEW", -1)
-    monkeypatch.setattr(find, "BELIEVED", -1)
+    monkeypatch.setattr(directories, "BELIEVED", -1)
     _check(law, type_name, random.Random(f"{type_name} many"), PAIRS_MIN)
 
 
@@ -65,7 +65,7 @@ def test_the_law_at_length(
 ) -> None:
     monkeypatch.setattr(directories, "REACHED_MAX", reached_max)
     monkeypatch.setattr(find, "FEW", few)
-    monkeypatch.setattr(find, "BELIEVED", few)
+    monkeypatch.setattr(directories, "BELIEVED", few)
     with lawful(database, seed) as law:
         for type_name in TYPES:
             _check(law, type_name, random.Random(f"{type_name} {seed}"), SLOW_PAIRS_MIN // 4)

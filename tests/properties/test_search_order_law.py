@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.access import find
+from ehr_server.access import directories, find
 from ehr_server.errors import Invalid
 from ehr_server.fhir.bundle import identity
 from ehr_server.identity.folding import fold
@@ -39,7 +39,7 @@ def test_order_and_pages(
     law: Law, type_name: str, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find, "FEW", few)
-    monkeypatch.setattr(find, "BELIEVED", few)
+    monkeypatch.setattr(directories, "BELIEVED", few)
     chance = random.Random(type_name)
     asker = Asker(chance, law.resources)
     for criteria in [f"{type_name}?", *asker.mixed(type_name, SEARCHES)]:

@@ -192,4 +192,4 @@ def test_a_type_whose_words_are_not_kept_is_refused_with_the_setting(here: Recor
     assert issue.code == "not-supported"
     assert "full_text (EHR_FULL_TEXT)" in issue.text
     lenient = replace(rules, lenient=True)
-    assert parse("Condition", [("_text", "tim")], lenient).ignored == ("_text",)
+    assert parse("Condition", [("_text", "tim")], lenient).ignored == (("_text", "tim"),)

@@ -254,7 +254,7 @@ def test_contained_resources_are_not_found_by_themselves(value: str) -> None:
     with pytest.raises(Invalid, match="contained resources, which is not supported yet"):
         read("Patient", ("_contained", value))
     assert read("Patient", ("_contained", "false")) == read("Patient")
-    assert read("Patient", ("_contained", value), rules=LENIENT).ignored == ("_contained",)
+    assert read("Patient", ("_contained", value), rules=LENIENT).ignored == (("_contained", value),)
 
 
 def test_every_fault_is_named() -> None:
@@ -272,7 +272,7 @@ def test_a_result_parameter_comes_once() -> None:
 def test_lenient_handling_leaves_out_what_is_unknown_and_nothing_else() -> None:
     pairs = (("nmae", "a"), ("name", "b"), ("_query", "x"), ("_format", "json"))
     query = read("Patient", *pairs, rules=LENIENT)
-    assert query.ignored == ("nmae", "_query")
+    assert [name for name, _ in query.ignored] == ["nmae", "_query"]
     assert query.asked == (("name", "b"),)
     assert query.criteria == read("Patient", ("name", "b")).criteria
     for pair in (("birthdate", "x"), ("name:exactly", "x"), ("_include", "x"), ("_count", "x")):

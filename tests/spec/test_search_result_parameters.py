@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ehr_server.access import find
+from ehr_server.access import directories, find
 from searching import Record
 
 covers = pytest.mark.covers
@@ -90,7 +90,7 @@ def test_where_there_are_many_the_total_is_told_on_demand(
     here: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(find, "FEW", 3)
-    monkeypatch.setattr(find, "BELIEVED", 3)
+    monkeypatch.setattr(directories, "BELIEVED", 3)
 
     def total(asked: str) -> int | None:
         return here.run(here.query(f"Patient?_count=2{asked}")).total

@@ -11,13 +11,14 @@ from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.facts import LOOKED_UP_MAX, Facts
-from ehr_server.search.plan import BELIEVED, Plan, asked, plan
+from ehr_server.search.plan import BELIEVED, UNKNOWN_SHARE, Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
-from ehr_server.search.several import Several
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference
-from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home
+from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home, table
 from ehr_server.store.connect import Connection
+
+_PARAMS_MAX = 65_535  # of a statement: the protocol counts them in two bytes
 
 Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 
@@ -31,17 +32,29 @@ def ready(
 
 
 def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
-    """Prepared where one plan fits all values; else planned anew, by how common these are."""
+    """Prepared where one plan fits all values; else planned anew, by how common these are.
+
+    Raises `Invalid` for more values than a statement can have.
+    """
+    if len(statement.params) > _PARAMS_MAX:
+        raise Invalid(issues=[_TOO_LONG])
     prepare = None if is_pinned else False
     return connection.execute(statement.text, statement.params, prepare=prepare).fetchall()
 
 
-def estimated(connection: Connection, planned: Plan | Several) -> int:
-    """How many the database thinks that a plan finds, by its statistics."""
-    rows = planned.gathered("1")
+def estimated(connection: Connection, rows: Sql) -> int:
+    """How many rows the database believes that there are, by its statistics."""
     told = Sql(f"explain (format json) {rows.text}", rows.params)
     ((plans,),) = run(connection, told, False)
     return int(plans[0]["Plan"]["Plan Rows"])
+
+
+def believed(connection: Connection, leaf_table: str) -> int:
+    """The estimate above which the database is believed of a table: of hashes that its sample did
+    not meet it believes a part of all rows that grows with the table (`store.tables`)."""
+    asked_for = Sql("select reltuples from pg_class where oid = %s::regclass", (leaf_table,))
+    ((rows,),) = run(connection, asked_for, True)
+    return max(BELIEVED, int(rows * UNKNOWN_SHARE))
 
 
 def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
@@ -71,8 +84,10 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     planned = plan(query, facts)
     if planned is None:
         return Reached((), (), facts)
-    if not planned.is_pinned and estimated(connection, planned) > BELIEVED:
-        return Reached(None, (), facts)
+    if not planned.is_pinned and not planned.is_correlated:
+        number = estimated(connection, planned.gathered("1"))
+        if number > believed(connection, table(chain.type)):
+            return Reached(None, (), facts)
     rows = run(connection, planned.reached(REACHED_MAX + 1), planned.is_pinned)
     if len(rows) > REACHED_MAX:
         return Reached(None, (), facts)
@@ -97,4 +112,10 @@ _TOO_MANY = Issue(
     "too-costly",
     "A value leads to too many: name the system of an identifier too, or more of a text.",
     vi="Giá trị tìm quá nhiều kết quả: xin nêu cả hệ định danh, hoặc thêm chữ.",
+)
+_TOO_LONG = Issue(
+    "error",
+    "too-costly",
+    "There are more values than one search can take: ask for some at a time.",
+    vi="Có nhiều giá trị hơn mức một lần tìm nhận được: xin tìm từng phần.",
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import Known, estimated, ready, run
+from ehr_server.access.directories import Known, believed, estimated, ready, run
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
@@ -24,7 +24,7 @@ from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import token
-from ehr_server.search.where import chains
+from ehr_server.search.where import chains, table
 from ehr_server.store.connect import Connection, Store, snapshot
 from ehr_server.store.read import contents_of
 
@@ -113,8 +113,18 @@ class _One:
     def stages(self) -> tuple[Stage, ...]:
         return self.plan.stages
 
+    @property
+    def believed(self) -> int:
+        return believed(self.connection, table(self.plan.types[0]))
+
     def of_many(self) -> "_One":
-        return replace(self, plan=replace(self.plan, is_many=True))
+        """Among branches that find many, some may find next to nothing: in the order of all they
+        would be looked for to its end."""
+        plan, sparse = self.plan, frozenset[int]()
+        if len(plan.branches) > 1:
+            numbers = [estimated(self.connection, one) for one in plan.gathered_by_branch("1")]
+            sparse = frozenset(at for at, one in enumerate(numbers) if one <= self.believed)
+        return replace(self, plan=replace(plan, is_many=True, sparse=sparse))
 
     def read(self, at: int, rows: Iterable[Sequence[Any]]) -> list[_Row]:
         return [_Row(at, row[1], tuple(row[4:]), _match(self.store, row)) for row in rows]
@@ -131,6 +141,8 @@ class _All:
     @property
     def stages(self) -> tuple[Stage, ...]:
         return (self.plan.stage,)
+
+    believed = BELIEVED
 
     def of_many(self) -> "_All":
         plans = tuple(replace(one, is_many=True) for one in self.plan.plans)
@@ -221,7 +233,7 @@ def _is_many(search: _Search) -> bool:
     """Whether the database believes so, as far as that is to be trusted."""
     if search.plan.is_correlated:
         return False
-    return _estimate(search) > (FEW if search.plan.is_misjudged else BELIEVED)
+    return _estimate(search) > (FEW if search.plan.is_misjudged else search.believed)
 
 
 def _begun(search: _Search, limit: int) -> Sequence[_Row] | None:
@@ -297,7 +309,7 @@ def _count(search: _Search) -> int:
 
 
 def _estimate(search: _Search) -> int:
-    return estimated(search.connection, search.plan)
+    return estimated(search.connection, search.plan.gathered("1"))
 
 
 def _one_moment(connection: Connection, queries: Sequence[Query]) -> AbstractContextManager[None]:

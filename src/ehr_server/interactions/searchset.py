@@ -26,7 +26,7 @@ def searchset(
         call, further.contents, "include", query.subset and query.subset.of_included()
     )
     if query.ignored:
-        entries.append(_outcome([_left_out(query.ignored)], call.language))
+        entries.append(_outcome([_left_out([name for name, _ in query.ignored])], call.language))
     if further.cut:
         entries.append(_outcome([_cut(further.cut)], call.language))
     return bundle.bundle("searchset", entries, _links(call, query, found), found.total)
@@ -46,9 +46,12 @@ def _wanted(content: bytes, wanted: Subset | None) -> bytes:
 
 def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
     """self shows what was searched really; the others lead to the pages around this one."""
-    here = "/".join((call.base_url, *call.request.path)).removesuffix("/_search")
-    unsaid = {*query.ignored, *HARMLESS, EXPLAIN}
-    asked = [pair for pair in call.request.query if pair[0] not in unsaid]
+    path = (quote(segment, safe="*$") for segment in call.request.path)
+    here = "/".join((call.base_url, *path)).removesuffix("/_search")
+    unsaid = {*HARMLESS, EXPLAIN}
+    asked = [
+        pair for pair in call.request.query if pair[0] not in unsaid and pair not in query.ignored
+    ]
     rest = [pair for pair in asked if pair[0] != "_page"]
     links = [("self", _url(here, asked))]
     if query.page is not None:
@@ -65,9 +68,9 @@ def _url(here: str, pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def _left_out(names: Sequence[str]) -> Issue:
-    listed = ", ".join(names)
-    text = f"Left out, because there are no such search parameters: {listed}."
-    vi = f"Đã bỏ qua vì không có các tham số tìm kiếm này: {listed}."
+    listed = ", ".join(dict.fromkeys(names))
+    text = f"Left out, because these are no search parameters here, or not in this form: {listed}."
+    vi = f"Đã bỏ qua vì ở đây không có tham số tìm kiếm này, hoặc không ở dạng này: {listed}."
     return Issue("warning", "not-supported", text, vi=vi)
 
 

@@ -13,7 +13,17 @@ from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.criteria import criterion
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.query import Criterion, Query, SortKey
+from ehr_server.search.query import (
+    Chain,
+    Condition,
+    Conjunction,
+    Criterion,
+    Disjunction,
+    Has,
+    Negation,
+    Query,
+    SortKey,
+)
 from ehr_server.search.results import Wanted, is_result_parameter
 from ehr_server.search.rules import Rules
 
@@ -22,6 +32,11 @@ PRESENTATION = frozenset(("_format", "_pretty"))  # allowed everywhere, heeded b
 HARMLESS = frozenset(("_totalMethod", "_totalmethod"))  # fhirpy
 
 PARAMETERS_MAX = 50  # of one search: three hundred criteria keep a database busy for 18 s
+# Values of a search of one type, and of all types together; a chain to one type is a statement of
+# its own, which costs as much as so many. Ten times as many take 7 s to put into words.
+VALUES_MAX = 10_000
+VALUES_OF_ALL_MAX = 200_000
+_CHAIN_VALUES = 10
 
 _TOO_MANY = Issue(
     "error",
@@ -30,6 +45,14 @@ _TOO_MANY = Issue(
     vi=f"Mỗi lần tìm tối đa {PARAMETERS_MAX} tham số; nhiều giá trị thì viết name=a,b.",
 )
 
+_TOO_MUCH = Issue(
+    "error",
+    "too-costly",
+    "So many values, in so many types, are too much for one search: ask for some at a time, and"
+    " name the type that a chain leads to, as in subject:Patient.name.",
+    vi="Quá nhiều giá trị và loại cho một lần tìm: xin tìm từng phần, và nêu loại mà chuỗi nối tới,"
+    " ví dụ subject:Patient.name.",
+)
 
 _ONE_ORDER = Issue(
     "error",
@@ -42,7 +65,8 @@ _ONE_ORDER = Issue(
 def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Query:
     """What the decoded pairs of an address or a form ask for.
 
-    Raises `Invalid` with an issue for each unknown parameter, modifier and malformed value.
+    Raises `Invalid` with an issue for each unknown parameter, modifier and malformed value, and
+    for too much at once.
     """
     pairs = list(pairs)
     if len(pairs) > PARAMETERS_MAX:
@@ -50,7 +74,8 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
     criteria: list[Criterion] = []
     asked: list[tuple[str, str]] = []
     issues: list[Issue] = []
-    ignored: list[str] = []
+    ignored: list[tuple[str, str]] = []
+    load = 0
     wanted = Wanted(type_name, rules)
     for name, value in pairs:
         try:
@@ -59,11 +84,14 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
             elif name not in PRESENTATION and name not in HARMLESS:
                 criteria.append(criterion(type_name, name, value, rules))
                 asked.append((name, value))
+                load += values_of(criteria[-1])
         except Malformed as fault:
             if fault.is_unsupported and rules.lenient:
-                ignored.append(name)
+                ignored.append((name, value))
             else:
                 issues.append(_issue(name, fault))
+        if load > VALUES_MAX:
+            raise Invalid(issues=[_TOO_MUCH])
     if issues:
         raise Invalid(issues=issues)
     try:
@@ -81,18 +109,33 @@ def parse_types(
     Raises `Invalid`.
     """
     pairs = list(pairs)
-    queries = []
+    queries = _parsed(types, pairs, rules)
+    left_out = {pair for query in queries for pair in query.ignored}
+    if left_out:  # by one is by all, or the others would return the records of everyone untold
+        kept = [pair for pair in pairs if pair not in left_out]
+        ignored = tuple(pair for pair in pairs if pair in left_out)
+        queries = [replace(query, ignored=ignored) for query in _parsed(types, kept, rules)]
+    return [_in_one_order(query, rules) for query in queries]
+
+
+def _parsed(
+    types: Sequence[str], pairs: Sequence[tuple[str, str]], rules: Rules
+) -> Sequence[Query]:
+    queries: list[Query] = []
     for type_name in types:
-        query = parse(type_name, pairs, rules)
-        by_update = SortKey(
-            rules.parameters.of(type_name).by_code["_lastUpdated"][0].parameter, True
-        )
-        if not query.is_sorted:
-            query = replace(query, order=(by_update,))
-        elif [key.parameter.place for key in query.order] != ["updated"]:
-            raise Invalid(issues=[_ONE_ORDER])
-        queries.append(query)
+        queries.append(parse(type_name, pairs, rules))
+        if sum(map(values_of, queries[0].criteria)) * len(types) > VALUES_OF_ALL_MAX:
+            raise Invalid(issues=[_TOO_MUCH])
     return queries
+
+
+def _in_one_order(query: Query, rules: Rules) -> Query:
+    if not query.is_sorted:
+        updated = rules.parameters.of(query.type).by_code["_lastUpdated"][0].parameter
+        return replace(query, order=(SortKey(updated, True),))
+    if [key.parameter.place for key in query.order] != ["updated"]:
+        raise Invalid(issues=[_ONE_ORDER])
+    return query
 
 
 def parse_criteria(type_name: str, criteria: str, rules: Rules) -> Query:
@@ -111,6 +154,21 @@ def parse_criteria(type_name: str, criteria: str, rules: Rules) -> Query:
             vi=f"Điều kiện phải nêu rõ {type_name} nào.",
         )
     return query
+
+
+def values_of(criterion: Criterion) -> int:
+    """How many values are compared, a chain to one type counted as several."""
+    match criterion:
+        case Condition():
+            return len(criterion.alternatives)
+        case Negation():
+            return values_of(criterion.criterion)
+        case Conjunction() | Disjunction():
+            return sum(map(values_of, criterion.criteria))
+        case Chain() | Has():
+            return _CHAIN_VALUES + values_of(criterion.criterion)
+        case _:
+            return 1
 
 
 def _issue(name: str, fault: Malformed) -> Issue:

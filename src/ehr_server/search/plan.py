@@ -44,9 +44,10 @@ from ehr_server.search.where import asked_of_directories, is_home_of, of_type, t
 
 FEW = 1_000  # resources at most that are gathered and sorted
 GROWN = 100_000  # to which what was few on the first page may grow until the last
-# An estimate of the database above this is believed: what it knows nothing of, it takes to be
-# rarer. About what is less common it may be wrong by far.
-BELIEVED = 20_000
+# An estimate of the database above this is believed, and above this share of all rows: what it
+# knows nothing of, it takes to be half as common as the rarest that it knows (0.02 %).
+BELIEVED = 2 * FEW
+UNKNOWN_SHARE = 0.0005
 COMPARTMENT = "compartment"  # the fact: rows of (home, key) of what is at home elsewhere
 
 
@@ -56,7 +57,7 @@ class Plan:
 
     `types`: those of one leaf that are searched, one as a rule. `comps`: the compartments in which
     all that can be found lies, if that is known. `is_many`: so many are found that the order is
-    read from its index.
+    read from its index; but for the `sparse` branches, which are gathered.
     """
 
     query: Query
@@ -66,6 +67,7 @@ class Plan:
     stages: tuple[Stage, ...]
     comps: tuple[int, ...] | None
     is_many: bool = False
+    sparse: frozenset[int] = frozenset()
 
     @property
     def is_pinned(self) -> bool:
@@ -107,7 +109,12 @@ class Plan:
         several = (self.whole,) if stage.lead and self.is_many else self.branches
         seen = [tuple(map(_looked_at, one)) if self.is_many else one for one in several]
         parts = [form(f"{what}{values}", all_of(one), stage, later) for one in seen]
-        parts = [first(part, inner, limit) for part in parts]
+        parts = [
+            _of_all(part, sort.order(stage, names, "key"), limit)
+            if at in self.sparse and not stage.lead
+            else first(part, inner, limit)
+            for at, part in enumerate(parts)
+        ]
         if len(parts) == 1:
             return parts[0]
         whole = union(parts)
@@ -171,9 +178,9 @@ class Plan:
 
     @property
     def is_correlated(self) -> bool:
-        """Whether it cannot be told how many there are: a value without its code says little, since
-        nearly all values of a unit go with few codes."""
-        return any("r.q1" in one.text and "r.c1 =" not in one.text for one in self.rows)
+        """Whether it cannot be told how many there are: values go with their code and unit, and the
+        database knows each by itself."""
+        return any("r.q1" in one.text for one in self.rows)
 
     @property
     def begins_first(self) -> bool:
@@ -184,7 +191,11 @@ class Plan:
 
     def gathered(self, what: str) -> Sql:
         """`what` of the narrow rows of all that is found, in no order."""
-        return union([self._select(what, condition) for condition in self.rows])
+        return union(self.gathered_by_branch(what))
+
+    def gathered_by_branch(self, what: str) -> list[Sql]:
+        """So too, each branch by itself."""
+        return [self._select(what, condition) for condition in self.rows]
 
     def _found(self, what: str, condition: Sql, stage: Stage, later: Sql) -> Sql:
         """What is found of the stage, and comes later in it than the page before."""
@@ -269,6 +280,12 @@ def union(parts: Sequence[Sql]) -> Sql:
 def first(rows: Sql, order: str, limit: int) -> Sql:
     """So many of the rows at most, in the order."""
     return Sql(f"{rows.text} order by {order} limit {limit}", rows.params)
+
+
+def _of_all(rows: Sql, order: str, limit: int) -> Sql:
+    """As `first`, of rows that are all gathered before."""
+    text = f"with all_of as materialized ({rows.text}) select * from all_of"
+    return first(Sql(text, rows.params), order, limit)
 
 
 def _seen(criterion: Criterion, facts: Facts, *, is_pinned: bool) -> Sql:

@@ -145,8 +145,8 @@ class Query:
     the size of a page; 0 asks for the total alone. `total` `bounded` counts as far as it is cheap.
     `page` is the token of a link. `compartment`: ids of Patients in one of whose compartments a
     resource must be. `subset`: how much of each resource is wanted, None for all. `ignored`: names
-    left out because they are unknown and the client is lenient. `is_explained`: how it runs is to
-    be told too.
+    and values left out because they are unknown and the client is lenient. `is_explained`: how it
+    runs is to be told too.
     """
 
     type: str
@@ -160,5 +160,5 @@ class Query:
     compartment: tuple[str, ...] | None = None
     includes: tuple[Include, ...] = ()
     subset: Subset | None = None
-    ignored: tuple[str, ...] = ()
+    ignored: tuple[tuple[str, str], ...] = ()
     is_explained: bool = False

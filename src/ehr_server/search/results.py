@@ -46,7 +46,7 @@ class Wanted:
         self,
         criteria: tuple[Criterion, ...],
         asked: tuple[tuple[str, str], ...],
-        ignored: tuple[str, ...],
+        ignored: tuple[tuple[str, str], ...],
     ) -> Query:
         """The whole query."""
         found = replace(self._query, criteria=criteria, asked=asked, ignored=ignored)

@@ -53,7 +53,7 @@ def told(query: Query, zone: tzinfo) -> list[str]:
         f"Total: {_TOTALS[query.total]}",
         *(f"Along comes: {_include(one)}" for one in query.includes),
         f"Shown: {_contents(query)}",
-        *(f"Left out, for there is no such parameter: {name}" for name in query.ignored),
+        *(f"Left out, for there is no such parameter: {name}" for name, _ in query.ignored),
     ]
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
@@ -19,7 +19,7 @@ from ehr_server.call import Answer, Request
 from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
-from ehr_server.web.negotiate import acceptable, form, styled
+from ehr_server.web.negotiate import acceptable, fields, form, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,6 +49,7 @@ class FhirEndpoint:
         request_id.set(id_)
         shown = {"x-request-id": id_}
         try:
+            query = fields(scope["query_string"].decode("latin-1"))
             body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
@@ -58,7 +59,7 @@ class FhirEndpoint:
         request = Request(
             scope["method"],
             _path(scope),
-            _query(scope),
+            query,
             headers,
             body,
             depth_max=self._dispatch.settings.nesting_max,
@@ -133,11 +134,6 @@ def _path(scope: Scope) -> tuple[str, ...]:
     path = raw.split(b"?")[0].decode("latin-1") if raw else scope["path"]
     path = path.removeprefix(scope.get("root_path", ""))
     return tuple(unquote(segment) for segment in path.split("/") if segment)
-
-
-def _query(scope: Scope) -> tuple[tuple[str, str], ...]:
-    text: str = scope["query_string"].decode("latin-1")
-    return tuple(parse_qsl(text, keep_blank_values=True)) if text else ()
 
 
 def _base_url(scope: Scope, request: Request) -> str:

@@ -6,6 +6,9 @@ from urllib.parse import parse_qsl
 from ehr_server.call import FHIR_JSON, Answer, Request
 from ehr_server.errors import Invalid, NotAcceptable, UnsupportedMediaType
 from ehr_server.fhir import json
+from ehr_server.issue import Issue
+
+FIELDS_MAX = 1000  # of an address or a form: ten million, which a form has room for, take 12 s
 
 _JSON = {"application/fhir+json", "application/json", "text/json", "json"}
 _ANY = {"", "*/*", "application/*"}
@@ -28,6 +31,20 @@ def acceptable(request: Request) -> None:
         )
 
 
+def fields(text: str) -> tuple[tuple[str, str], ...]:
+    """The names and values of an address or a form, decoded: `name=ng%E1%BB%8Dp&_count=5`.
+
+    Raises `Invalid` for more than `FIELDS_MAX`, and for bytes that are no UTF-8, which would be
+    searched for as something else.
+    """
+    if text.count("&") >= FIELDS_MAX:
+        raise Invalid(issues=[_TOO_MANY])
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, errors="strict")) if text else ()
+    except UnicodeDecodeError:
+        raise _not_utf8() from None
+
+
 def form(request: Request) -> Request:
     """The request with the parameters of a posted form moved to its query.
 
@@ -39,10 +56,10 @@ def form(request: Request) -> Request:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if request.path[-1:] == ("_search",) and kind in (_FORM, ""):
         try:
-            fields = parse_qsl(request.body.decode("utf-8"), keep_blank_values=True)
+            text = request.body.decode("utf-8")
         except UnicodeDecodeError:
-            raise Invalid("The form is not UTF-8.", vi="Biểu mẫu không phải UTF-8.") from None
-        return replace(request, query=(*request.query, *fields), body=b"")
+            raise _not_utf8() from None
+        return replace(request, query=(*request.query, *fields(text)), body=b"")
     wanted = _FORM if request.path[-1:] == ("_search",) else "application/fhir+json"
     if (kind and kind not in _JSON) or wanted == _FORM:  # criteria left out would find everyone
         raise UnsupportedMediaType(
@@ -58,3 +75,15 @@ def styled(request: Request, answer: Answer) -> Answer:
     if is_json and dict(request.query).get("_pretty") == "true":
         return replace(answer, body=json.write_pretty(json.read_stored(bytes(answer.body or b""))))
     return answer
+
+
+def _not_utf8() -> Invalid:
+    return Invalid("The parameters are not UTF-8.", vi="Tham số không phải UTF-8.")
+
+
+_TOO_MANY = Issue(
+    "error",
+    "too-costly",
+    f"A request takes at most {FIELDS_MAX} parameters.",
+    vi=f"Mỗi yêu cầu tối đa {FIELDS_MAX} tham số.",
+)

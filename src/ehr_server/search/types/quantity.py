@@ -88,16 +88,17 @@ def where(terms: Sequence[Measure], parameter: Parameter, row: str, facts: Facts
     """One of the comparisons holds for a quantity of the resource."""
     units = [code for (code,) in facts.get(UNITS, ())]
     if parameter.place == "main":
-        return any_of(
+        asked = [pair for term in terms for pair in _comparisons(term, parameter.name, units)]
+        met = any_of(
             all_of(
                 (
                     compared(one, f"{row}.q1"),
                     *([overlaps(f"{row}.toks", hashes)] if hashes else []),
                 )
             )
-            for term in terms
-            for one, hashes in _comparisons(term, parameter.name, units)
+            for one, hashes in asked
         )
+        return all_of((*_within([one for one, _ in asked], f"{row}.q1"), met))
     return beside(row, "quantity", parameter.number, side_condition(terms, units))
 
 
@@ -174,6 +175,14 @@ def _comparisons(
                 yield there, (hash64(name, term.system, code),)
 
 
+def _within(amounts: Sequence[Amount], column: str) -> Iterator[Sql]:
+    """What holds whichever of the comparisons does: bounds, by which an index is read."""
+    if len(amounts) > 1 and all(one.prefix in _FROM for one in amounts):
+        yield Sql(f"{column} >= %s", (as_float(min(one.lo for one in amounts)),))
+    if len(amounts) > 1 and all(one.prefix in _TO for one in amounts):
+        yield Sql(f"{column} <= %s", (as_float(max(one.hi for one in amounts)),))
+
+
 def _in_unit(of: Amount, code: str, other: str) -> Amount | None:
     """The comparison in another unit; None if the units measure different things."""
     if code == other:
@@ -187,6 +196,9 @@ def _in_unit(of: Amount, code: str, other: str) -> Amount | None:
     value, lo, hi = (end for end in ends if end is not None)
     return replace(of, value=value, lo=lo, hi=hi)
 
+
+_FROM = frozenset(("eq", "gt", "ge", "sa", "ap"))  # prefixes of what is not below `lo`
+_TO = frozenset(("eq", "lt", "le", "eb", "ap"))  # and not above `hi`
 
 # Side rows name their parameter already; in the array a hash must.
 _SIDE_UNIT = "unit"
