@@ -351,52 +351,6 @@ def test_a_type_says_what_an_id_is_of(here: Record, address: str, ids: set[str])
     check(here, address, ids)
 
 
-@pytest.mark.parametrize(
-    ("asked", "ids"),
-    [
-        pytest.param(
-            "Encounter?location:below=Location/house",
-            {"at-house", "at-ward", "at-bed"},
-            marks=covers("reference", ":below"),
-        ),
-        ("Encounter?location:below=ward", {"at-ward", "at-bed"}),
-        ("Encounter?location:below=bed", {"at-bed"}),
-        pytest.param(
-            "Encounter?location:above=bed",
-            {"at-house", "at-ward", "at-bed"},
-            marks=covers("reference", ":above"),
-        ),
-        ("Encounter?location:above=house", {"at-house"}),
-        ("Encounter?location:above=nowhere", set()),
-        ("Location?partof:below=ring1", {"ring1", "ring2"}),  # each part of the other
-        ("Location?partof:below=house,ring1", {"ward", "bed", "ring1", "ring2"}),
-    ],
-)
-def test_above_and_below_follow_a_hierarchy(places: Record, asked: str, ids: set[str]) -> None:
-    """https://hl7.org/fhir/R4/search.html#reference: the one named is meant too."""
-    assert set(places.ids(asked)) == ids
-
-
-@pytest.fixture(scope="module")
-def places(here: Record) -> Record:
-    parents = {"ward": "house", "bed": "ward", "ring1": "ring2", "ring2": "ring1"}
-    here.put({"resourceType": "Location", "id": "house"})
-    for id_, parent in parents.items():
-        part_of = {"reference": f"Location/{parent}"}
-        here.put({"resourceType": "Location", "id": id_, "partOf": part_of})
-    for id_ in ("house", "ward", "bed", "ring1"):
-        here.put(
-            {
-                "resourceType": "Encounter",
-                "id": f"at-{id_}",
-                "status": "finished",
-                "class": {"code": "AMB"},
-                "location": [{"location": {"reference": f"Location/{id_}"}}],
-            }
-        )
-    return here
-
-
 @covers("reference", ":identifier")
 @pytest.mark.parametrize(
     ("address", "ids"),

@@ -31,6 +31,7 @@ _PURPOSES = (
     ("select v.key, v.ver", "the contents", "nội dung"),
     ("select distinct type from rid", "the types of ids", "loại của các id"),
     ("explain", "how many, by the database's estimate", "ước lượng số kết quả"),
+    ("select reltuples", "how many rows the table has", "ước lượng số dòng của bảng"),
     ("with reached as", "where a chain leads", "đích của chuỗi tham chiếu"),
     ("with recursive kin", "look-up of what lies above or below", "tra cứu cấp trên, cấp dưới"),
     ("select comp, key from rid", "look-up of ids", "tra cứu id"),
