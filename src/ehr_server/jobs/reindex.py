@@ -78,8 +78,8 @@ def reindex_now(
     begun = _settled(store, types)
     with store.connection() as connection:
         drawn = store.drawn(connection)
-        while store.horizon(connection) < drawn:
-            time.sleep(_WAIT_S)
+    while not _is_past(store, drawn):
+        time.sleep(_WAIT_S)
     total = 0
     for stretch in stretches(begun.types):
         after: At | None = START

@@ -45,7 +45,7 @@ Resource = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """A parameter in use: its number and definition, and whether its index is being built."""
+    """A parameter in use: its definition, with its number, and whether its index is being built."""
 
     definition: SearchParameter
     is_building: bool

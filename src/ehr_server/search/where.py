@@ -69,32 +69,16 @@ def where(criterion: Criterion, row: str, facts: Facts) -> Sql:
 
 
 def asked_of_directories(criterion: Criterion) -> Iterator[Lookup]:
-    """What must be looked up before `where` can be called; chains are for `reached`."""
-    match criterion:
-        case Condition():
-            for parameter, terms in by_parameter(criterion.alternatives).items():
+    """What must be looked up before `where` can be called; where chains lead is asked apart."""
+    for one in _leaves(criterion):
+        if isinstance(one, Condition):
+            for parameter, terms in by_parameter(one.alternatives).items():
                 yield from lookups(parameter.type, tuple(terms), parameter)
-        case Negation():
-            yield from asked_of_directories(criterion.criterion)
-        case Conjunction() | Disjunction():
-            for one in criterion.criteria:
-                yield from asked_of_directories(one)
-        case _:
-            pass
 
 
 def chains(criterion: Criterion) -> Iterator[Chain | Has]:
     """The chains that begin in a criterion; those that go on from there are not among them."""
-    match criterion:
-        case Chain() | Has():
-            yield criterion
-        case Negation():
-            yield from chains(criterion.criterion)
-        case Conjunction() | Disjunction():
-            for one in criterion.criteria:
-                yield from chains(one)
-        case _:
-            pass
+    return (one for one in _leaves(criterion) if isinstance(one, Chain | Has))
 
 
 def by_parameter(alternatives: Sequence[Alternative]) -> dict[Parameter, list[Any]]:
@@ -133,6 +117,18 @@ def is_home_of(source: Source, type_name: str) -> bool:
 def leads_home(has: Has) -> bool:
     """Whether those that refer lie in the compartment of the one that they refer to."""
     return has.source.parameter.is_home and has.source.targets == ("Patient",)
+
+
+def _leaves(criterion: Criterion) -> Iterator[Criterion]:
+    """What the tree holds that is not put together of others about the same resource."""
+    match criterion:
+        case Negation():
+            yield from _leaves(criterion.criterion)
+        case Conjunction() | Disjunction():
+            for one in criterion.criteria:
+                yield from _leaves(one)
+        case _:
+            yield criterion
 
 
 def _is_there(source: Source, row: str) -> Sql:
