@@ -1,3 +1,5 @@
+"""What an expression of somebody's own may cost: counted in its text."""
+
 import pytest
 
 from ehr_server.definitions import definitions
