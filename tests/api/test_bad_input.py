@@ -136,6 +136,13 @@ def test_what_is_not_utf8_is_not_searched_for_as_something_else(
         assert "UTF-8" in answer.json()["issue"][0]["diagnostics"]
 
 
+def test_an_entry_that_is_not_utf8_is_refused_with_its_place(client: httpx.Client) -> None:
+    entry = {"request": {"method": "GET", "url": "Patient?name=ng%FF"}}
+    answer = client.post("/", json={"resourceType": "Bundle", "type": "batch", "entry": [entry]})
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[0].request.url"]
+
+
 def test_a_form_of_a_million_fields_is_refused_before_it_is_read(client: httpx.Client) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = client.post("/Patient/_search", content=b"a=b&" * 1_000_000, headers=form)

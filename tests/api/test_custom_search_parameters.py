@@ -215,6 +215,28 @@ _NO_SUBJECT = {"subject": {"display": "somebody"}}
         ({"expression": "Patient.nam"}, "invalid", "expression", "character 9"),
         ({"expression": "Patient.name.where("}, "invalid", "expression", "character"),
         ({"expression": "Patient.name.foo()"}, "invalid", "expression", "foo()"),
+        (
+            {"expression": f"Patient.name.given{'.select($this & $this)' * 60}"},
+            "too-costly",
+            "expression",
+            "at most",
+        ),
+        (
+            {"expression": f"Patient.name.given{'.select(combine($this))' * 60}"},
+            "too-costly",
+            "expression",
+            "at most",
+        ),
+        (
+            {
+                "expression": "Patient.name.family"
+                + ".where(%resource.descendants()" * 3
+                + ".exists())" * 3
+            },
+            "too-costly",
+            "expression",
+            "at most",
+        ),
         ({"expression": "Observation.code"}, "invalid", "expression", "about Patient"),
         ({"expression": None}, "required", "expression", "nothing to search"),
         ({"expression": "Patient.name"}, "invalid", "type", "HumanName"),

@@ -293,6 +293,12 @@ def test_criteria_say_which_one_is_meant(criteria: str) -> None:
         parse_criteria("Patient", criteria, RULES)
 
 
+def test_criteria_that_are_not_utf8_find_nothing_else() -> None:
+    """https://hl7.org/fhir/R4/http.html#ccreate: each attempt would create one more."""
+    with pytest.raises(Invalid, match="UTF-8"):
+        parse_criteria("Patient", "identifier=a%FF", RULES)
+
+
 def test_criteria_are_read_as_a_search_is() -> None:
     query = parse_criteria("Patient", "identifier=http%3A%2F%2Fa%7Cb", RULES)
     assert query.criteria == read("Patient", ("identifier", "http://a|b")).criteria

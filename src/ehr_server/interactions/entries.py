@@ -65,7 +65,7 @@ def _issues(bundle: dict[str, Any], entries: Any) -> Iterable[Issue]:
 
 def _request(call: Call, entry: dict[str, Any], index: int, is_linked: bool) -> Request:
     asked, resource = entry["request"], entry.get("resource")
-    path, query = split(call, str(asked.get("url", "")))
+    path, query = split(call, str(asked.get("url", "")), f"Bundle.entry[{index}].request.url")
     method = str(asked.get("method", ""))
     where = f"Bundle.entry[{index}].resource"
     if method in ("POST", "PUT") and not isinstance(resource, dict):
@@ -88,12 +88,22 @@ def _request(call: Call, entry: dict[str, Any], index: int, is_linked: bool) -> 
     )
 
 
-def split(call: Call, url: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Path segments and query of an entry's url, relative to the base or absolute under it."""
+def split(call: Call, url: str, where: str) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Path segments and query of an entry's url, relative to the base or absolute under it.
+
+    Raises `Invalid` at the place `where` if what is percent-encoded is not UTF-8.
+    """
     url = url.removeprefix(call.base_url).lstrip("/")
     path, _, query = url.partition("?")
     segments = tuple(unquote(segment) for segment in path.split("/") if segment)
-    return segments, tuple(parse_qsl(query, keep_blank_values=True))
+    try:
+        return segments, tuple(parse_qsl(query, keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise Invalid(
+            "The url of an entry is not UTF-8.",
+            vi="url của mục không phải UTF-8.",
+            expression=(where,),
+        ) from None
 
 
 def written_entry(call: Call, done: Done, *, with_resource: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ehr_server.fhirpath.compile import compile_flow
 from ehr_server.fhirpath.errors import FHIRPathError
 from ehr_server.issue import Issue
 from ehr_server.search import composites
+from ehr_server.search.bounded import JOINS_MAX, WALKS_MAX, is_costly
 from ehr_server.search.parameter import ADDED_FROM, Searched
 from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.paths import alternatives
@@ -113,12 +114,36 @@ def _faults_of_form(resource: Resource) -> Iterator[Issue]:
             "Thiếu expression nên không có gì để tìm.",
             code="required",
         )
-    elif len(expression) > EXPRESSION_MAX or len(alternatives(expression)) > ALTERNATIVES_MAX:
+        return
+    yield from _faults_of_size("expression", expression)
+    for at, component in enumerate(resource.get("component", ())):
+        yield from _faults_of_size(f"component[{at}].expression", component["expression"])
+
+
+def _faults_of_size(at: str, expression: str) -> Iterator[Issue]:
+    """It is not too long, and what it takes to evaluate grows no faster than the resource."""
+    parts = alternatives(expression)
+    if len(expression) > EXPRESSION_MAX or len(parts) > ALTERNATIVES_MAX:
         yield _fault(
-            "expression",
+            at,
             f"An expression has at most {EXPRESSION_MAX} characters and {ALTERNATIVES_MAX} parts.",
             f"Biểu thức tối đa {EXPRESSION_MAX} ký tự và {ALTERNATIVES_MAX} phần.",
             code="too-long",
+        )
+        return
+    try:
+        is_bounded = not any(map(is_costly, parts))
+    except FHIRPathError as error:
+        yield _of_expression(at, error)
+        return
+    if not is_bounded:
+        yield _fault(
+            at,
+            f"An expression has in each part at most {WALKS_MAX} of descendants(), repeat() and"
+            f" %resource, and {JOINS_MAX} of &, +, |, union() and combine().",
+            f"Mỗi phần của biểu thức có tối đa {WALKS_MAX} trong số descendants(), repeat() và"
+            f" %resource, và {JOINS_MAX} trong số &, +, |, union() và combine().",
+            code="too-costly",
         )
 
 

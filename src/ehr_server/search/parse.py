@@ -144,7 +144,10 @@ def parse_criteria(type_name: str, criteria: str, rules: Rules) -> Query:
     https://hl7.org/fhir/R4/http.html#ccreate. Raises `Invalid`; also where nothing is asked,
     because that would match everything.
     """
-    pairs = parse_qsl(criteria.removeprefix("?"), keep_blank_values=True)
+    try:
+        pairs = parse_qsl(criteria.removeprefix("?"), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid("Criteria must be UTF-8.", vi="Điều kiện phải là UTF-8.") from None
     results = sorted({name for name, _ in pairs if is_result_parameter(name)})
     query = parse(type_name, pairs, rules)
     if results or not query.criteria:
