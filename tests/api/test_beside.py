@@ -43,6 +43,7 @@ def test_metadata_tells_what_is_there(client: httpx.Client) -> None:
         "transaction",
         "batch",
         "history-system",
+        "search-system",
     }
     patient = next(row for row in rest["resource"] if row["type"] == "Patient")
     assert {row["name"] for row in patient["searchParam"]} >= {"identifier", "name", "birthdate"}

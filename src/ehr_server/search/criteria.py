@@ -258,7 +258,8 @@ def _list(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
     (source,) = references("List", "item", rules)
     by_id = rules.parameters.of("List").by_code["_id"]
     source = replace(source, targets=(type_name,))
-    return Has("List", source, condition("_id", "", by_id, value, rules))
+    ids = ",".join(one.removeprefix("List/") for one in split(value, ","))
+    return Has("List", source, condition("_id", "", by_id, ids, rules))
 
 
 def _filter(type_name: str, parts: _Name, value: str, rules: Rules) -> Criterion:
