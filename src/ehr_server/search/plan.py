@@ -14,7 +14,8 @@ page, of which `access.find` chooses one (docs/decisions/0010-search-that-stays-
 
 Whether there are many, the database estimates. It is believed above `BELIEVED` and `UNKNOWN_SHARE`;
 above `FEW`, where it takes what is asked for rarer than it is (`is_misjudged`); never, where it
-cannot tell (`is_correlated`). Whatever turns out to be more than `FEW` while it is gathered is read in order.
+cannot tell (`is_correlated`). Whatever turns out to be more than `FEW` while it is gathered is read
+in order.
 
 Two things serve to read in order. An order comes in **stages** (`search.sort`); where its values
 lie in a side table, the first stage is **led** by the rows of that table (`_led`). And conditions
