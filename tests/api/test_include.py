@@ -11,12 +11,12 @@ _MANY = 1001
 
 
 @pytest.fixture
-def patient(shared_client: httpx.Client) -> str:
+def patient(client: httpx.Client) -> str:
     """A patient with three weights: `Patient/…`."""
-    id_ = shared_client.post("/Patient", json=resident()).json()["id"]
+    id_ = client.post("/Patient", json=resident()).json()["id"]
     for value in ("50.5", "51.5", "52.5"):
         body = weight(f"Patient/{id_}") | {"valueQuantity": {"value": float(value)}}
-        assert shared_client.post("/Observation", json=body).status_code == 201
+        assert client.post("/Observation", json=body).status_code == 201
     return f"Patient/{id_}"
 
 
@@ -32,33 +32,33 @@ def _get(client: httpx.Client, address: str, **headers: str) -> dict[str, Any]:
 
 
 def test_they_stand_behind_the_matches_and_are_not_counted(
-    shared_client: httpx.Client, patient: str
+    client: httpx.Client, patient: str
 ) -> None:
     address = f"/Observation?subject={patient}&_include=Observation:subject"
-    bundle = _get(shared_client, address)
+    bundle = _get(client, address)
     assert bundle["total"] == 3
     assert [one["search"]["mode"] for one in bundle["entry"]] == ["match"] * 3 + ["include"]
     last = bundle["entry"][-1]
     assert last["fullUrl"].endswith(f"/fhir/{patient}")
-    assert last["resource"] == shared_client.get(f"/{patient}").json()
+    assert last["resource"] == client.get(f"/{patient}").json()
 
 
-def test_self_shows_what_was_asked(shared_client: httpx.Client, patient: str) -> None:
+def test_self_shows_what_was_asked(client: httpx.Client, patient: str) -> None:
     address = (
         f"/Observation?subject={patient}&_include=Observation:subject:Patient"
         "&_include:iterate=Patient:organization&_revinclude=Provenance:target"
     )
-    (link,) = _get(shared_client, address)["link"]
+    (link,) = _get(client, address)["link"]
     assert link["relation"] == "self"
     assert link["url"].endswith(address)
 
 
-def test_each_page_stands_alone(shared_client: httpx.Client, patient: str) -> None:
+def test_each_page_stands_alone(client: httpx.Client, patient: str) -> None:
     """ "Each page of search results should include the matching includes"."""
     address = f"/Observation?subject={patient}&_include=Observation:subject&_count=2"
     seen = []
     while address:
-        bundle = _get(shared_client, address)
+        bundle = _get(client, address)
         assert bundle["total"] == 3
         seen += [one["id"] for one in _found(bundle, "match")]
         assert [one["id"] for one in _found(bundle, "include")] == [patient.partition("/")[2]]
@@ -68,67 +68,67 @@ def test_each_page_stands_alone(shared_client: httpx.Client, patient: str) -> No
     assert len(set(seen)) == 3
 
 
-def test_no_page_has_no_includes(shared_client: httpx.Client, patient: str) -> None:
+def test_no_page_has_no_includes(client: httpx.Client, patient: str) -> None:
     for name in ("_count=0", "_summary=count"):
         address = f"/Observation?subject={patient}&_include=Observation:subject&{name}"
-        bundle = _get(shared_client, address)
+        bundle = _get(client, address)
         assert bundle["total"] == 3
         assert "entry" not in bundle
 
 
-def test_those_that_refer_come_along(shared_client: httpx.Client, patient: str) -> None:
+def test_those_that_refer_come_along(client: httpx.Client, patient: str) -> None:
     id_ = patient.partition("/")[2]
-    bundle = _get(shared_client, f"/Patient?_id={id_}&_revinclude=Observation:patient")
+    bundle = _get(client, f"/Patient?_id={id_}&_revinclude=Observation:patient")
     assert bundle["total"] == 1
     assert [one["id"] for one in _found(bundle, "match")] == [id_]
     assert len(_found(bundle, "include")) == 3
 
 
-def test_a_form_is_as_good_as_an_address(shared_client: httpx.Client, patient: str) -> None:
+def test_a_form_is_as_good_as_an_address(client: httpx.Client, patient: str) -> None:
     form = {"subject": patient, "_include": ["Observation:subject", "Observation:encounter"]}
-    bundle = shared_client.post("/Observation/_search", data=form).json()
+    bundle = client.post("/Observation/_search", data=form).json()
     assert len(_found(bundle, "match")) == 3
     assert len(_found(bundle, "include")) == 1
 
 
-def test_a_deleted_resource_does_not_come(shared_client: httpx.Client, patient: str) -> None:
-    (one, *_) = _found(_get(shared_client, f"/Observation?subject={patient}"), "match")
+def test_a_deleted_resource_does_not_come(client: httpx.Client, patient: str) -> None:
+    (one, *_) = _found(_get(client, f"/Observation?subject={patient}"), "match")
     basic = {
         "resourceType": "Basic",
         "code": {"text": "x"},
         "subject": {"reference": f"Observation/{one['id']}"},
     }
-    id_ = shared_client.post("/Basic", json=basic).json()["id"]
+    id_ = client.post("/Basic", json=basic).json()["id"]
     address = f"/Basic?_id={id_}&_include=Basic:subject"
-    assert len(_found(_get(shared_client, address), "include")) == 1
-    assert shared_client.delete(f"/Observation/{one['id']}").status_code in (200, 204)
-    bundle = _get(shared_client, address)
+    assert len(_found(_get(client, address), "include")) == 1
+    assert client.delete(f"/Observation/{one['id']}").status_code in (200, 204)
+    bundle = _get(client, address)
     assert len(bundle["entry"]) == 1
 
 
-def test_elements_are_those_of_the_matches(shared_client: httpx.Client, patient: str) -> None:
+def test_elements_are_those_of_the_matches(client: httpx.Client, patient: str) -> None:
     """https://hl7.org/fhir/R4/search.html#elements: "does not apply to included resources"."""
     address = f"/Observation?subject={patient}&_include=Observation:subject&_elements="
-    bundle = _get(shared_client, address + "status")
+    bundle = _get(client, address + "status")
     assert all("valueQuantity" not in one for one in _found(bundle, "match"))
     (included,) = _found(bundle, "include")
-    assert included == shared_client.get(f"/{patient}").json()
-    (named,) = _found(_get(shared_client, address + "status,Patient.gender"), "include")
+    assert included == client.get(f"/{patient}").json()
+    (named,) = _found(_get(client, address + "status,Patient.gender"), "include")
     assert named["gender"] == "female"
     assert "name" not in named
 
 
-def test_a_summary_is_one_of_all(shared_client: httpx.Client, patient: str) -> None:
+def test_a_summary_is_one_of_all(client: httpx.Client, patient: str) -> None:
     address = f"/Observation?subject={patient}&_include=Observation:subject&_summary="
-    (included,) = _found(_get(shared_client, address + "true"), "include")
+    (included,) = _found(_get(client, address + "true"), "include")
     assert included["meta"]["tag"][-1]["code"] == "SUBSETTED"
-    answer = shared_client.get(address + "text")
+    answer = client.get(address + "text")
     assert answer.status_code == 400
     assert "goes with no _include" in answer.text
 
 
 def test_what_is_too_much_is_cut_and_told_in_both_languages(
-    shared_client: httpx.Client, patient: str
+    client: httpx.Client, patient: str
 ) -> None:
     entries = [
         {
@@ -142,16 +142,16 @@ def test_what_is_too_much_is_cut_and_told_in_both_languages(
         for _ in range(_MANY)
     ]
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-    assert shared_client.post("/", json=bundle).status_code == 200
+    assert client.post("/", json=bundle).status_code == 200
     address = f"/Patient?_id={patient.partition('/')[2]}&_revinclude=Basic:patient"
-    found = _get(shared_client, address, **{"Accept-Language": "en"})
+    found = _get(client, address, **{"Accept-Language": "en"})
     assert found["total"] == 1
     assert len(_found(found, "include")) == _MANY - 1
     (outcome,) = _found(found, "outcome")
     (issue,) = outcome["issue"]
     assert (issue["severity"], issue["code"]) == ("warning", "too-costly")
     assert "_revinclude=Basic:patient" in issue["details"]["text"]
-    found = _get(shared_client, address, **{"Accept-Language": "vi"})
+    found = _get(client, address, **{"Accept-Language": "vi"})
     (outcome,) = _found(found, "outcome")
     assert "Chưa kèm theo đủ" in outcome["issue"][0]["details"]["text"]
 
@@ -168,18 +168,16 @@ def test_what_is_too_much_is_cut_and_told_in_both_languages(
     ],
 )
 def test_what_names_no_reference_is_refused(
-    shared_client: httpx.Client, parameter: str, reason: str
+    client: httpx.Client, parameter: str, reason: str
 ) -> None:
-    answer = shared_client.get(f"/Observation?{parameter}")
+    answer = client.get(f"/Observation?{parameter}")
     assert answer.status_code == 400
     assert reason in answer.json()["issue"][0]["diagnostics"]
 
 
-def test_a_lenient_client_is_told_what_was_left_out(
-    shared_client: httpx.Client, patient: str
-) -> None:
+def test_a_lenient_client_is_told_what_was_left_out(client: httpx.Client, patient: str) -> None:
     address = f"/Observation?subject={patient}&_include=Observation:nonsense"
-    bundle = _get(shared_client, address, Prefer="handling=lenient")
+    bundle = _get(client, address, Prefer="handling=lenient")
     assert len(_found(bundle, "match")) == 3
     (outcome,) = _found(bundle, "outcome")
     assert "_include" in outcome["issue"][0]["diagnostics"]
