@@ -56,7 +56,8 @@ def page(curve: Curve, facts: str) -> str:
         for questions in GROUPS.values()
         for question in questions
     ]
-    return "\n\n".join((_HEAD, facts, section(curve), "## What is asked", "\n".join(addresses), ""))
+    asked = "\n".join(addresses)
+    return "\n\n".join((_HEAD, facts, section(curve), "## What is asked", asked)) + "\n"
 
 
 def figures(curve: Curve) -> list[dict[str, Any]]:
