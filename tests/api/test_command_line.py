@@ -15,8 +15,6 @@ from api.patients import resident, weight
 from ehr_server.fhir import json
 from servers import serving
 
-pytestmark = pytest.mark.smoke
-
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ehr_server", *map(str, arguments)]
@@ -46,6 +44,7 @@ def files(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.smoke
 def test_import_reports_by_line_and_may_run_again(database: str, files: Path) -> None:
     done = run("import", files, "--database-url", database)
     assert done.returncode == 1
@@ -58,6 +57,7 @@ def test_import_reports_by_line_and_may_run_again(database: str, files: Path) ->
     assert counts == (4, 1)
 
 
+@pytest.mark.smoke
 def test_export_holds_what_was_imported(database: str, files: Path, tmp_path: Path) -> None:
     run("import", files, "--database-url", database)
     done = run("export", "--out", tmp_path / "out", "--database-url", database)
@@ -89,6 +89,7 @@ def test_validate_prints_findings(files: Path) -> None:
     assert run("validate", files / "visit.json.gz").returncode == 0
 
 
+@pytest.mark.smoke
 def test_reindex_builds_the_same_index_anew(database: str, files: Path) -> None:
     run("import", files, "--database-url", database)
     tables = ("resource", "string", "date", "quantity", "ident", "member")

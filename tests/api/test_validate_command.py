@@ -12,8 +12,6 @@ from tarballs import guide, profile, written
 
 LOCAL = "http://ehr-server.org/fhir/vn/StructureDefinition"
 
-pytestmark = pytest.mark.smoke
-
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ehr_server", *map(str, arguments)]
@@ -62,6 +60,7 @@ def test_what_is_not_there_is_told_in_a_line(file: Path, tmp_path: Path) -> None
         assert text in done.stderr
 
 
+@pytest.mark.smoke
 def test_findings_are_counted_by_sender(database: str, file: Path) -> None:
     assert run("import", file, "--database-url", database).returncode == 0
     done = run("quality", "--since", "2026-01-01", "--database-url", database)

@@ -17,6 +17,9 @@ from ehr_server.store.embedded import EmbeddedError, embedded, running
 from ehr_server.store.embedded.owner import Owner, can_reach
 from servers import processes_of
 
+# Every other test runs on the embedded PostgreSQL; these are about its edges.
+pytestmark = pytest.mark.slow
+
 _SERVER = """
 import sys
 from pathlib import Path
