@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ehr_server.definitions import Profile
-from ehr_server.definitions.library import Library, artifact
+from ehr_server.definitions.catalog import Catalog, artifact
 from ehr_server.definitions.profile import Node
 from ehr_server.definitions.snapshot import Profiles, narrowed_profile
 
@@ -34,7 +34,7 @@ def definition(
 
 
 def profiles(*definitions: dict[str, Any]) -> Profiles:
-    return Profiles(Library().plus("test#1", [artifact(one, "test#1") for one in definitions]))
+    return Profiles(Catalog().plus("test#1", [artifact(one, "test#1") for one in definitions]))
 
 
 def made(*elements: dict[str, Any], type_: str = "Patient", **more: Any) -> Profile:

@@ -75,7 +75,7 @@ def _members(kept: list[Facts]) -> Iterator[list[tuple[Facts, str]]]:
 
 
 def _url(facts: Facts) -> str:
-    """As `ehr_server.definitions.library` names them: a NamingSystem of R4 has no url."""
+    """As `ehr_server.definitions.catalog` names them: a NamingSystem of R4 has no url."""
     return str(facts.get("url") or f"{facts['resourceType']}/{facts['id']}")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ehr_server.definitions.library import Library, artifact, shipped
+from ehr_server.definitions.catalog import Catalog, artifact, shipped
 from ehr_server.fhir import json
 from ehr_server.terminology import Terminology
 from ehr_server.terminology.listing import Wish, expanded
@@ -243,7 +243,7 @@ def _terminology(rounds: int) -> list[Cost]:
     ]
 
 
-def _with_a_long_list(library: Library) -> Library:
+def _with_a_long_list(catalog: Catalog) -> Catalog:
     concept = [
         {"code": f"C{number:05d}", "display": f"Bệnh số {number} không biến chứng {number % 97}"}
         for number in range(_LIST_CODES)
@@ -257,4 +257,4 @@ def _with_a_long_list(library: Library) -> Library:
         "compose": {"include": [{"system": _SYSTEM}]},
     }  # fmt: skip
     package = "example.diseases#1"
-    return library.plus(package, [artifact(one, package) for one in (system, value_set)])
+    return catalog.plus(package, [artifact(one, package) for one in (system, value_set)])

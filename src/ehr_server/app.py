@@ -36,7 +36,7 @@ class Opening:
         full_text(self.settings.full_text)  # refused now, not at the first request
         if number == 0:
             keep_up(store)
-        shelf = Shelf(store, lambda library: Rulebook(library, rules))
+        shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
         shelf.follow()
         site = Site(Dispatch(store, self.settings, table, shelf.current, shelf.searchable))
         closing: Sequence[Callable[[], None]] = (shelf.close, store.close)

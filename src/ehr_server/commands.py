@@ -20,7 +20,7 @@ from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.definitions.profile import ProfileError
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
@@ -175,17 +175,17 @@ def validate(settings: Settings, options: argparse.Namespace) -> int:
 
 def _offline(settings: Settings, files: Sequence[Path], profiles: Sequence[str]) -> Rulebook:
     """What files are held to without a database: what is shipped, and the packages in `files`."""
-    library = shipped()
+    catalog = shipped()
     try:
         packages = ordered([read_package(file) for file in files])
     except PackageError as error:
         raise CommandError(f"{error}.") from None
-    absent = missing(packages, library.packages)
+    absent = missing(packages, catalog.packages)
     if absent:
         raise CommandError(f"--package is missing for {', '.join(absent)}.")
     for package in packages:
-        library = library.plus(package.label, package.artifacts)
-    rulebook = Rulebook(library, policy(settings))
+        catalog = catalog.plus(package.label, package.artifacts)
+    rulebook = Rulebook(catalog, policy(settings))
     for url in profiles:
         try:
             is_there = rulebook.held(url) is not None

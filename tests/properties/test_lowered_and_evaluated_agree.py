@@ -19,7 +19,7 @@ import pytest
 from jsonschema_rs import Draft4Validator
 
 from ehr_server.definitions import ProfileError, definitions
-from ehr_server.definitions.library import Library, shipped
+from ehr_server.definitions.catalog import Catalog, shipped
 from ehr_server.definitions.profile import Node
 from ehr_server.definitions.snapshot import Profiles
 from ehr_server.fhir import json
@@ -73,9 +73,9 @@ def _invariants() -> dict[str, list[Said]]:
 
 def _nodes() -> Iterator[tuple[str, Node]]:
     """Of each profile the nodes with a type of their values."""
-    library = _library()
-    profiles = Profiles(library)
-    for one in library.all("StructureDefinition"):
+    catalog = _catalog()
+    profiles = Profiles(catalog)
+    for one in catalog.all("StructureDefinition"):
         try:
             profile = profiles.find(one.url)
         except ProfileError:
@@ -99,7 +99,7 @@ def _typed(node: Node, type_name: str) -> Iterator[tuple[str, Node]]:
 
 
 @cache
-def _library() -> Library:
+def _catalog() -> Catalog:
     if not _IPS.exists():
         return shipped()
     package = read(_IPS)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.fhir import json
 from ehr_server.packages.read import read
 from ehr_server.validation.policy import Policy

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.definitions.library import Library, shipped
+from ehr_server.definitions.catalog import Catalog, shipped
 from ehr_server.fhir import json
 from ehr_server.packages.read import read
 from ehr_server.validation.policy import Policy
@@ -48,19 +48,19 @@ def _examples() -> dict[str, Resource]:
 
 
 @cache
-def _library() -> Library:
+def _catalog() -> Catalog:
     package = read(_PACKAGE)
     return shipped().plus(package.label, package.artifacts)
 
 
 @cache
 def _rulebook() -> Rulebook:
-    return Rulebook(_library(), _OWN)
+    return Rulebook(_catalog(), _OWN)
 
 
 def test_the_profiles_load() -> None:
     """32 StructureDefinitions: 29 profiles, and 3 logical models that hold for no resource."""
-    urls = [one.url for one in _library().all("StructureDefinition") if one.url.startswith(_URL)]
+    urls = [one.url for one in _catalog().all("StructureDefinition") if one.url.startswith(_URL)]
     held = [_rulebook().held(url) for url in urls]
     assert len(urls) == 32
     assert sum(one is not None for one in held) == 29

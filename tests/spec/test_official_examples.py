@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import make_refused_examples
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.validation.policy import Policy
 from ehr_server.validation.rulebook import Rulebook
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ehr_server.definitions import ProfileError
-from ehr_server.definitions.library import artifact, shipped
+from ehr_server.definitions.catalog import artifact, shipped
 from ehr_server.fhir import json
 from ehr_server.validation.policy import Policy
 from ehr_server.validation.rulebook import Rulebook
@@ -23,8 +23,8 @@ _LOINC, _UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
 
 def _rulebook(*definitions: Resource, **policy: Any) -> Rulebook:
-    library = shipped().plus("test#1", [artifact(one, "test#1") for one in definitions])
-    return Rulebook(library, Policy(**({"profiles": {"*": "off"}} | policy)))
+    catalog = shipped().plus("test#1", [artifact(one, "test#1") for one in definitions])
+    return Rulebook(catalog, Policy(**({"profiles": {"*": "off"}} | policy)))
 
 
 def _found(resource: Resource, *definitions: Resource, url: str = OWN + "one") -> Found:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.definitions.library import artifact, shipped
+from ehr_server.definitions.catalog import artifact, shipped
 from ehr_server.fhir import json
 from ehr_server.issue import Issue
 from ehr_server.validation.policy import Policy
@@ -19,9 +19,9 @@ Resource = dict[str, Any]
 
 
 def _rulebook(*definitions: Resource) -> Rulebook:
-    library = shipped().plus("test#1", [artifact(one, "test#1") for one in definitions])
+    catalog = shipped().plus("test#1", [artifact(one, "test#1") for one in definitions])
     strict = {one["url"]: "reject" for one in definitions}
-    return Rulebook(library, Policy(profiles={**strict, "*": "off"}))
+    return Rulebook(catalog, Policy(profiles={**strict, "*": "off"}))
 
 
 def _to(name: str, path: str) -> Resource:

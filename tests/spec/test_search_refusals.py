@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.errors import Invalid
 from ehr_server.search.parse import parse, parse_criteria
 from ehr_server.search.query import Query

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from ehr_server.definitions import Element, Profile, ProfileError, definitions
-from ehr_server.definitions.library import Library, artifact
+from ehr_server.definitions.catalog import Catalog, artifact
 from ehr_server.definitions.profile import Node, TypeChoice
 from ehr_server.definitions.snapshot import Profiles
 from ehr_server.fhir import json
@@ -92,7 +92,7 @@ class Place:
 
 @pytest.mark.parametrize(("package", "count"), [(_R4, 437), (_IPS, 29)])
 def test_trees_agree_with_the_published_snapshots(package: str, count: int) -> None:
-    profiles = Profiles(_library())
+    profiles = Profiles(_catalog())
     refused: dict[str, str] = {}
     differences: dict[tuple[str, str, str], Any] = {}
     compared = 0
@@ -113,7 +113,7 @@ def test_trees_agree_with_the_published_snapshots(package: str, count: int) -> N
 
 
 def test_what_is_no_constraint_on_a_type_is_no_profile() -> None:
-    profiles = Profiles(_library())
+    profiles = Profiles(_catalog())
     for package in (_R4, _IPS):
         for definition in _published_definitions(package):
             if definition.get("kind") == "logical":
@@ -125,7 +125,7 @@ def test_the_time_to_make_a_profile() -> None:
     for package in (_R4, _IPS):
         took = []
         for definition in _definitions(package):
-            profiles = Profiles(_library())  # its parents are made again too
+            profiles = Profiles(_catalog())  # its parents are made again too
             start = time.perf_counter()
             with contextlib.suppress(ProfileError):
                 profiles.find(definition["url"])
@@ -311,12 +311,12 @@ def _definitions(package: str, derivation: str = "constraint") -> list[Facets]:
 
 
 @cache
-def _library() -> Library:
-    library = Library()
+def _catalog() -> Catalog:
+    catalog = Catalog()
     for package in (_R4, _IPS):
         found = [artifact(one, package) for one in _published_definitions(package)]
-        library = library.plus(package, found)
-    return library
+        catalog = catalog.plus(package, found)
+    return catalog
 
 
 @cache

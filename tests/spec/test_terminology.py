@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.errors import Refusal
 from ehr_server.terminology import Terminology
 from ehr_server.terminology.refusals import NotLoaded

@@ -16,17 +16,17 @@ from ehr_server.definitions.model import definitions
 from ehr_server.definitions.profile import Context, Node, Profile, ProfileError
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Library
+    from ehr_server.definitions.catalog import Catalog
 
 APPLIES_WHEN = "http://ehr-server.org/fhir/vn/StructureDefinition/applies-when"
 _CONTEXTS = ("element", "extension", "fhirpath")
 
 
 class Profiles:
-    """The profiles of a library, made when first asked for and kept."""
+    """The profiles of a catalog, made when first asked for and kept."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
         self._made: dict[str, Profile | ProfileError | None] = {}
 
     def find(self, canonical: str) -> Profile | None:
@@ -51,7 +51,7 @@ class Profiles:
         return found
 
     def _make(self, canonical: str, making: tuple[str, ...]) -> Profile | None:
-        artifact = self._library.find("StructureDefinition", canonical)
+        artifact = self._catalog.find("StructureDefinition", canonical)
         if artifact is None:
             return None
         definition = artifact.resource()

@@ -92,7 +92,7 @@ def reindex_now(
 
 
 def keep_up(store: Store) -> None:
-    """What a server sees to as it starts: that search parameters of the library are in use, and
+    """What a server sees to as it starts: that search parameters of the catalog are in use, and
     that there is a job for whatever part of the index is not complete or not of the present format.
     """
     with store.transaction() as opened:

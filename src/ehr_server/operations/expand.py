@@ -100,7 +100,7 @@ def _meant(call: Call, sent: Given) -> tuple[dict[str, Any], Sequence[Group]]:
         return value_set, terminology.groups_of(value_set)
     url = canonical(sent, "valueSetVersion")
     groups = terminology.groups(url)
-    found = call.means.rulebook.library.find("ValueSet", url)
+    found = call.means.rulebook.catalog.find("ValueSet", url)
     implied = {"resourceType": "ValueSet", "url": url, "status": "active"}
     return found.resource() if found is not None else implied, groups
 

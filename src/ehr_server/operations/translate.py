@@ -80,7 +80,7 @@ def _maps(call: Call, sent: Given) -> Iterable[Mapping[str, Any]]:
     if "conceptMap" in sent:
         return [sent.one("conceptMap")]
     if "url" not in sent:
-        return (one.resource() for one in call.means.rulebook.library.all("ConceptMap"))
+        return (one.resource() for one in call.means.rulebook.catalog.all("ConceptMap"))
     url = canonical(sent, "conceptMapVersion")
     found = _loaded(call, url)
     if found is None:
@@ -92,7 +92,7 @@ def _maps(call: Call, sent: Given) -> Iterable[Mapping[str, Any]]:
 
 
 def _loaded(call: Call, canonical: str) -> Mapping[str, Any] | None:
-    found = call.means.rulebook.library.find("ConceptMap", canonical)
+    found = call.means.rulebook.catalog.find("ConceptMap", canonical)
     return None if found is None else found.resource()
 
 

@@ -25,7 +25,7 @@ from ehr_server.search import added
 from ehr_server.store.read import place
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Library
+    from ehr_server.definitions.catalog import Catalog
     from ehr_server.validation.rulebook import Rulebook
 
 _DEFINITION = "http://hl7.org/fhir/OperationDefinition/Resource-validate"
@@ -65,17 +65,17 @@ def validate(call: Call) -> Answer:
     return Answer(200, json.write(operation_outcome(found or [_NOTHING], call.language)))
 
 
-def unknown_claims(library: Library, resource: Any, where: str) -> Iterator[Issue]:
+def unknown_claims(catalog: Catalog, resource: Any, where: str) -> Iterator[Issue]:
     """Profiles that the resource, or one in it, claims and that are not loaded."""
     if isinstance(resource, list):
         for at, one in enumerate(resource):
-            yield from unknown_claims(library, one, f"{where}[{at}]")
+            yield from unknown_claims(catalog, one, f"{where}[{at}]")
     if not isinstance(resource, dict):
         return
     meta = resource.get("meta") if "resourceType" in resource else None
     claims = meta.get("profile") if isinstance(meta, dict) else None
     for at, url in enumerate(claims if isinstance(claims, list) else ()):
-        if isinstance(url, str) and library.find("StructureDefinition", url) is None:
+        if isinstance(url, str) and catalog.find("StructureDefinition", url) is None:
             yield Issue(
                 "information",
                 "not-found",
@@ -86,7 +86,7 @@ def unknown_claims(library: Library, resource: Any, where: str) -> Iterator[Issu
             )
     for name, value in resource.items():
         if isinstance(value, dict | list):
-            yield from unknown_claims(library, value, f"{where}.{name}")
+            yield from unknown_claims(catalog, value, f"{where}.{name}")
 
 
 def _wanted(call: Call) -> _Wanted:
@@ -166,7 +166,7 @@ def _findings(call: Call, wanted: _Wanted, resource: dict[str, Any]) -> Iterator
     if wanted.mode == "update":
         yield from _about_id(call, resource)
     if resource.get("resourceType") in definitions().type_number:
-        yield from unknown_claims(rulebook.library, resource, str(resource["resourceType"]))
+        yield from unknown_claims(rulebook.catalog, resource, str(resource["resourceType"]))
 
 
 def _about_id(call: Call, resource: dict[str, Any]) -> Iterator[Issue]:

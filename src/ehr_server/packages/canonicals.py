@@ -12,19 +12,19 @@ from ehr_server.definitions import definitions
 from ehr_server.packages.findings import warning
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.issue import Issue
 
 _TYPES = "http://hl7.org/fhir/StructureDefinition/"
 
 
-def lead_somewhere(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def lead_somewhere(catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """One warning for each artifact that is named and not there, at the first that names it."""
     told: set[tuple[str, str]] = set()
     for one in new:
         for type_, canonical in _named(one):
             url = canonical.partition("|")[0]
-            if (type_, url) in told or _is_there(library, type_, url):
+            if (type_, url) in told or _is_there(catalog, type_, url):
                 continue
             told.add((type_, url))
             yield warning(
@@ -35,8 +35,8 @@ def lead_somewhere(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]
             )
 
 
-def _is_there(library: Library, type_: str, url: str) -> bool:
-    if library.find(type_, url) is not None:
+def _is_there(catalog: Catalog, type_: str, url: str) -> bool:
+    if catalog.find(type_, url) is not None:
         return True
     return type_ == "StructureDefinition" and url.removeprefix(_TYPES) in definitions().types
 

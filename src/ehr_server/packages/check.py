@@ -14,10 +14,10 @@ from ehr_server.packages import canonicals, profiles, search_parameters, termino
 from ehr_server.packages.findings import error, warning
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.issue import Issue
 
-Rule = Callable[["Library", Sequence["Artifact"]], Iterable["Issue"]]
+Rule = Callable[["Catalog", Sequence["Artifact"]], Iterable["Issue"]]
 
 # What the server works with; of others (ImplementationGuide, ...) it names no more than the url.
 _USED = frozenset(
@@ -33,16 +33,16 @@ _USED = frozenset(
 )
 
 
-def check(library: Library, new: Sequence[Artifact]) -> list[Issue]:
-    """What is wrong with the artifacts that are new in the library: errors, then warnings.
+def check(catalog: Catalog, new: Sequence[Artifact]) -> list[Issue]:
+    """What is wrong with the artifacts that are new in the catalog: errors, then warnings.
 
-    `library` holds them already. The rules see only what is a resource of R4 as such; while there
+    `catalog` holds them already. The rules see only what is a resource of R4 as such; while there
     are errors of that kind, there are no others.
     """
     used = [one for one in new if one.type in _USED]
-    found = [issue for rule in _FIRST for issue in rule(library, used)]
+    found = [issue for rule in _FIRST for issue in rule(catalog, used)]
     if not any(issue.severity == "error" for issue in found):
-        found += [issue for rule in RULES for issue in rule(library, used)]
+        found += [issue for rule in RULES for issue in rule(catalog, used)]
     return sorted(found, key=lambda issue: issue.severity != "error")
 
 
@@ -56,7 +56,7 @@ def faulty(new: Sequence[Artifact]) -> Iterator[tuple[Artifact, Issue]]:
             yield one, warning(one, "structure", text, vi, issue.expression)
 
 
-def _kept_to_r4(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def _kept_to_r4(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """An artifact is itself a resource, and the rules may rely on its shape.
 
     A broken invariant of R4 is a warning: published packages break some that change no shape.
@@ -72,7 +72,7 @@ def _faults(one: Artifact) -> Iterator[Issue]:
     return (issue for issue in found if issue.severity in ("error", "fatal"))
 
 
-def _named_once(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def _named_once(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """https://hl7.org/fhir/R4/resource.html#canonical: url and version name one artifact."""
     seen: set[tuple[str, ...]] = set()
     for one in new:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ehr_server.definitions.library import artifact
+from ehr_server.definitions.catalog import artifact
 from ehr_server.packages.read import Package
 
 _OTHER = re.compile(r"[^A-Za-z0-9.-]+")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ehr_server.issue import Issue
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Artifact
+    from ehr_server.definitions.catalog import Artifact
 
 
 def error(about: Artifact, rule: str, text: str, vi: str, at: tuple[str, ...] = ()) -> Issue:

@@ -62,15 +62,15 @@ def _let_in(
     store: Store, before: Stored, packages: Sequence[Package], findings: Sequence[Issue]
 ) -> Loaded:
     """Check the packages against what was there before, and store them unless there are errors."""
-    library = on_shipped(before.layers)
+    catalog = on_shipped(before.layers)
     for package in packages:
-        library = library.plus(package.label, package.artifacts)
+        catalog = catalog.plus(package.label, package.artifacts)
     artifacts = [one for package in packages for one in package.artifacts]
-    found = (*findings, *check(library, artifacts))
+    found = (*findings, *check(catalog, artifacts))
     if any(issue.severity == "error" for issue in found):
         return Loaded(tuple(packages), found, is_refused=True)
     layers = {package.label: package.artifacts for package in packages}
-    is_new = save(store, layers, before.generation, lambda connection: take_in(connection, library))
+    is_new = save(store, layers, before.generation, lambda connection: take_in(connection, catalog))
     return Loaded(tuple(packages), found, is_refused=False, is_new=is_new)
 
 

@@ -16,17 +16,17 @@ from ehr_server.patterns import matcher
 from ehr_server.validation.profiles.compile import check_compiles
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.issue import Issue
 
 _REGEX = "http://hl7.org/fhir/StructureDefinition/regex"
 
 
-def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def compile_(catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """Every profile and extension becomes a tree: nothing in it contradicts what it derives from,
     and it does not derive from itself. One with slices that nothing tells apart, as some published
     ones have, is left unused, which is a warning."""
-    made = Profiles(library)
+    made = Profiles(catalog)
     for one in _profiles(new):
         try:
             profile = made.find(f"{one.url}|{one.version}" if one.version else one.url)
@@ -48,12 +48,12 @@ def compile_(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
             )
 
 
-def others_stay_usable(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def others_stay_usable(catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """A new version of a parent does not take away what is loaded and derives from it."""
-    made = Profiles(library)
-    standard = library.packages[0] if library.packages else ""
+    made = Profiles(catalog)
+    standard = catalog.packages[0] if catalog.packages else ""
     urls = {one.url for one in new}
-    for one in _profiles(list(library.all("StructureDefinition"))):
+    for one in _profiles(list(catalog.all("StructureDefinition"))):
         if one.package == standard or one.url in urls:
             continue
         try:
@@ -74,7 +74,7 @@ def _said(one: Artifact, reason: ProfileError) -> tuple[str, str]:
     return str(reason).removeprefix(name), (reason.vi or str(reason)).removeprefix(name)
 
 
-def invariants_parse(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def invariants_parse(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """An invariant that cannot be run would hold no one to anything."""
     for one in _profiles(new):
         for element in _elements(one):
@@ -95,7 +95,7 @@ def _faulty(one: Artifact, key: str, reason: str, place: str) -> Issue:
     return error(one, "invariant", text, vi, (place,))
 
 
-def patterns_compile(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def patterns_compile(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """https://hl7.org/fhir/R4/extension-regex.html: the form of a value."""
     for one in _profiles(new):
         for element in _elements(one):

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import Artifact, artifact
+from ehr_server.definitions.catalog import Artifact, artifact
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 

@@ -13,11 +13,11 @@ from ehr_server.search import added
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.issue import Issue
 
 
-def can_be_used(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def can_be_used(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """A guide may define what this server does not compile, or give a code of the standard another
     meaning: the rest of it is of use all the same."""
     for one in new:

@@ -10,7 +10,7 @@ from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.store.search_parameters import BUILDING, LIBRARY, Wanted, change, in_use, lock
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Library
+    from ehr_server.definitions.catalog import Catalog
     from ehr_server.store.connect import Connection
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ def read(connection: Connection) -> Parameters:
     return added.parameters(generation, rows)
 
 
-def take_in(connection: Connection, library: Library) -> None:
-    """What the packages of the library define is in use from now on, and no more than that.
+def take_in(connection: Connection, catalog: Catalog) -> None:
+    """What the packages of the catalog define is in use from now on, and no more than that.
 
     Part of the transaction that is open. What a SearchParameter resource has defined already stays
     as it is. Raises `Unprocessable` where there are too many.
@@ -58,7 +58,7 @@ def take_in(connection: Connection, library: Library) -> None:
         if one.source != LIBRARY
     }
     asked = []
-    for one in of_library(library):
+    for one in of_catalog(catalog):
         source = taken.get((one.definition.base, one.definition.code))
         if source is None:
             asked.append(one)
@@ -67,12 +67,12 @@ def take_in(connection: Connection, library: Library) -> None:
     change(connection, {LIBRARY: asked}, added.OF_TYPE_MAX)
 
 
-def of_library(library: Library) -> list[Wanted]:
-    """What the packages of a library define: of several with one url the one that is meant by it,
+def of_catalog(catalog: Catalog) -> list[Wanted]:
+    """What the packages of a catalog define: of several with one url the one that is meant by it,
     of two with one code the first; none with faults."""
     found: dict[tuple[str, str], Wanted] = {}
-    for url in dict.fromkeys(one.url for one in library.all("SearchParameter")):
-        artifact = library.find("SearchParameter", url)
+    for url in dict.fromkeys(one.url for one in catalog.all("SearchParameter")):
+        artifact = catalog.find("SearchParameter", url)
         resource = artifact.resource() if artifact is not None else {}
         if not resource or added.faults(resource):
             continue

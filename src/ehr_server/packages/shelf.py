@@ -1,4 +1,4 @@
-"""The library of one process: what is shipped and what is loaded, swapped whole when it changes.
+"""The catalog of one process: what is shipped and what is loaded, swapped whole when it changes.
 And what can be searched by, which changes in the same way."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ehr_server.definitions.library import Artifact, Library, shipped
+from ehr_server.definitions.catalog import Artifact, Catalog, shipped
 from ehr_server.errors import Unavailable
 from ehr_server.packages.searchable import Searchable
 from ehr_server.store.packages import generations, stored
@@ -24,23 +24,23 @@ Made = TypeVar("Made")
 _RETRY_S = 1
 
 
-def on_shipped(layers: Mapping[str, Iterable[Artifact]]) -> Library:
-    """The library of these packages, lowest first, above what is shipped."""
-    library = shipped()
+def on_shipped(layers: Mapping[str, Iterable[Artifact]]) -> Catalog:
+    """The catalog of these packages, lowest first, above what is shipped."""
+    catalog = shipped()
     for label, artifacts in layers.items():
-        library = library.plus(label, artifacts)
-    return library
+        catalog = catalog.plus(label, artifacts)
+    return catalog
 
 
 class Shelf(Generic[Made]):
-    """Holds for a process what is made of the library, and makes it anew when the library changes;
+    """Holds for a process what is made of the catalog, and makes it anew when the catalog changes;
     so too `searchable`, what can be searched by.
 
     What was taken before serves on until who took it is done with it. Raises `Unavailable` when
     the database is away as the shelf is made.
     """
 
-    def __init__(self, store: Store, make: Callable[[Library], Made]) -> None:
+    def __init__(self, store: Store, make: Callable[[Catalog], Made]) -> None:
         self._store = store
         self._make = make
         self._stop = threading.Event()
@@ -51,7 +51,7 @@ class Shelf(Generic[Made]):
             self.searchable.of(connection, generation(connection))
 
     def current(self) -> Made:
-        """What is made of the library as it is now."""
+        """What is made of the catalog as it is now."""
         return self._made
 
     def follow(self) -> None:

@@ -12,13 +12,13 @@ from ehr_server.packages.findings import error
 from ehr_server.patterns import matcher
 
 if TYPE_CHECKING:
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.issue import Issue
 
 CODES_MAX = 500_000  # SNOMED CT has 360,000 concepts, LOINC 100,000
 
 
-def sizes(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def sizes(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """What would fill the memory of every process is refused."""
     for one in new:
         if one.type not in ("CodeSystem", "ValueSet"):
@@ -49,21 +49,21 @@ def _includes(value_set: dict[str, Any]) -> list[dict[str, Any]]:
     return [*compose.get("include", ()), *compose.get("exclude", ())]
 
 
-def circles(library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def circles(catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """A value set may not include itself, neither directly nor through others."""
     safe: set[str] = set()  # from here no circle is reached
     for one in new:
         if one.type == "ValueSet":
-            circle = _circle(library, one, safe)
+            circle = _circle(catalog, one, safe)
             if one.url in circle:
                 way = " -> ".join(circle)
                 yield error(one, "circle", f"includes itself: {way}", f"tự bao gồm: {way}")
 
 
-def _circle(library: Library, start: Artifact, safe: set[str]) -> list[str]:
+def _circle(catalog: Catalog, start: Artifact, safe: set[str]) -> list[str]:
     """The urls on a way from the value set back to one of them; [] if there is none."""
     path = [start.url]
-    ways = [_value_sets(library, start)]
+    ways = [_value_sets(catalog, start)]
     while ways:
         after = next(ways[-1], None)
         if after is None:
@@ -73,20 +73,20 @@ def _circle(library: Library, start: Artifact, safe: set[str]) -> list[str]:
             return [*path[path.index(after.url) :], after.url]
         elif after.url not in safe:
             path.append(after.url)
-            ways.append(_value_sets(library, after))
+            ways.append(_value_sets(catalog, after))
     return []
 
 
-def _value_sets(library: Library, value_set: Artifact) -> Iterator[Artifact]:
+def _value_sets(catalog: Catalog, value_set: Artifact) -> Iterator[Artifact]:
     """Those that it draws on and that are there."""
     for include in _includes(value_set.resource()):
         for canonical in include.get("valueSet", ()):
-            found = library.find("ValueSet", canonical)
+            found = catalog.find("ValueSet", canonical)
             if found is not None:
                 yield found
 
 
-def patterns_compile(_library: Library, new: Sequence[Artifact]) -> Iterable[Issue]:
+def patterns_compile(_catalog: Catalog, new: Sequence[Artifact]) -> Iterable[Issue]:
     """Filters by regex are run on an engine that is linear in time, and must fit it."""
     for one in new:
         if one.type != "ValueSet":

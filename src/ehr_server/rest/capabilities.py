@@ -12,7 +12,7 @@ from typing import Any
 import ehr_server
 from ehr_server.call import Answer, Call, Route
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import Library
+from ehr_server.definitions.catalog import Catalog
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.criteria import SPECIAL
@@ -37,7 +37,7 @@ def capabilities(call: Call) -> Answer:
             "The only mode of the CapabilityStatement is full.",
             vi="CapabilityStatement chỉ có mode full.",
         )
-    guides = guides_of(call.means.rulebook.library)
+    guides = guides_of(call.means.rulebook.catalog)
     rules, routes = call.means.rules, tuple(call.routes.rows())
     by = Searching(rules.parameters, rules.full_text)
     return Answer(200, _written(call.base_url, routes, guides, by))
@@ -51,18 +51,18 @@ class Guides:
     profiles: tuple[tuple[str, str], ...] = ()
 
 
-@lru_cache(maxsize=1)  # a process has one library at a time
-def guides_of(library: Library) -> Guides:
-    """The guides and the profiles on resources that the library holds, the standard's left out."""
+@lru_cache(maxsize=1)  # a process has one catalog at a time
+def guides_of(catalog: Catalog) -> Guides:
+    """The guides and the profiles on resources that the catalog holds, the standard's left out."""
     found = {
         (one.resource()["type"], one.url)
-        for one in library.all("StructureDefinition")
+        for one in catalog.all("StructureDefinition")
         if not one.package.startswith(_STANDARD) and one.resource()["kind"] == "resource"
         if one.resource().get("derivation") == "constraint"
     }
     guides = {
         f"{one.url}|{one.version}" if one.version else one.url
-        for one in library.all("ImplementationGuide")
+        for one in catalog.all("ImplementationGuide")
     }
     return Guides(tuple(sorted(guides)), tuple(sorted(found)))
 

@@ -15,7 +15,7 @@ import psycopg
 import zstandard
 
 from ehr_server import clock
-from ehr_server.definitions.library import Artifact
+from ehr_server.definitions.catalog import Artifact
 from ehr_server.errors import Conflict
 from ehr_server.store.connect import Connection, Store, snapshot
 

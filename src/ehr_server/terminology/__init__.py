@@ -1,4 +1,4 @@
-"""Codes: what a system defines, what a value set holds, what maps to what; pure, over a library.
+"""Codes: what a system defines, what a value set holds, what maps to what; pure, over a catalog.
 
 https://hl7.org/fhir/R4/terminology-service.html
 """

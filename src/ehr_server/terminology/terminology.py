@@ -1,4 +1,4 @@
-"""Code systems and value sets of a library, read when first asked for and then kept.
+"""Code systems and value sets of a catalog, read when first asked for and then kept.
 
 https://hl7.org/fhir/R4/terminology-service.html
 """
@@ -21,7 +21,7 @@ from ehr_server.terminology.membership import Member, membership, unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ehr_server.definitions.library import Artifact, Library
+    from ehr_server.definitions.catalog import Artifact, Catalog
     from ehr_server.terminology.composition import Composition
 
 _ANSWERS_MAX = 4_096  # remembered of an imported value set
@@ -32,14 +32,14 @@ _OWN_SET = re.compile(rb'"valueSet"\s*:\s*"([^"\\]+)"')
 
 
 class Terminology:
-    """What a library knows of codes.
+    """What a catalog knows of codes.
 
     Threads may share it: what is kept is the same whoever makes it. Of a value set or system that
     is broken `has` and `codes` say None, everything else says what is wrong.
     """
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._systems: dict[str, Concepts | None] = {}
         self._members: dict[str, Member] = {}
         self._imported: dict[str, Member] = {}
@@ -108,7 +108,7 @@ class Terminology:
 
     def composition(self, value_set: str) -> Composition:
         """What a loaded value set is made of. Raises `NotFound`, `Unprocessable`."""
-        found = self.library.find("ValueSet", value_set)
+        found = self.catalog.find("ValueSet", value_set)
         if found is not None:
             made_of = compositions.composition(found.resource())
             return self._from_the_standard(made_of) or made_of
@@ -192,12 +192,12 @@ class Terminology:
         """CodeSystem.valueSet -> the system; found in the texts, which are not decoded for it."""
         return {
             url.decode().partition("|")[0]: artifact.url
-            for artifact in self.library.all("CodeSystem")
+            for artifact in self.catalog.all("CodeSystem")
             for url in _OWN_SET.findall(artifact.content())
         }
 
     def _read_system(self, canonical: str) -> Concepts | None:
-        found = self.library.find("CodeSystem", canonical)
+        found = self.catalog.find("CodeSystem", canonical)
         if found is None:
             return None
         # Not artifact.resource(), which stays decoded: a hundred thousand concepts do once.
@@ -212,7 +212,7 @@ class Terminology:
     def _of_supplements(self, system: str) -> Sequence[Artifact]:
         if self._supplements is None:
             by_system: dict[str, list[Artifact]] = {}
-            for artifact in self.library.all("CodeSystem"):
+            for artifact in self.catalog.all("CodeSystem"):
                 if b'"supplement' in artifact.content():
                     resource = artifact.resource()
                     if resource.get("content") == "supplement":

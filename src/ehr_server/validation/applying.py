@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import Library
+from ehr_server.definitions.catalog import Catalog
 from ehr_server.definitions.snapshot import APPLIES_WHEN
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
@@ -35,13 +35,13 @@ _REMEMBERED_CHARS = 2_000  # of one: whoever sends long ones shall not fill the 
 
 @dataclass(frozen=True)
 class Applying:
-    """The profiles of a library as a policy wants them.
+    """The profiles of a catalog as a policy wants them.
 
     `usable` gives one by its canonical, None if it is not loaded or faulty. What was decided is
     remembered in plain dicts: threads that decide the same thing twice write the same.
     """
 
-    library: Library
+    catalog: Catalog
     policy: Policy
     usable: Callable[[str], HeldProfile | None]
     _decided: dict[tuple[Any, ...], Sequence[HeldTo]] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Applying:
     def _criteria(self) -> dict[str, _Criteria]:
         """By type the profiles that apply by themselves."""
         rows: dict[str, list[tuple[HeldTo, _Criterion]]] = {}
-        for artifact in self.library.all("StructureDefinition"):
+        for artifact in self.catalog.all("StructureDefinition"):
             if artifact.package.startswith(_STANDARD) or _APPLIES not in artifact.content():
                 continue
             held = self.usable(artifact.url)

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from ehr_server.definitions import ProfileError
-from ehr_server.definitions.library import Library, shipped
+from ehr_server.definitions.catalog import Catalog, shipped
 from ehr_server.definitions.snapshot import Profiles
 from ehr_server.issue import Issue
 from ehr_server.terminology import Terminology
@@ -35,17 +35,17 @@ Resource = dict[str, Any]
 class Rulebook:
     """What resources are held to. Immutable: loading a package makes a new one."""
 
-    library: Library = field(default_factory=shipped)
+    catalog: Catalog = field(default_factory=shipped)
     policy: Policy = field(default_factory=Policy)
 
     @cached_property
     def terminology(self) -> Terminology:
         """The code lists there are."""
-        return Terminology(self.library)
+        return Terminology(self.catalog)
 
     def held(self, canonical: str) -> HeldProfile | None:
         """A profile, ready to be checked; None if it is not loaded. Raises `ProfileError`."""
-        found = self.library.find("StructureDefinition", canonical)
+        found = self.catalog.find("StructureDefinition", canonical)
         if found is None:
             return None
         key = f"{found.url}|{found.version}" if found.version else found.url
@@ -84,17 +84,17 @@ class Rulebook:
     @cached_property
     def applying(self) -> Applying:
         """Which of the profiles a resource is held to."""
-        return Applying(self.library, self.policy, lambda url: self.usable(url, is_exact=True))
+        return Applying(self.catalog, self.policy, lambda url: self.usable(url, is_exact=True))
 
     @cached_property
     def profiles(self) -> Profiles:
         """The profiles, each made when it is asked for."""
-        return Profiles(self.library)
+        return Profiles(self.catalog)
 
     @cached_property
     def _gate(self) -> Gate:
         """The gate of the standard and of the extensions that may be known, by how they begin."""
-        urls = (one.url for one in self.library.all("StructureDefinition"))
+        urls = (one.url for one in self.catalog.all("StructureDefinition"))
         folders = {re.escape(url.rpartition("/")[0] + "/") for url in urls}
         return Gate(f"^(?:{'|'.join(sorted(folders))})", self._is_sound)
 

@@ -45,25 +45,25 @@ def test_what_is_said_of_a_profile() -> None:
     applies = {"url": APPLIES_WHEN, "valueString": "active"}
     one = definition({"id": "Patient.name", "min": 1}, version="2", extension=[applies])
     two = definition({"id": "Patient.name", "max": "2"}, name="two", baseDefinition=OWN + "one|2")
-    library = profiles(one, two)
-    first, second = library.find(OWN + "one"), library.find(OWN + "two")
+    catalog = profiles(one, two)
+    first, second = catalog.find(OWN + "one"), catalog.find(OWN + "two")
     assert first is not None
     assert second is not None
     assert (first.url, first.version, first.type) == (OWN + "one", "2", "Patient")
     assert (first.applies, second.applies) == ("active", None)
     assert (first.parents, second.parents) == ((), (OWN + "one",))
     assert (nodes(second)["Patient.name"].min, nodes(second)["Patient.name"].max) == (1, 2)
-    assert library.find(OWN + "two") is second
+    assert catalog.find(OWN + "two") is second
 
 
 def test_what_is_no_profile() -> None:
     logical = definition({"id": "Patient"}, kind="logical")
     special = definition({"id": "Patient"}, name="two", derivation="specialization")
-    library = profiles(logical, special)
-    assert library.find(OWN + "one") is None
-    assert library.find(OWN + "two") is None
-    assert library.find(OWN + "none") is None
-    assert library.find(BASE + "Patient") is None
+    catalog = profiles(logical, special)
+    assert catalog.find(OWN + "one") is None
+    assert catalog.find(OWN + "two") is None
+    assert catalog.find(OWN + "none") is None
+    assert catalog.find(BASE + "Patient") is None
 
 
 def test_an_extension_definition() -> None:

@@ -139,10 +139,10 @@ def test_a_type_that_the_parent_does_not_allow() -> None:
 def test_profiles_that_derive_from_each_other() -> None:
     one = definition({"id": "Patient"}, baseDefinition=OWN + "two")
     two = definition({"id": "Patient"}, name="two", baseDefinition=OWN + "one")
-    library = profiles(one, two)
+    catalog = profiles(one, two)
     for _ in range(2):
         with pytest.raises(ProfileError, match="baseDefinition: it derives from itself"):
-            library.find(OWN + "one")
+            catalog.find(OWN + "one")
 
 
 @pytest.mark.parametrize("base", [OWN + "none", "", BASE + "Person", BASE + "DomainResource"])

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.fhir import json
 from ehr_server.fhirpath import compile_path
 from ehr_server.identity import provinces
@@ -64,7 +64,7 @@ def test_an_artifact_keeps_to_r4(path: Path, resource: Resource) -> None:
 
 @pytest.mark.parametrize(("path", "resource"), PATHS)
 def test_an_artifact_is_named_as_its_file(path: Path, resource: Resource) -> None:
-    """The library finds url and version without decoding: it needs both at this depth."""
+    """The catalog finds url and version without decoding: it needs both at this depth."""
     assert resource["id"] == path.stem
     if path.parent.name == "NamingSystem":
         return

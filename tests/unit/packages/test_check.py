@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.definitions.library import Artifact, artifact, shipped
+from ehr_server.definitions.catalog import Artifact, artifact, shipped
 from ehr_server.issue import Issue
 from ehr_server.packages import terminology
 from ehr_server.packages.check import RULES, check, faulty

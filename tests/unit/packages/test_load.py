@@ -30,12 +30,12 @@ def test_what_is_loaded_is_found_above_what_is_shipped(store: Store, tmp_path: P
     assert (loaded.is_refused, loaded.is_new, loaded.findings) == (False, True, ())
     now = stored(store)
     assert (now.generation, list(now.layers)) == (1, [LABEL])
-    library = on_shipped(now.layers)
-    found = library.find("StructureDefinition", f"{URL}|1.0.0")
+    catalog = on_shipped(now.layers)
+    found = catalog.find("StructureDefinition", f"{URL}|1.0.0")
     assert found is not None
     assert found.resource() == profile()
-    assert library.packages[-1] == LABEL
-    assert library.find("StructureDefinition", "http://hl7.org/fhir/StructureDefinition/bp")
+    assert catalog.packages[-1] == LABEL
+    assert catalog.find("StructureDefinition", "http://hl7.org/fhir/StructureDefinition/bp")
 
 
 def test_the_same_package_again_is_nothing_new(store: Store, tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_a_package_replaces_the_one_of_its_label(store: Store, tmp_path: Path) -
 def test_of_two_versions_the_later_load_is_meant(store: Store, tmp_path: Path) -> None:
     load(store, [written(tmp_path, guide(profile(version="2"), version="2"))])
     load(store, [written(tmp_path, guide(profile(version="1"), version="1"))])
-    library = on_shipped(stored(store).layers)
+    catalog = on_shipped(stored(store).layers)
     versions = {
-        canonical: getattr(library.find("StructureDefinition", canonical), "version", None)
+        canonical: getattr(catalog.find("StructureDefinition", canonical), "version", None)
         for canonical in (URL, f"{URL}|1", f"{URL}|2")
     }
     assert versions == {URL: "1", f"{URL}|1": "1", f"{URL}|2": "2"}

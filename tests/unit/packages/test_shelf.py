@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ehr_server.definitions.library import Library
+from ehr_server.definitions.catalog import Catalog
 from ehr_server.packages.load import load
 from ehr_server.packages.shelf import Shelf
 from ehr_server.store.connect import Store
@@ -31,8 +31,8 @@ def within(seconds: float, is_so: Callable[[], bool]) -> bool:
     return False
 
 
-def packages(library: Library) -> tuple[str, ...]:
-    return library.packages[2:]  # without the two that are shipped
+def packages(catalog: Catalog) -> tuple[str, ...]:
+    return catalog.packages[2:]  # without the two that are shipped
 
 
 def test_what_is_loaded_is_taken_up_and_what_is_taken_serves_on(
@@ -83,11 +83,11 @@ def test_lost_connections_are_made_again(store: Store, database: str, tmp_path: 
 def test_what_cannot_be_made_leaves_what_was_there(store: Store, tmp_path: Path) -> None:
     tried = threading.Event()
 
-    def make(library: Library) -> int:
-        if len(library.packages) > 2:
+    def make(catalog: Catalog) -> int:
+        if len(catalog.packages) > 2:
             tried.set()
             raise ValueError("not with this one")
-        return len(library.packages)
+        return len(catalog.packages)
 
     shelf = Shelf(store, make)
     shelf.follow()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ehr_server.definitions.library import Library, artifact
+from ehr_server.definitions.catalog import Catalog, artifact
 from ehr_server.terminology import Terminology
 
 ANIMALS = "http://example.org/animals"
@@ -58,4 +58,4 @@ def animals(**more: Any) -> dict[str, Any]:
 
 
 def terminology(*resources: dict[str, Any]) -> Terminology:
-    return Terminology(Library().plus("test#1", [artifact(one, "test#1") for one in resources]))
+    return Terminology(Catalog().plus("test#1", [artifact(one, "test#1") for one in resources]))

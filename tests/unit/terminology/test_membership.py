@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ehr_server.definitions.library import shipped
+from ehr_server.definitions.catalog import shipped
 from ehr_server.terminology import Terminology
 from unit.terminology.lists import ANIMALS, animals, code_system, terminology, value_set
 

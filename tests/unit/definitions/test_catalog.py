@@ -1,4 +1,4 @@
-"""The library: what is found by a canonical, and that the shipped one is whole.
+"""The catalog: what is found by a canonical, and that the shipped one is whole.
 
 https://hl7.org/fhir/R4/references.html#canonical
 """
@@ -11,7 +11,7 @@ import pytest
 
 import make_artifacts
 from ehr_server.definitions import definitions
-from ehr_server.definitions.library import Artifact, Library, artifact, shipped
+from ehr_server.definitions.catalog import Artifact, Catalog, artifact, shipped
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.layout import folder
@@ -28,8 +28,8 @@ def value_set(version: str | None = None, package: str = "one#1") -> Artifact:
 
 
 def test_a_canonical_finds_the_version_it_names() -> None:
-    library = Library().plus("one#1", [value_set("1"), value_set("2")])
-    found = library.find("ValueSet", f"{URL}|1")
+    catalog = Catalog().plus("one#1", [value_set("1"), value_set("2")])
+    found = catalog.find("ValueSet", f"{URL}|1")
     assert found is not None
     assert (found.type, found.url, found.version, found.package) == ("ValueSet", URL, "1", "one#1")
     assert found.resource() == {"resourceType": "ValueSet", "url": URL, "version": "1"}
@@ -37,17 +37,17 @@ def test_a_canonical_finds_the_version_it_names() -> None:
 
 
 def test_a_version_that_is_not_there_finds_what_the_url_alone_would() -> None:
-    library = Library().plus("one#1", [value_set("1")]).plus("two#1", [value_set("2", "two#1")])
+    catalog = Catalog().plus("one#1", [value_set("1")]).plus("two#1", [value_set("2", "two#1")])
     for canonical in (URL, f"{URL}|3"):
-        found = library.find("ValueSet", canonical)
+        found = catalog.find("ValueSet", canonical)
         assert found is not None
         assert (found.version, found.package) == ("2", "two#1")
-    assert library.find("CodeSystem", URL) is None
-    assert library.find("ValueSet", "http://example.org/other") is None
+    assert catalog.find("CodeSystem", URL) is None
+    assert catalog.find("ValueSet", "http://example.org/other") is None
 
 
 def test_plus_replaces_a_layer_of_the_same_label_and_leaves_the_library_before() -> None:
-    before = Library().plus("one#1", [value_set("1")])
+    before = Catalog().plus("one#1", [value_set("1")])
     after = before.plus("one#1", [value_set("2")])
     assert [one.version for one in before.all("ValueSet")] == ["1"]
     assert [one.version for one in after.all("ValueSet")] == ["2"]

@@ -54,7 +54,7 @@ class Artifact:
         return decoded
 
 
-class Library:
+class Catalog:
     """Artifacts in layers: of several with one url the last layer's is the one meant."""
 
     def __init__(self, layers: Mapping[str, tuple[Artifact, ...]] | None = None) -> None:
@@ -82,10 +82,10 @@ class Library:
         """What a package brought; () if it is not loaded."""
         return self._layers.get(package, ())
 
-    def plus(self, package: str, artifacts: Iterable[Artifact]) -> Library:
-        """A library with one layer more, which replaces the layer of that label there may be."""
+    def plus(self, package: str, artifacts: Iterable[Artifact]) -> Catalog:
+        """A catalog with one layer more, which replaces the layer of that label there may be."""
         others = {label: layer for label, layer in self._layers.items() if label != package}
-        return Library({**others, package: tuple(artifacts)})
+        return Catalog({**others, package: tuple(artifacts)})
 
     @cached_property
     def _named(self) -> Mapping[tuple[str, str], tuple[Artifact, ...]]:
@@ -116,7 +116,7 @@ def artifact(resource: dict[str, Any] | bytes, package: str) -> Artifact:
 
 
 @cache
-def shipped() -> Library:
+def shipped() -> Catalog:
     """What comes with the server: R4's own artifacts, and the local ones of `profiles`.
 
     They are decoded one by one as they are asked for.
@@ -125,7 +125,7 @@ def shipped() -> Library:
     paths = sorted((folder("profiles") / "vn").glob("*/*.json"))
     index = json.read_own(_member("index.json"))
     return (
-        Library()
+        Catalog()
         .plus(index["package"], _published(index))
         .plus(local, [_local(path, local) for path in paths])
     )
