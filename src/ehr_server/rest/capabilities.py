@@ -15,6 +15,7 @@ from ehr_server.definitions import definitions
 from ehr_server.definitions.catalog import Catalog
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.interactions.patch import FORMATS
 from ehr_server.search.criteria import SPECIAL
 from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rules import ALL
@@ -122,6 +123,7 @@ def statement(
         "implementation": {"description": "ehr-server", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["json", "application/fhir+json"],
+        "patchFormat": list(FORMATS),
         **({"implementationGuide": guides.guides} if guides.guides else {}),
         "rest": [rest],
     }
@@ -145,9 +147,9 @@ def _resource(
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
-        "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
     }
     if profiles:
