@@ -40,4 +40,5 @@ def change(call: Call) -> Change:
         full_url=request.full_url,
         if_match=version_in(request.headers.get("if-match"), "If-Match"),
         if_none_match=request.headers.get("if-none-match", "").strip() == "*",
+        blob=request.blob,
     )
