@@ -15,6 +15,7 @@ from ehr_server.errors import Invalid, Refusal, RequestTimeout, UnsupportedMedia
 from ehr_server.interactions.binary import MEDIA_TYPE
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.store.blobs import PART_BYTES
+from ehr_server.store.connect import Collision
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -75,8 +76,8 @@ class Uploads:
         run = asyncio.get_running_loop().run_in_executor
         try:
             await run(self._threads, upload.discard)
-        except Refusal as refusal:  # the worker removes it later
-            log.warning("content that nobody names was left lying: %s", refusal)
+        except (Refusal, Collision) as error:  # the worker removes it later
+            log.warning("content that nobody names was left lying: %s", type(error).__name__)
 
 
 async def send_stream(send: Send, receive: Receive, stream: Stream, threads: Executor) -> None:
