@@ -23,8 +23,8 @@ from ehr_server.interactions.wished import Wish, wished
 from ehr_server.store import blobs
 from ehr_server.store.blobs import PART_BYTES, between
 
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
-MEDIA_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:\s?;\s?{_TOKEN}=[\x20-\x3a\x3c-\x7e]+)*")
+_NAME = r"[A-Za-z0-9!#$&^_.+-]+"
+MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:\s?;\s?{_NAME}=[\x20-\x3a\x3c-\x7e]+)*")
 
 _OCTETS = "application/octet-stream"
 _PART_OF_IT = {"_summary", "_elements"}
