@@ -2,61 +2,26 @@
 
 import base64
 import hashlib
-import random
-import socket
-import time
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
 
+from api.contents import JSON_TYPE, LARGE, PNG, random_content, row_counts, stored
 from api.patients import resident
-from databases import PostgreSQL
-from ehr_server import clock
-from ehr_server.changes.uploads import Upload
 from ehr_server.fhir import json
 from ehr_server.fhir.kept import EXTENSION
 from ehr_server.jobs.export import export_to
-from ehr_server.settings import Settings
-from ehr_server.store import blobs
-from ehr_server.store.connect import Collision, Store
+from ehr_server.store.connect import Store
 from servers import Server, serving
 
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-JSON_TYPE = {"Accept": "application/fhir+json"}
 
-
-def _content(size: int, seed: int = 1) -> bytes:
-    return random.Random(seed).randbytes(size)
-
-
-LARGE = _content(1_500_000)  # four parts, the last not full
-
-
-def _store(client: httpx.Client, content: bytes, kind: str = "image/png", **more: str) -> str:
-    answer = client.post("/Binary", content=content, headers={"Content-Type": kind, **more})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
-
-
-def _counts(database_url: str) -> dict[str, int]:
-    """How many rows each table has."""
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        names = connection.execute(
-            "select relname from pg_class where relkind = 'r' and relnamespace ="
-            " 'public'::regnamespace and relname not in ('mark', 'setting')"
-        ).fetchall()
-        return {
-            name: connection.execute(f'select count(*) from "{name}"').fetchone()[0]  # type: ignore[index]
-            for (name,) in names
-        }
-
-
-@pytest.mark.parametrize("content", [PNG, LARGE, _content(393_216), _content(786_432), b""])
+@pytest.mark.parametrize(
+    "content", [PNG, LARGE, random_content(393_216), random_content(786_432), b""]
+)
 @pytest.mark.smoke
 def test_content_comes_back_as_it_was_sent(client: httpx.Client, content: bytes) -> None:
     """When binary data is written, the data is accepted as is and treated as the content of a
@@ -73,12 +38,14 @@ def test_content_comes_back_as_it_was_sent(client: httpx.Client, content: bytes)
         assert int(shown.headers["Content-Length"]) == len(content)
 
 
-@pytest.mark.parametrize("content", [PNG, LARGE, _content(1_500_001), _content(1_500_002)])
+@pytest.mark.parametrize(
+    "content", [PNG, LARGE, random_content(1_500_001), random_content(1_500_002)]
+)
 @pytest.mark.smoke
 def test_who_names_a_type_of_fhir_gets_the_resource(client: httpx.Client, content: bytes) -> None:
     """The content is returned in its own type by a read that does not explicitly specify the FHIR
     content types."""
-    id_ = _store(client, content)
+    id_ = stored(client, content)
     for answer in (
         client.get(f"/Binary/{id_}", headers=JSON_TYPE),
         client.get(f"/Binary/{id_}?_format=json"),
@@ -107,7 +74,7 @@ def test_who_names_a_type_of_fhir_gets_the_resource(client: httpx.Client, conten
     ],
 )
 def test_everyone_else_gets_the_content(client: httpx.Client, accept: str) -> None:
-    answer = client.get(f"/Binary/{_store(client, PNG)}", headers={"Accept": accept})
+    answer = client.get(f"/Binary/{stored(client, PNG)}", headers={"Accept": accept})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "image/png"
     assert answer.headers["Vary"] == "Accept"
@@ -116,7 +83,7 @@ def test_everyone_else_gets_the_content(client: httpx.Client, accept: str) -> No
 
 @pytest.mark.parametrize("size", [1_000, 200_000, 3_000_000])
 def test_a_binary_sent_as_a_resource_is_the_same_thing(client: httpx.Client, size: int) -> None:
-    content = _content(size)
+    content = random_content(size)
     binary = {
         "resourceType": "Binary",
         "contentType": "application/pdf",
@@ -139,7 +106,7 @@ def test_a_binary_sent_as_a_resource_is_the_same_thing(client: httpx.Client, siz
 def test_types_of_fhir_are_content_too(client: httpx.Client, kind: str, content: bytes) -> None:
     """Including when the content type is application/fhir+json, except for the special case where
     the content is actually a Binary resource."""
-    id_ = _store(client, content, kind)
+    id_ = stored(client, content, kind)
     answer = client.get(f"/Binary/{id_}", headers={"Accept": kind})
     if kind == "application/fhir+json":
         assert answer.content == content
@@ -148,11 +115,11 @@ def test_types_of_fhir_are_content_too(client: httpx.Client, kind: str, content:
 
 
 def test_update_stores_the_next_version(client: httpx.Client) -> None:
-    for number, content in enumerate((PNG, LARGE, _content(700_000, 2)), 1):
+    for number, content in enumerate((PNG, LARGE, random_content(700_000, 2)), 1):
         answer = client.put("/Binary/scan", content=content, headers={"Content-Type": "image/png"})
         assert answer.status_code == (201 if number == 1 else 200)
         assert answer.headers["ETag"] == f'W/"{number}"'
-    assert client.get("/Binary/scan").content == _content(700_000, 2)
+    assert client.get("/Binary/scan").content == random_content(700_000, 2)
     assert client.get("/Binary/scan/_history/1").content == PNG
     assert client.get("/Binary/scan/_history/2").content == LARGE
 
@@ -161,9 +128,9 @@ def test_the_same_content_again_makes_no_new_version(client: httpx.Client, serve
     for _ in range(3):
         answer = client.put("/Binary/again", content=LARGE, headers={"Content-Type": "image/png"})
         assert answer.headers["ETag"] == 'W/"1"'
-    before = _counts(server.database_url or "")
+    before = row_counts(server.database_url or "")
     client.put("/Binary/again", content=LARGE, headers={"Content-Type": "image/png"})
-    assert _counts(server.database_url or "") == before
+    assert row_counts(server.database_url or "") == before
 
 
 def test_conditions_hold_for_content_too(client: httpx.Client) -> None:
@@ -187,7 +154,7 @@ def test_the_security_context_is_kept_and_told(client: httpx.Client) -> None:
     client.put("/Patient/pictured", json=resident(id="pictured"))
     context = {"X-Security-Context": "Patient/pictured"}
     for content in (PNG, LARGE):
-        id_ = _store(client, content, **context)
+        id_ = stored(client, content, **context)
         answer = client.get(f"/Binary/{id_}")
         assert answer.headers["X-Security-Context"] == "Patient/pictured"
         resource = client.get(f"/Binary/{id_}", headers=JSON_TYPE).json()
@@ -197,12 +164,12 @@ def test_the_security_context_is_kept_and_told(client: httpx.Client) -> None:
 def test_a_security_context_that_is_not_there_is_refused(
     client: httpx.Client, server: Server
 ) -> None:
-    before = _counts(server.database_url or "")
+    before = row_counts(server.database_url or "")
     headers = {"Content-Type": "image/png", "X-Security-Context": "Patient/nobody"}
     answer = client.post("/Binary", content=LARGE, headers=headers)
     assert answer.status_code == 422
     assert answer.json()["issue"][0]["expression"] == ["Binary.securityContext.reference"]
-    assert _counts(server.database_url or "") == before
+    assert row_counts(server.database_url or "") == before
 
 
 def test_content_moves_with_its_security_context(client: httpx.Client, server: Server) -> None:
@@ -211,7 +178,7 @@ def test_content_moves_with_its_security_context(client: httpx.Client, server: S
     for id_ in ("one", "two"):
         client.put(f"/Patient/{id_}", json=resident(id=id_))
     kind = {"Content-Type": "image/png"}
-    steps = [(LARGE, "Patient/one"), (_content(900_000, 3), f"{client.base_url}Patient/two")]
+    steps = [(LARGE, "Patient/one"), (random_content(900_000, 3), f"{client.base_url}Patient/two")]
     for content, context in steps:
         headers = {**kind, "X-Security-Context": context}
         assert client.put("/Binary/moves", content=content, headers=headers).is_success
@@ -226,14 +193,14 @@ def test_content_moves_with_its_security_context(client: httpx.Client, server: S
         ).fetchone()
         assert here == (2,)
     assert client.get("/Binary/moves/_history/1").content == LARGE
-    assert client.get("/Binary/moves").content == _content(900_000, 3)
+    assert client.get("/Binary/moves").content == random_content(900_000, 3)
 
 
 def test_ranges_of_the_content(client: httpx.Client) -> None:
     """https://www.rfc-editor.org/rfc/rfc9110#name-range-requests"""
     for content in (PNG, LARGE):
         size = len(content)
-        address = f"/Binary/{_store(client, content)}"
+        address = f"/Binary/{stored(client, content)}"
         for asked, start, end in (
             ("bytes=0-99", 0, 100),
             ("bytes=100-", 100, size),
@@ -256,7 +223,7 @@ def test_ranges_of_the_content(client: httpx.Client) -> None:
 
 def test_head_tells_of_the_content(client: httpx.Client) -> None:
     for content in (PNG, LARGE):
-        answer = client.head(f"/Binary/{_store(client, content)}")
+        answer = client.head(f"/Binary/{stored(client, content)}")
         assert (answer.status_code, answer.content) == (200, b"")
         assert int(answer.headers["Content-Length"]) == len(content)
         assert answer.headers["Accept-Ranges"] == "bytes"
@@ -264,18 +231,18 @@ def test_head_tells_of_the_content(client: httpx.Client) -> None:
 
 def test_what_is_stored_cannot_act_as_a_page_of_the_server(client: httpx.Client) -> None:
     page = b"<script>alert(document.cookie)</script>"
-    answer = client.get(f"/Binary/{_store(client, page, 'text/html')}")
+    answer = client.get(f"/Binary/{stored(client, page, 'text/html')}")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in answer.headers["Content-Security-Policy"]
     assert answer.headers["Content-Disposition"].startswith("attachment")
-    picture = client.get(f"/Binary/{_store(client, PNG)}")
+    picture = client.get(f"/Binary/{stored(client, PNG)}")
     assert picture.headers["Content-Disposition"].startswith("inline")
-    drawing = client.get(f"/Binary/{_store(client, page, 'image/svg+xml')}")
+    drawing = client.get(f"/Binary/{stored(client, page, 'image/svg+xml')}")
     assert drawing.headers["Content-Disposition"].startswith("attachment")
 
 
 def test_deleted_content_stays_in_the_history(client: httpx.Client) -> None:
-    id_ = _store(client, LARGE)
+    id_ = stored(client, LARGE)
     assert client.delete(f"/Binary/{id_}").status_code == 204
     assert client.get(f"/Binary/{id_}").status_code == 410
     assert client.get(f"/Binary/{id_}/_history/1").content == LARGE
@@ -284,7 +251,7 @@ def test_deleted_content_stays_in_the_history(client: httpx.Client) -> None:
 
 def test_search_and_history_tell_of_large_content(client: httpx.Client) -> None:
     """In place of the data they hold its size and hash: a page of pictures is a page."""
-    id_ = _store(client, LARGE)
+    id_ = stored(client, LARGE)
     found = client.get(f"/Binary?_id={id_}").json()["entry"][0]["resource"]
     past = client.get(f"/Binary/{id_}/_history").json()["entry"][0]["resource"]
     assert found == past
@@ -295,13 +262,13 @@ def test_search_and_history_tell_of_large_content(client: httpx.Client) -> None:
     assert base64.b64decode(told["valueAttachment"]["hash"]) == hashlib.sha1(LARGE).digest()
     (digest,) = told["valueAttachment"]["extension"]
     assert base64.b64decode(digest["valueBase64Binary"]) == hashlib.sha256(LARGE).digest()
-    small = _store(client, PNG)
+    small = stored(client, PNG)
     found = client.get(f"/Binary?_id={small}").json()["entry"][0]["resource"]
     assert base64.b64decode(found["data"]) == PNG
 
 
 def test_who_sends_back_what_a_search_gave_keeps_the_content(client: httpx.Client) -> None:
-    id_ = _store(client, LARGE)
+    id_ = stored(client, LARGE)
     found = client.get(f"/Binary?_id={id_}").json()["entry"][0]["resource"]
     answer = client.put(f"/Binary/{id_}", json={**found, "language": "vi"})
     assert answer.headers["ETag"] == 'W/"2"'
@@ -310,7 +277,7 @@ def test_who_sends_back_what_a_search_gave_keeps_the_content(client: httpx.Clien
 
 
 def test_nobody_gets_at_content_by_claiming_it(client: httpx.Client) -> None:
-    found = client.get(f"/Binary?_id={_store(client, LARGE)}").json()["entry"][0]["resource"]
+    found = client.get(f"/Binary?_id={stored(client, LARGE)}").json()["entry"][0]["resource"]
     for answer in (
         client.post("/Binary", json=found),
         client.put("/Binary/mine", json={**found, "id": "mine"}),
@@ -375,151 +342,16 @@ def test_what_is_no_content_is_refused(
 
 
 def test_an_address_with_a_bad_id_is_refused(client: httpx.Client, server: Server) -> None:
-    before = _counts(server.database_url or "")
+    before = row_counts(server.database_url or "")
     kind = {"Content-Type": "image/png"}
     assert client.put("/Binary/not_an_id", content=LARGE, headers=kind).status_code == 400
-    assert _counts(server.database_url or "") == before
-
-
-def _speak(server: Server, head: str, *pieces: bytes) -> Iterator[socket.socket]:
-    host, port = server.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=20) as link:
-        link.sendall(head.encode())
-        for piece in pieces:
-            link.sendall(piece)
-        yield link
-
-
-def _head(length: int, address: str = "Binary", method: str = "POST") -> str:
-    return (
-        f"{method} /fhir/{address} HTTP/1.1\r\nHost: here\r\nContent-Type: image/png\r\n"
-        f"Content-Length: {length}\r\n\r\n"
-    )
-
-
-def _settled(database_url: str, wanted: dict[str, int]) -> None:
-    """The counts come to what is wanted within ten seconds."""
-    until = time.monotonic() + 10
-    while (found := _counts(database_url)) != wanted and time.monotonic() < until:
-        time.sleep(0.1)
-    assert found == wanted
-
-
-def test_a_cut_upload_leaves_nothing(client: httpx.Client, server: Server) -> None:
-    """Content-Length promises more than comes."""
-    url = server.database_url or ""
-    before = _counts(url)
-    for _ in _speak(server, _head(5_000_000), LARGE):
-        until = time.monotonic() + 10
-        while _counts(url)["blob"] == before["blob"] and time.monotonic() < until:
-            time.sleep(0.05)
-        assert _counts(url)["upload"] == before["upload"] + 1  # it is coming
-    _settled(url, before)
-
-
-def test_what_comes_after_content_length_is_no_part_of_the_content(
-    client: httpx.Client, server: Server
-) -> None:
-    """It would be the next request, which it is not: the connection ends with 400."""
-    for link in _speak(server, _head(100, "Binary/lied", "PUT"), _content(5_000)):
-        assert link.recv(65_536).startswith(b"HTTP/1.1 400")
-    until = time.monotonic() + 2
-    while (answer := client.get("/Binary/lied")).status_code == 404 and time.monotonic() < until:
-        time.sleep(0.1)
-    assert answer.status_code == 404 or answer.content == _content(5_000)[:100]
-
-
-def test_content_over_the_limit_is_refused_before_and_while_it_comes(
-    given_postgresql: PostgreSQL,
-) -> None:
-    with (
-        given_postgresql.database() as url,
-        serving(url, binary_bytes_max="1000000") as server,
-        httpx.Client(base_url=server.fhir, timeout=30) as client,
-    ):
-        before = _counts(url)
-        kind = {"Content-Type": "image/png"}
-        told = client.post("/Binary", content=LARGE, headers=kind)
-        assert told.status_code == 413
-
-        def untold() -> Iterator[bytes]:
-            for at in range(0, len(LARGE), 100_000):
-                yield LARGE[at : at + 100_000]
-
-        answer = client.post("/Binary", content=untold(), headers=kind)
-        assert answer.status_code == 413
-        _settled(url, before)
-        assert client.post("/Binary", content=untold_part(), headers=kind).status_code == 201
-
-
-def untold_part() -> Iterator[bytes]:
-    """Chunked, without Content-Length."""
-    yield LARGE[:500_000]
-    yield LARGE[500_000:900_000]
-
-
-def test_slow_uploads_do_not_stand_in_the_way(client: httpx.Client, server: Server) -> None:
-    """There are eight connections to the database and eight threads: thirty senders who trickle
-    hold none of them."""
-    before = _counts(server.database_url or "")
-    links = [iterate for _ in range(30) for iterate in [_speak(server, _head(9_000_000), LARGE)]]
-    for link in links:
-        next(link)
-    started = time.monotonic()
-    for _ in range(20):
-        assert client.get("/Patient?_count=1").status_code == 200
-        assert client.get(f"/Binary/{_store(client, LARGE)}").content == LARGE
-    assert time.monotonic() - started < 15
-    for link in links:
-        assert next(link, None) is None  # closed
-    with psycopg.connect(server.database_url or "") as connection:
-        until = time.monotonic() + 10
-        while time.monotonic() < until:
-            left = connection.execute("select count(*) from upload").fetchone()
-            connection.rollback()
-            if left == (before["upload"],):
-                break
-            time.sleep(0.1)
-    assert left == (before["upload"],)
-
-
-def test_readers_who_take_nothing_do_not_stand_in_the_way(
-    client: httpx.Client, server: Server
-) -> None:
-    id_ = _store(client, _content(9_000_000))
-    head = f"GET /fhir/Binary/{id_} HTTP/1.1\r\nHost: here\r\n\r\n"
-    links = [_speak(server, head) for _ in range(30)]
-    for link in links:
-        next(link)
-    started = time.monotonic()
-    for _ in range(20):
-        assert client.get("/Patient?_count=1").status_code == 200
-    assert time.monotonic() - started < 10
-    for link in links:
-        next(link, None)
-    assert client.get(f"/Binary/{id_}").content == _content(9_000_000)
-
-
-def test_content_that_was_left_lying_is_removed(database: str) -> None:
-    """A server that is killed leaves what was coming; the worker removes it a day later."""
-    with closing(Store(database)) as store:
-        upload = Upload(store, Settings(), {}, "left")
-        upload.take(LARGE)
-        before = _counts(database)
-        assert (before["upload"], before["blob"]) == (1, 3)
-        with store.connection() as connection:
-            assert blobs.forget_abandoned(connection, clock.now() - timedelta(hours=1)) == 0
-            assert blobs.forget_abandoned(connection, clock.now() + timedelta(seconds=1)) == 1
-        after = _counts(database)
-        assert (after["upload"], after["blob"]) == (0, 0)
-        with pytest.raises(Collision), store.transaction() as opened:
-            blobs.attach(opened.connection, 0, upload.blob() or pytest.fail("large"))
+    assert row_counts(server.database_url or "") == before
 
 
 def test_export_holds_the_content(database: str, folder: Path) -> None:
     """An export is of use without this server: large content is in it as data."""
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
-        ids = {_store(client, content): content for content in (PNG, LARGE, _content(70_000))}
+        ids = {stored(client, content): content for content in (PNG, LARGE, random_content(70_000))}
     with closing(Store(database)) as store:
         export_to(store, folder, ["Binary"])
     (path,) = folder.glob("Binary.*.ndjson")
@@ -528,3 +360,77 @@ def test_export_holds_the_content(database: str, folder: Path) -> None:
     assert not any("_data" in line for line in lines)
     manifest = json.read((folder / "manifest.json").read_bytes())
     assert manifest["output"][0]["count"] == 3
+
+
+def test_an_attachment_follows_the_binary_of_its_transaction(client: httpx.Client) -> None:
+    """Links in elements of type url are replaced by the id that the server gives:
+    http.html#trules."""
+    scan = "urn:uuid:33333333-3333-4333-8333-333333333333"
+    document = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "content": [{"attachment": {"contentType": "image/png", "url": scan}}],
+    }
+    binary = {
+        "resourceType": "Binary",
+        "contentType": "image/png",
+        "data": base64.b64encode(LARGE).decode(),
+    }
+    entries = [
+        {"resource": document, "request": {"method": "POST", "url": "DocumentReference"}},
+        {"fullUrl": scan, "resource": binary, "request": {"method": "POST", "url": "Binary"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    stored = client.post("", json=bundle, headers={"Prefer": "return=representation"}).json()
+    url = stored["entry"][0]["resource"]["content"][0]["attachment"]["url"]
+    assert client.get(f"/{url}").content == LARGE
+
+
+def test_a_summary_is_a_resource_without_the_content(client: httpx.Client) -> None:
+    id_ = stored(client, LARGE)
+    for query in (f"_id={id_}&_summary=true", f"_id={id_}&_elements=contentType"):
+        found = client.get(f"/Binary?{query}").json()["entry"][0]["resource"]
+        assert found["contentType"] == "image/png"
+        assert not {"data", "_data"} & set(found)
+
+
+def test_an_exported_binary_can_be_imported(database: str, folder: Path) -> None:
+    """The same content under the same id makes no new version."""
+    with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
+        id_ = stored(client, LARGE)
+        with closing(Store(database)) as store:
+            export_to(store, folder, ["Binary"])
+        (path,) = folder.glob("Binary.*.ndjson")
+        resource = json.read(path.read_bytes())
+        before = row_counts(database)
+        same = client.put(f"/Binary/{id_}", json=resource)
+        assert (same.status_code, same.headers["ETag"]) == (200, 'W/"1"')
+        assert row_counts(database) == before
+        assert client.put("/Binary/copy", json={**resource, "id": "copy"}).status_code == 201
+        assert client.get("/Binary/copy").content == LARGE
+
+
+def test_what_is_told_beside_new_data_is_out_of_date(client: httpx.Client) -> None:
+    """`data` counts, not what a search said of the content before."""
+    id_ = stored(client, LARGE)
+    found = client.get(f"/Binary?_id={id_}").json()["entry"][0]["resource"]
+    told = {**found, "data": base64.b64encode(PNG).decode()}
+    assert client.put(f"/Binary/{id_}", json=told).headers["ETag"] == 'W/"2"'
+    assert client.get(f"/Binary/{id_}").content == PNG
+    assert "_data" not in client.get(f"/Binary/{id_}", headers=JSON_TYPE).json()
+
+
+def test_many_write_one_binary_and_it_is_always_one_of_theirs(client: httpx.Client) -> None:
+    contents = [random_content(800_000 + number, number) for number in range(6)]
+
+    def write(content: bytes) -> int:
+        kind = {"Content-Type": "image/png"}
+        return client.put("/Binary/raced", content=content, headers=kind).status_code
+
+    with ThreadPoolExecutor(6) as threads:
+        statuses = list(threads.map(write, contents))
+    assert set(statuses) <= {200, 201, 409}
+    versions = int(client.head("/Binary/raced").headers["ETag"].strip('W/"'))
+    assert versions == len([status for status in statuses if status != 409])
+    for number in range(1, versions + 1):
+        assert client.get(f"/Binary/raced/_history/{number}").content in contents
