@@ -107,11 +107,13 @@ def test_types_of_fhir_are_content_too(client: httpx.Client, kind: str, content:
     """Including when the content type is application/fhir+json, except for the special case where
     the content is actually a Binary resource."""
     id_ = stored(client, content, kind)
-    answer = client.get(f"/Binary/{id_}", headers={"Accept": kind})
-    if kind == "application/fhir+json":
-        assert answer.content == content
-    assert client.get(f"/Binary/{id_}").content == content
-    assert client.get(f"/Binary/{id_}").headers["Content-Type"] == kind
+    answer = client.get(f"/Binary/{id_}")
+    assert (answer.headers["Content-Type"], answer.content) == (kind, content)
+    if kind != "application/fhir+json":
+        assert client.get(f"/Binary/{id_}", headers={"Accept": kind}).content == content
+    resource = client.get(f"/Binary/{id_}", headers=JSON_TYPE).json()
+    assert resource["resourceType"] == "Binary"
+    assert base64.b64decode(resource["data"]) == content
 
 
 def test_update_stores_the_next_version(client: httpx.Client) -> None:

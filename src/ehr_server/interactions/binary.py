@@ -6,8 +6,9 @@ content as it is, unless the reader names a type of FHIR.
 
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from ehr_server.call import Answer, Call, Stream
@@ -109,7 +110,8 @@ def _shown(call: Call, answer: Answer) -> Answer:
         )
     parts = blobs.parts(call.store, resource["id"], kept)
     length = inlined_length(answer.body, kept)
-    return replace(answer, body=Stream(length, _run(inlined(answer.body, parts))), headers=headers)
+    body = _stream(call, length, inlined(answer.body, parts))
+    return replace(answer, body=body, headers=headers)
 
 
 def _content(
@@ -137,7 +139,7 @@ def _content(
         return Answer(status, data[start:end], headers, own_type)
     first, skipped = divmod(start, PART_BYTES)
     pieces = between(blobs.parts(call.store, resource["id"], kept, first), skipped, end - start)
-    return Answer(status, Stream(end - start, _run(pieces)), headers, own_type)
+    return Answer(status, _stream(call, end - start, pieces), headers, own_type)
 
 
 def _range(call: Call, size: int) -> tuple[int, int] | None:
@@ -168,5 +170,14 @@ def _range(call: Call, size: int) -> tuple[int, int] | None:
     return start, end
 
 
-def _run(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
-    yield from pieces
+def _stream(call: Call, length: int, pieces: Iterator[bytes]) -> Stream:
+    """The first pieces are read now: what is refused, is refused before the answer begins."""
+    if call.request.method == "HEAD":
+        return Stream(length, _run((), ()))
+    first = list(islice(pieces, 2))  # of a resource, what stands before the content, and a part
+    return Stream(length, _run(first, pieces))
+
+
+def _run(first: Iterable[bytes], rest: Iterable[bytes]) -> Generator[bytes, None, None]:
+    yield from first
+    yield from rest

@@ -38,6 +38,8 @@ def wished(request: Request, own_type: str) -> Wish:
     asked = format_.replace(" ", "+") if format_ else request.headers.get("accept", "")
     liked = dict(_liked(asked))
     own = own_type.partition(";")[0].strip().lower()
+    if own in _NAMED:  # who names it wishes for the Binary, of which that is the content
+        own = ""
     named = [kind for kind in _FHIR if kind in liked and kind != own]
     if own in liked or _ANY in liked:  # a browser names XML, and takes anything
         named = [kind for kind in named if kind in _NAMED]

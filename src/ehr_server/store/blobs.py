@@ -14,7 +14,7 @@ from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.fhir.kept import Kept, kept_in
 from ehr_server.layout import leaf
-from ehr_server.store.connect import Collision, Connection, Store, piped
+from ehr_server.store.connect import Collision, Connection, Store
 from ehr_server.store.read import place
 
 # Divisible by three: each part is encoded in base64 by itself, and the texts joined.
@@ -49,21 +49,14 @@ def cut(content: bytes) -> list[Part]:
 
 def stage(store: Store, comp: int, key: int, part: Part) -> None:
     """Store a part of a content that is still coming. Raises `Unavailable`."""
-    with store.connection() as connection:
-        try:
-            with piped(connection):
-                connection.execute("begin")
-                connection.execute(_SOON)
-                connection.execute(
-                    "insert into upload (comp, key, at) values (%s, %s, %s)"
-                    " on conflict (comp, key) do update set at = excluded.at",
-                    (comp, key, clock.now()),
-                )
-                connection.execute(_PART, (comp, key, *part))
-                connection.execute("commit")
-        except BaseException:
-            connection.rollback()
-            raise
+    with store.transaction(is_small=True) as opened:
+        opened.connection.execute(_SOON)
+        opened.connection.execute(
+            "insert into upload (comp, key, at) values (%s, %s, %s)"
+            " on conflict (comp, key) do update set at = excluded.at",
+            (comp, key, clock.now()),
+        )
+        opened.connection.execute(_PART, (comp, key, *part))
 
 
 def discard(store: Store, comp: int, key: int) -> None:

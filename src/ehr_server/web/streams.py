@@ -130,15 +130,13 @@ def _check(headers: Mapping[str, str], most: int) -> None:
 
 async def _gathered(receive: Receive) -> AsyncIterator[bytes]:
     """What comes, gathered to pieces that are worth a thread."""
-    waiting: list[bytes] = []
-    size = 0
+    waiting = bytearray()  # a list of single bytes would take forty times as much
     async for piece in _pieces(receive):
-        waiting.append(piece)
-        size += len(piece)
-        if size >= PART_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join(waiting)
+        waiting += piece
+        if len(waiting) >= PART_BYTES:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
