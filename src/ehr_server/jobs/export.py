@@ -148,6 +148,7 @@ def _write(
     count = size = 0
     lines = pending.lines
     large: list[tuple[bytes, Kept]] = []
+    binary = definitions().type_number["Binary"]
     with (
         store.connection() as connection,
         closing(export.rows(store, connection, ask, leaf, (after, PART_ROWS))) as rows,
@@ -159,7 +160,7 @@ def _write(
             if deed == DELETE:
                 content = _deletion(content)
                 type_number = 0
-            kept = kept_in(content)
+            kept = kept_in(content) if type_number == binary else None
             if kept is None:
                 lines[type_number].append(content)
             else:

@@ -100,6 +100,25 @@ async def send_stream(send: Send, receive: Receive, stream: Stream, threads: Exe
         stream.pieces.close()
 
 
+async def coming(receive: Receive) -> AsyncIterator[bytes]:
+    """What comes of a body, as it comes. Raises `RequestTimeout`, and `Invalid` when it is cut
+    short."""
+    more = True
+    while more:
+        try:
+            async with asyncio.timeout(_SILENCE_S):
+                message = await receive()
+        except TimeoutError:
+            raise RequestTimeout(
+                f"Nothing of the content came for {_SILENCE_S} seconds; send it again.",
+                vi=f"Không nhận được nội dung trong {_SILENCE_S} giây; xin gửi lại.",
+            ) from None
+        if message["type"] == "http.disconnect":
+            raise cut_short()
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
+
+
 def cut_short() -> Invalid:
     """The refusal of a body that ended before it should."""
     return Invalid(
@@ -131,29 +150,12 @@ def _check(headers: Mapping[str, str], most: int) -> None:
 async def _gathered(receive: Receive) -> AsyncIterator[bytes]:
     """What comes, gathered to pieces that are worth a thread."""
     waiting = bytearray()  # a list of single bytes would take forty times as much
-    async for piece in _pieces(receive):
+    async for piece in coming(receive):
         waiting += piece
         if len(waiting) >= PART_BYTES:
             yield bytes(waiting)
             waiting.clear()
     yield bytes(waiting)
-
-
-async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        try:
-            async with asyncio.timeout(_SILENCE_S):
-                message = await receive()
-        except TimeoutError:
-            raise RequestTimeout(
-                f"Nothing of the content came for {_SILENCE_S} seconds; send it again.",
-                vi=f"Không nhận được nội dung trong {_SILENCE_S} giây; xin gửi lại.",
-            ) from None
-        if message["type"] == "http.disconnect":
-            raise cut_short()
-        yield message.get("body", b"")
-        more = message.get("more_body", False)
 
 
 def _kind(headers: Mapping[str, str]) -> str:

@@ -5,9 +5,12 @@ from collections.abc import Generator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from ehr_server.call import Stream
-from ehr_server.errors import Unavailable
-from ehr_server.web.streams import send_stream
+from ehr_server.errors import Invalid, RequestTimeout, Unavailable
+from ehr_server.web import streams
+from ehr_server.web.streams import coming, send_stream
 
 Message = MutableMapping[str, Any]
 
@@ -72,3 +75,38 @@ def test_an_answer_that_cannot_go_on_has_no_end() -> None:
         raise Unavailable("away")
 
     assert [message["body"] for message in _sent(pieces())] == [b"x"]
+
+
+def _come(*messages: Message) -> list[bytes]:
+    """What came of a body; after the messages there is silence."""
+    waiting = list(messages)
+
+    async def receive() -> Message:
+        if not waiting:
+            await asyncio.Event().wait()
+        return waiting.pop(0)
+
+    async def run() -> list[bytes]:
+        return [piece async for piece in coming(receive)]
+
+    return asyncio.run(run())
+
+
+def _piece(body: bytes, *, more: bool) -> Message:
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+def test_a_body_comes_to_its_end() -> None:
+    assert _come(_piece(b"a", more=True), _piece(b"b", more=False)) == [b"a", b"b"]
+
+
+def test_silence_in_the_middle_is_a_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """408: https://www.rfc-editor.org/rfc/rfc9110#name-408-request-timeout"""
+    monkeypatch.setattr(streams, "_SILENCE_S", 0.01)
+    with pytest.raises(RequestTimeout):
+        _come(_piece(b"a", more=True))
+
+
+def test_a_connection_that_ends_in_the_middle_is_told_apart_from_the_end() -> None:
+    with pytest.raises(Invalid):
+        _come(_piece(b"a", more=True), {"type": "http.disconnect"})
