@@ -25,7 +25,7 @@ class Upload:
     """The content for `Binary/{id}`, of which a new id is made where none is given; `headers` are
     those of the request.
 
-    `take` what comes, then `end`; `discard` in any case when the request is answered.
+    `take` what comes; `discard` in any case when the request is answered.
     """
 
     def __init__(

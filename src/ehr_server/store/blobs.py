@@ -31,8 +31,8 @@ _PART = "insert into blob (comp, key, part, bytes) values (%s, %s, %s, %b)"
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Content for a version to be stored: `parts` that are not in the database yet, and the
-    compartment that those lie in which came before, None where there are none."""
+    """Content for a version to be stored: the `parts` that are not in the database yet, one at
+    least, and the compartment that those lie in which came before, None where there are none."""
 
     kept: Kept
     parts: Sequence[Part]
@@ -76,12 +76,12 @@ def forget_abandoned(connection: Connection, before: datetime) -> int:
 
 def attach(connection: Connection, comp: int, blob: Blob) -> None:
     """The content belongs to a version in the compartment from this transaction on: the parts that
-    came before are named, and taken along where they lie elsewhere. Raises `Collision` when they
-    were removed."""
+    came before are named, and taken along where they lie elsewhere. Raises `Collision` when any of
+    them was removed."""
     if blob.staged_at is None:
         return
     here = (blob.staged_at, blob.kept.key)
-    if not _claim(connection, *here):
+    if not _claim(connection, *here) or _count(connection, *here) != blob.parts[0][0]:
         raise Collision
     move(connection, [blob.kept.key], blob.staged_at, comp)
 
@@ -164,6 +164,13 @@ def _claim(connection: Connection, comp: int, key: int) -> bool:
         "delete from upload where comp = %s and key = %s returning key", (comp, key)
     ).fetchone()
     return row is not None
+
+
+def _count(connection: Connection, comp: int, key: int) -> int:
+    row = connection.execute(
+        "select count(*) from blob where comp = %s and key = %s", (comp, key)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def _forget(connection: Connection, comp: int, key: int) -> None:
