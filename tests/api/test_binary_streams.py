@@ -180,3 +180,20 @@ def test_a_download_goes_on_while_the_content_moves(client: httpx.Client) -> Non
         for piece in pieces:
             seen += piece
     assert seen == content
+
+
+def test_a_server_that_is_killed_while_content_comes_has_stored_nothing(database: str) -> None:
+    """What lies there is named by no version, and does not stand in the way of the next try."""
+    kind = {"Content-Type": "image/png"}
+    with serving(database) as server:
+        for _ in _speak(server, _head(9_000_000, "Binary/tried", "PUT"), LARGE):
+            until = time.monotonic() + 10
+            while row_counts(database)["blob"] == 0 and time.monotonic() < until:
+                time.sleep(0.05)
+            server.process.kill()
+    counts = row_counts(database)
+    assert (counts["upload"], counts["rid"], counts["version_other"]) == (1, 0, 0)
+    with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
+        assert client.get("/Binary/tried").status_code == 404
+        assert client.put("/Binary/tried", content=LARGE, headers=kind).status_code == 201
+        assert client.get("/Binary/tried").content == LARGE
