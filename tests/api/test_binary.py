@@ -116,6 +116,13 @@ def test_types_of_fhir_are_content_too(client: httpx.Client, kind: str, content:
     assert base64.b64decode(resource["data"]) == content
 
 
+def test_a_binary_in_xml_is_not_taken_for_content(client: httpx.Client) -> None:
+    sent = b'<?xml version="1.0"?>\n<Binary xmlns="http://hl7.org/fhir"><id value="1"/></Binary>'
+    answer = client.post("/Binary", content=sent, headers={"Content-Type": "application/xml"})
+    assert answer.status_code == 415
+    assert "application/fhir+xml" in answer.json()["issue"][0]["details"]["text"]
+
+
 def test_update_stores_the_next_version(client: httpx.Client) -> None:
     for number, content in enumerate((PNG, LARGE, random_content(700_000, 2)), 1):
         answer = client.put("/Binary/scan", content=content, headers={"Content-Type": "image/png"})

@@ -5,6 +5,7 @@ No connection to the database is held while a slow sender or reader is waited fo
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from concurrent.futures import Executor
 from typing import Any
@@ -26,6 +27,9 @@ _SILENCE_S = 60
 _FHIR = {"application/fhir+json", "application/json", "text/json", "application/fhir+xml"}
 # What senders say who did not say what it is.
 _FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
+# Any document may be of these types, and is content, unless it is a Binary.
+_XML = {"application/xml", "text/xml"}
+_BINARY = re.compile(rb"\s*(?:<\?[^>]{0,200}>\s*)?<Binary\s[^>]{0,200}http://hl7\.org/fhir")
 
 
 def is_content(method: str, path: tuple[str, ...], headers: Mapping[str, str]) -> bool:
@@ -62,6 +66,8 @@ class Uploads:
         upload = Upload(self._dispatch.store, settings, headers, id_)
         try:
             async for piece in _gathered(receive):
+                if not upload.size and _kind(headers) in _XML and _BINARY.match(piece):
+                    raise _a_binary_itself()
                 await run(self._threads, upload.take, piece)
             declared = headers.get("content-length", "")
             if declared.isdigit() and int(declared) != upload.size:
@@ -156,6 +162,14 @@ async def _gathered(receive: Receive) -> AsyncIterator[bytes]:
             yield bytes(waiting)
             waiting.clear()
     yield bytes(waiting)
+
+
+def _a_binary_itself() -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        "This is a Binary in XML, not the content of one; send it as application/fhir+xml.",
+        vi="Đây là tài nguyên Binary dạng XML, không phải nội dung; xin gửi với loại "
+        "application/fhir+xml.",
+    )
 
 
 def _kind(headers: Mapping[str, str]) -> str:
