@@ -9,7 +9,7 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 from collections.abc import Callable, Sequence
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows, search_parameters
+from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.settle import settle
 from ehr_server.errors import Overtaken
@@ -33,6 +33,7 @@ def apply(
     """
     settle(means, changes)
     check.well_formed(means, changes)
+    binary.set_aside(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -46,12 +47,14 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            binary.settle(changes)
             sender = means.store.sender_number(_sender(means, changes))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
+            binary.take_along(means, connection, batch)
             write(connection, batch)
             if defines:
                 search_parameters.take_in(connection, changes)
