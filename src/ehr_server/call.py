@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
+FHIR_XML = "application/fhir+xml; charset=utf-8"
 
 _PARTS = re.compile("[,;]")
 

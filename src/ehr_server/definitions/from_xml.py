@@ -6,7 +6,7 @@ fit form, such as `<active value="yes"/>`, are left as texts for the validation 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
@@ -33,6 +33,7 @@ def from_xml(data: bytes, depth_max: int = 100) -> dict[str, Any]:
     Raises `Invalid`, with the place: for what is not well formed or not of FHIR, for a document
     type, for what is nested deeper than `depth_max`.
     """
+    _refuse_other_charsets(data)
     reader = _Reader(data, depth_max)
     parser = expat.ParserCreate("UTF-8", _SEPARATOR)
     parser.buffer_text = True
@@ -50,11 +51,17 @@ def from_xml(data: bytes, depth_max: int = 100) -> dict[str, Any]:
             f"The body is not well-formed XML: {reason}, {place}.",
             vi=f"Nội dung không phải XML hợp lệ: {reason}, {place}.",
         ) from None
-    except (UnicodeDecodeError, ValueError):
-        raise Invalid(
-            "The body is not XML in UTF-8.", vi="Nội dung không phải XML dạng UTF-8."
-        ) from None
     return reader.resource
+
+
+def _refuse_other_charsets(data: bytes) -> None:
+    """The parser would take UTF-16 by its first bytes, whatever it is told."""
+    try:
+        is_utf8 = "\0" not in data.decode()
+    except UnicodeDecodeError:
+        is_utf8 = False
+    if not is_utf8:
+        raise Invalid("The body is not XML in UTF-8.", vi="Nội dung không phải XML dạng UTF-8.")
 
 
 def _refuse_doctype(*_: object) -> None:
@@ -83,7 +90,7 @@ class _Reader:
 
     def __init__(self, data: bytes, depth_max: int) -> None:
         self.resource: dict[str, Any] = {}
-        self.offset = lambda: 0
+        self.offset: Callable[[], int] = int
         self._data = data
         self._depth_max = depth_max
         self._open: list[_Frame] = []

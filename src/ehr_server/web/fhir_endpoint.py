@@ -60,7 +60,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
             spoken = request.language(self._dispatch.settings.language)
-            await _send(send, refused(refusal, spoken), {**shown, "connection": "close"})
+            answer = styled(request, refused(refusal, spoken))
+            await _send(send, answer, {**shown, "connection": "close"})
             return
         request = Request(
             scope["method"],
@@ -91,7 +92,7 @@ class FhirEndpoint:
             request = form(request)
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
-            return refused(refusal, request.language(settings.language))
+            return styled(request, refused(refusal, request.language(settings.language)))
         return styled(request, self._dispatch.answer(request, LOOPBACK, base_url))
 
 
