@@ -252,7 +252,7 @@ def test_a_batch_under_a_key_stores_each_entry_once(client: httpx.Client) -> Non
 # What is no key.
 
 
-@pytest.mark.parametrize("key", ["", " ", "a" * 256, "two words", "kh\xf3a"])
+@pytest.mark.parametrize("key", ["", "a" * 256, "two words", "kh\xf3a"])
 def test_a_key_that_is_none_is_400(client: httpx.Client, key: str) -> None:
     headers = {**JSON, "Idempotency-Key": key.encode("latin-1")}
     for address in ("/Patient", "/"):

@@ -7,12 +7,14 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from ehr_server import clock
 from ehr_server.changes import check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
-from ehr_server.errors import Conflict
+from ehr_server.errors import Conflict, Invalid
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
@@ -33,7 +35,7 @@ def apply(
     place of each finding; `Unavailable` when the database is away.
     """
     # A cheap look; the one that counts is made in the transaction, with the lock of the key.
-    before = _before(means, push, then)
+    before = _before(means, changes, push, then)
     if before is not None:
         return before
     check.well_formed(means, changes)
@@ -46,7 +48,7 @@ def apply(
         is_small = len(changes) == 1 and then is None and not defines
         with means.store.transaction(locks, is_small=is_small) as opened:
             connection = opened.connection
-            before = _before(means, push, then)
+            before = _before(means, changes, push, then)
             if before is not None:
                 return before
             resolve.matches(means, connection, changes)
@@ -76,13 +78,23 @@ def apply(
     return done
 
 
-def _before(means: Means, push: Push | None, then: Callable[[], None] | None) -> list[Done] | None:
-    """What was stored under the key before. Reads, which stored nothing, are done anew."""
+def _before(
+    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+) -> list[Done] | None:
+    """What was stored under the key before. Reads, which stored nothing, are done anew, and
+    findings, which no receipt holds, are made again for who asks for them."""
     if push is None or not push.key:
         return None
     with means.store.connection() as connection:
         before = stored_before(means.store, connection, push)
-    if before is not None and then is not None:
+    if before is None:
+        return None
+    if push.tells_findings:
+        with suppress(Invalid):
+            check.well_formed(means, changes)
+        both = zip(before, changes, strict=True)
+        before = [replace(done, findings=change.findings) for done, change in both]
+    if then is not None:
         then()
     return before
 

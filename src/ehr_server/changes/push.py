@@ -31,7 +31,8 @@ class Push:
     """How a write was sent: by whom, and under which key, "" for none.
 
     `digest` is of the method, the address and the content; `entry` the number of an entry of a
-    batch, WHOLE for all else. `where` the key stands in the content, if it does.
+    batch, WHOLE for all else. `where` the key stands in the content, if it does. `tells_findings`:
+    the sender prefers to hear of them.
     """
 
     sender: str
@@ -40,6 +41,7 @@ class Push:
     kind: int = SINGLE
     entry: int = WHOLE
     where: str = ""
+    tells_findings: bool = False
 
     def of_entry(self, number: int) -> Push:
         """The push of one entry of a batch."""

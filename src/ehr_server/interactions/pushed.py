@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.changes.push import Push, sender_of
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.interactions.written import preferred
 from ehr_server.store.receipts import SINGLE
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def push(call: Call, content: Any = None) -> Push | None:
     if request.push is not None or _HEADER not in request.headers:
         return request.push
     sender = sender_of(call.caller, [content if isinstance(content, dict) else None])
-    return Push(sender, _key(request), _digest(request, content), SINGLE)
+    digest = _digest(request, content)
+    return Push(sender, _key(request), digest, SINGLE, tells_findings=_tells_findings(call))
 
 
 def push_of_bundle(call: Call, bundle: dict[str, Any], kind: int) -> Push | None:
@@ -52,7 +54,12 @@ def push_of_bundle(call: Call, bundle: dict[str, Any], kind: int) -> Push | None
         return None
     sender = sender_of(call.caller, _resources(bundle))
     digest = _digest(call.request, bundle) if key else b""
-    return Push(sender, key, digest, kind, where="" if is_header else "Bundle.identifier")
+    where = "" if is_header else "Bundle.identifier"
+    return Push(sender, key, digest, kind, where=where, tells_findings=_tells_findings(call))
+
+
+def _tells_findings(call: Call) -> bool:
+    return preferred(call) == "OperationOutcome"
 
 
 def _key(request: Request) -> str:
