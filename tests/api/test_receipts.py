@@ -5,14 +5,21 @@ it is docs/guides/pushing.md; the header, https://datatracker.ietf.org/doc/
 draft-ietf-httpapi-idempotency-key-header/.
 """
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
+import psycopg
 import pytest
 
 from api.patients import resident, weight
 from ehr_server.fhir import json
+from ehr_server.hashing import hash64
+from servers import Server
 
 JSON = {"Content-Type": "application/fhir+json"}
 REPEATED = "idempotency-replayed"
@@ -293,3 +300,139 @@ def test_the_identifier_of_a_document_is_no_key(client: httpx.Client) -> None:
         assert not is_repeated(answer)
     kept["entry"][0]["resource"]["gender"] = "male"
     assert client.post("/Bundle", content=json.write(kept), headers=JSON).status_code == 201
+
+
+# What became of a push, after a time-out.
+
+
+def receipt(client: httpx.Client, key: str, **asked: str) -> httpx.Response:
+    return client.get("/$receipt", params={"key": key, **asked})
+
+
+def parts(answer: httpx.Response | dict[str, Any]) -> dict[str, Any]:
+    """The parameters by name; of those that come several times a list."""
+    given = answer["part"] if isinstance(answer, dict) else answer.json()["parameter"]
+    found: dict[str, Any] = {}
+    for one in given:
+        value = one["part"] if "part" in one else next(v for k, v in one.items() if k != "name")
+        value = parts(one) if "part" in one else value
+        if one["name"] in ("receipt", "total", "resources"):
+            found.setdefault(one["name"], []).append(value)
+        else:
+            found[one["name"]] = value
+    return found
+
+
+def test_a_sender_asks_what_became_of_a_push(client: httpx.Client) -> None:
+    key = new_key()
+    nothing = receipt(client, key)
+    assert nothing.status_code == 404
+    assert "send it again" in nothing.json()["issue"][0]["details"]["text"]
+    sent = checkup() | {"meta": {"source": "http://his.example/a#1"}}
+    first = send(client, sent, **{"Idempotency-Key": key})
+    told = parts(receipt(client, key))
+    assert told["state"] == "stored"
+    assert told["kind"] == "transaction"
+    assert told["sender"] == "http://his.example/a"
+    assert (told["status"], told["entries"], told["stored"]) == (200, 3, 3)
+    assert told["answer"]["type"] == "transaction-response"
+    assert [one["response"] for one in told["answer"]["entry"]] == [
+        one["response"] for one in first.json()["entry"]
+    ]
+    assert parts(receipt(client, key, sender="http://his.example/a")) == told
+    assert receipt(client, key, sender="http://his.example/b").status_code == 404
+
+
+def test_of_a_single_write_the_receipt_tells_status_and_version(client: httpx.Client) -> None:
+    key, id_ = new_key(), new_key()
+    body = json.write(resident(id=id_))
+    first = client.put(f"/Patient/{id_}", content=body, headers=keyed(key))
+    told = parts(receipt(client, key))
+    assert (told["status"], told["kind"]) == (201, "single")
+    assert told["answer"]["entry"][0]["response"]["location"] == first.headers["location"]
+
+
+def test_of_a_key_that_several_senders_used_one_must_be_named(client: httpx.Client) -> None:
+    key = new_key()
+    for source in ("http://a.example/his", "http://b.example/his"):
+        send(client, checkup() | {"meta": {"source": source}}, **{"Idempotency-Key": key})
+    assert receipt(client, key).status_code == 400
+    assert parts(receipt(client, key, sender="http://b.example/his"))["state"] == "stored"
+    assert client.get("/$receipt").status_code == 400
+
+
+def test_who_asks_while_it_is_being_stored_waits_for_the_truth(
+    server: Server, client: httpx.Client
+) -> None:
+    """No 404 may be followed by what then is stored all the same."""
+    key = new_key()
+    with psycopg.connect(str(server.database_url)) as other, ThreadPoolExecutor(2) as pool:
+        other.execute("select pg_advisory_xact_lock(%s)", (hash64("receipt", key),))
+        push = pool.submit(
+            client.post, "/Patient", content=json.write(resident()), headers=keyed(key)
+        )
+        _until_waiting(server, 1)
+        question = pool.submit(httpx.get, f"{server.fhir}/$receipt", params={"key": key})
+        _until_waiting(server, 2)
+        other.rollback()
+        assert push.result().status_code == 201
+        assert parts(question.result())["state"] == "stored"
+
+
+def test_who_asks_about_what_takes_long_hears_that_it_is_in_progress(
+    server: Server, client: httpx.Client
+) -> None:
+    key = new_key()
+    with psycopg.connect(str(server.database_url)) as other:
+        other.execute("select pg_advisory_xact_lock(%s)", (hash64("receipt", key),))
+        assert parts(receipt(client, key)) == {"key": key, "state": "in-progress"}
+    assert receipt(client, key).status_code == 404
+
+
+def _until_waiting(server: Server, count: int) -> None:
+    """Until so many wait for an advisory lock."""
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with psycopg.connect(str(server.database_url), autocommit=True) as connection:
+        for _ in range(500):
+            row = connection.execute(waiting).fetchone()
+            if row is not None and row[0] >= count:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
+
+
+# What was stored on a day, to be compared with what was sent.
+
+
+def test_what_was_stored_on_a_day_is_listed_page_by_page(client: httpx.Client) -> None:
+    sender = f"http://{new_key()}.example/his"
+    keys = [new_key() for _ in range(5)]
+    for key in keys:
+        sent = checkup() | {"meta": {"source": sender}}
+        assert send(client, sent, **{"Idempotency-Key": key}).status_code == 200
+    today = datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).date().isoformat()
+    told = parts(client.get("/$receipts", params={"date": today, "sender": sender}))
+    assert told["pushes"] == 5
+    totals = {one["type"]: one["count"] for one in told["total"]}
+    assert totals == {"Patient": 5, "Observation": 10}
+    assert [one["key"] for one in told["receipt"]] == keys
+    one = told["receipt"][0]
+    assert (one["state"], one["status"], one["entries"]) == ("stored", 200, 3)
+    assert {n["type"]: n["count"] for n in one["resources"]} == {"Patient": 1, "Observation": 2}
+    assert len(one["digest"]) == 32
+    paged: list[str] = []
+    address = f"/$receipts?sender={sender}&_count=2"
+    while address:
+        page = parts(client.get(address))
+        assert page["pushes"] == 5
+        paged += (each["key"] for each in page["receipt"])
+        address = page.get("next", "")
+    assert paged == keys
+    assert "receipt" not in parts(client.get(f"/$receipts?date=2020-01-01&sender={sender}"))
+
+
+@pytest.mark.parametrize(
+    "asked", ["date=yesterday", "date=2026-02-30", "_page=x", "_page=9.9e9", "_count=-1", "day=1"]
+)
+def test_a_day_that_is_none_is_400(client: httpx.Client, asked: str) -> None:
+    assert client.get(f"/$receipts?{asked}").status_code == 400

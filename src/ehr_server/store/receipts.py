@@ -57,6 +57,15 @@ class Receipt:
     facts: Sequence[Fact | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Receipts written from `since` on and before `until`, of one sender or all (None)."""
+
+    since: datetime
+    until: datetime
+    sender: str | None
+
+
 def lock(key: str) -> int:
     """The lock that who stores something under the key holds until the commit."""
     return hash64("receipt", key)
@@ -92,6 +101,36 @@ def find_entry(
         (key, sender, entry, WHOLE, digest),
     ).fetchall()
     return [_receipt(store, row) for row in rows]
+
+
+def of_days(
+    store: Store, connection: Connection, days: Days, count: int, after: tuple[datetime, int] | None
+) -> list[Receipt]:
+    """The receipts of a time in the order they were written, from one of them (at, tx) on."""
+    since, tx = after or (days.since, -(2**63))
+    rows = connection.execute(
+        f"select {_COLUMNS} from sender s cross join lateral (select * from receipt"
+        "  where sender = s.id and at >= %s and at < %s and (at, tx) > (%s, %s)"
+        "  order by at, tx limit %s) r"
+        " where %s::text is null or s.name = %s order by r.at, r.tx limit %s",
+        (since, days.until, since, tx, count, days.sender, days.sender, count),
+    ).fetchall()
+    return [_receipt(store, row) for row in rows]
+
+
+def totals(connection: Connection, days: Days) -> tuple[int, dict[str, int]]:
+    """How many pushes of a time came to their end, and how many entries are stored, by type."""
+    rows = connection.execute(
+        "select u.type, count(*) from sender s join receipt r on r.sender = s.id"
+        " and r.at >= %s and r.at < %s cross join"
+        f" unnest(case r.entry when {WHOLE} then r.types || -1::smallint else r.types end) u (type)"
+        " where %s::text is null or s.name = %s group by u.type",
+        (days.since, days.until, days.sender, days.sender),
+    ).fetchall()
+    counts = {int(number): int(count) for number, count in rows}
+    names = definitions().type_name
+    by_type = {names[number]: count for number, count in counts.items() if number > 0}
+    return counts.get(-1, 0), dict(sorted(by_type.items()))
 
 
 def contents(
