@@ -34,11 +34,9 @@ def apply(
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
     place of each finding; `Unavailable` when the database is away.
     """
-    # A cheap look; the one that counts is made in the transaction, with the lock of the key.
-    before = _before(means, changes, push, then)
+    before = _well_formed(means, changes, push, then)
     if before is not None:
         return before
-    check.well_formed(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -76,6 +74,23 @@ def apply(
     if defines:
         search_parameters.take_up(means)
     return done
+
+
+def _well_formed(
+    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+) -> list[Done] | None:
+    """Refuse what can be refused without the database, unless it was stored before: the rules may
+    have been others. The look that counts is made in the transaction, with the lock of the key; of
+    several changes there is one before, which is cheaper than to check them (of one it is not)."""
+    before = _before(means, changes, push, then) if len(changes) > 1 else None
+    if before is None:
+        try:
+            check.well_formed(means, changes)
+        except Invalid:
+            before = _before(means, changes, push, then)
+            if before is None:
+                raise
+    return before
 
 
 def _before(
