@@ -19,7 +19,7 @@ import pytest
 from api.patients import resident, weight
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
-from servers import Server
+from servers import Server, serving
 
 JSON = {"Content-Type": "application/fhir+json"}
 REPEATED = "idempotency-replayed"
@@ -120,6 +120,45 @@ def test_an_update_and_a_delete_under_a_key_are_done_once(client: httpx.Client) 
     assert client.get(f"/Patient/{id_}").status_code == 200
 
 
+def test_a_patch_under_a_key_is_done_once(client: httpx.Client) -> None:
+    """Its test fails on what it has made itself: it must not be run again."""
+    id_, key = new_key(), new_key()
+    client.put(f"/Patient/{id_}", content=json.write(resident(id=id_)), headers=JSON)
+    patch = [
+        {"op": "test", "path": "/gender", "value": "female"},
+        {"op": "replace", "path": "/gender", "value": "male"},
+    ]
+    headers = keyed(key) | {"Content-Type": "application/json-patch+json"}
+    first = client.patch(f"/Patient/{id_}", content=json.write(patch), headers=headers)
+    again = client.patch(f"/Patient/{id_}", content=json.write_pretty(patch), headers=headers)
+    assert first.status_code == 200, first.text
+    assert is_repeated(again)
+    assert same(first, again)
+    headers["Content-Type"] = "application/json"
+    other = client.patch(f"/Patient/{id_}", content=json.write(patch), headers=headers)
+    assert other.status_code == 409
+
+
+def test_what_is_deleted_by_criteria_under_a_key_is_deleted_once(database: str) -> None:
+    """Also where nothing matched: what comes to match later stays."""
+    with (
+        serving(database, conditional_delete_max="10") as server,
+        httpx.Client(base_url=server.fhir, timeout=30) as client,
+    ):
+        for count in (0, 2):
+            key, code = new_key(), new_key()
+            headers = keyed(key, Prefer="return=OperationOutcome")
+            for _ in range(count):
+                _basic(client, code)
+            first = client.delete("/Basic", params={"code": code}, headers=headers)
+            _basic(client, code)
+            again = client.delete("/Basic", params={"code": code}, headers=headers)
+            assert f"Deleted: {count}." in first.text
+            assert is_repeated(again)
+            assert same(first, again)
+            assert client.get("/Basic", params={"code": code}).json()["total"] == 1
+
+
 @pytest.mark.parametrize("wish", ["minimal", "representation", "OperationOutcome"])
 def test_a_transaction_under_a_key_is_stored_once(client: httpx.Client, wish: str) -> None:
     sent, headers = checkup(), {"Idempotency-Key": new_key(), "Prefer": f"return={wish}"}
@@ -182,6 +221,41 @@ def test_keys_are_of_their_sender(client: httpx.Client) -> None:
         answer = send(client, checkup() | {"meta": {"source": source}}, **{"Idempotency-Key": key})
         assert answer.status_code == 200, answer.text
         assert not is_repeated(answer)
+
+
+def test_an_entry_of_a_batch_that_deletes_several_is_done_once(database: str) -> None:
+    with (
+        serving(database, conditional_delete_max="10") as server,
+        httpx.Client(base_url=server.fhir, timeout=30) as client,
+    ):
+        code, key = new_key(), new_key()
+        for _ in range(3):
+            _basic(client, code)
+        entry = {"request": {"method": "DELETE", "url": f"Basic?code={code}"}}
+        sent = bundle("batch", entry, post(resident()))
+        first = send(client, sent, **{"Idempotency-Key": key})
+        _basic(client, code)
+        again = send(client, sent, **{"Idempotency-Key": key})
+        assert first.json() == again.json()
+        assert client.get("/Basic", params={"code": code}).json()["total"] == 1
+        told = parts(receipt(client, key))
+        assert (told["state"], told["entries"], told["stored"]) == ("stored", 2, 4)
+
+
+def test_what_was_stored_is_told_again_under_stricter_rules(database: str) -> None:
+    key, body = new_key(), json.write(resident("not a number"))
+    with serving(database, identifiers="off") as server:
+        first = httpx.post(f"{server.fhir}/Patient", content=body, headers=keyed(key))
+    with serving(database) as server:
+        again = httpx.post(f"{server.fhir}/Patient", content=body, headers=keyed(key))
+        assert httpx.post(f"{server.fhir}/Patient", content=body, headers=JSON).status_code == 400
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.content == again.content
+
+
+def _basic(client: httpx.Client, code: str) -> None:
+    body = {"resourceType": "Basic", "code": {"coding": [{"code": code}]}}
+    assert client.post("/Basic", content=json.write(body), headers=JSON).status_code == 201
 
 
 # The same key with another content.

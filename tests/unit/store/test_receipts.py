@@ -41,5 +41,5 @@ def _left(store: Store, connection: Connection, sender: str, days: int) -> Recei
     earlier = at - timedelta(hours=1)
     facts = (Fact(201, "Patient", "p", 1, at), None, Fact(200, "Observation", "o", 7, earlier))
     left = Receipt(str(days), sender, WHOLE, 7, at, SINGLE, b"digest", list(facts))
-    receipts.settle(connection, receipts.row(store, store.sender_number(sender), left))
+    receipts.settle(connection, receipts.row(store, store.sender_number(sender), left), [])
     return left
