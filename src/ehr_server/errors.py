@@ -14,6 +14,7 @@
     ├── PreconditionFailed 412   If-Match, or criteria that match several
     ├── TooLarge 413             over a limit of the settings
     ├── UnsupportedMediaType 415
+    ├── RangeNotSatisfiable 416  beyond the end of the content
     ├── Unprocessable 422        understood, but breaks a rule of FHIR
     ├── TooManyRequests 429
     ├── NotSupported 501
@@ -119,6 +120,11 @@ class TooLarge(Refusal):
 class UnsupportedMediaType(Refusal):
     status = 415
     code = "not-supported"
+
+
+class RangeNotSatisfiable(Refusal):
+    status = 416
+    code = "invalid"
 
 
 class Unprocessable(Refusal):

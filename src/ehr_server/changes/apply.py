@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows, search_parameters
+from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
@@ -39,6 +39,7 @@ def apply(
     before = _checked(means, changes, push, then)
     if before is not None:
         return before
+    binary.set_aside(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -55,6 +56,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            binary.settle(changes)
             sender = means.store.sender_number(push.sender if push else _sender(means, changes))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
@@ -63,6 +65,7 @@ def apply(
                 batch.rows["receipt"].append(receipt(means.store, push, stamp, done))
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
+            binary.take_along(means, connection, batch)
             write(connection, batch)
             if defines:
                 search_parameters.take_in(connection, changes)

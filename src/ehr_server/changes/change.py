@@ -11,6 +11,7 @@ from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
 from ehr_server.search.rules import Rules, full_text
 from ehr_server.settings import Settings
+from ehr_server.store.blobs import Blob
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
 from ehr_server.validation.rulebook import Rulebook
@@ -36,6 +37,7 @@ class Means:
     rulebook: Rulebook
     rules: Rules
     searchable: Searchable = field(default_factory=Searchable)
+    inline_bytes_max: int = 65_536  # of a Binary's content; what is larger lies beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def means(
             full_text=full_text(settings.full_text),
         ),
         in_force.searchable,
+        settings.binary_inline_bytes_max,
     )
 
 
@@ -90,6 +93,7 @@ class Change:
     if_none_exist: str | None = None
     criteria: str | None = None
     patch: Patch | None = None
+    blob: Blob | None = None  # content of a Binary, to be kept beside it
 
     meant: Sequence[str] = ()  # the ids that the criteria found
     read: int | None = None  # the version that was patched

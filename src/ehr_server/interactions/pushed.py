@@ -110,4 +110,6 @@ def _digest(request: Request, content: Any) -> bytes:
     digest = blake2b(json.write_sorted(asked), digest_size=_DIGEST_BYTES)
     if content is None:
         digest.update(request.body)
+    if request.upload is not None:
+        digest.update(request.upload.sha256)
     return digest.digest()

@@ -47,4 +47,5 @@ def change(call: Call) -> Change:
         if_match=version_in(request.headers.get("if-match"), "If-Match"),
         if_none_match=request.headers.get("if-none-match", "").strip() == "*",
         criteria=criteria_of(call) if id_ is None else None,
+        blob=request.blob,
     )

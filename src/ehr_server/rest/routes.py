@@ -8,7 +8,7 @@ from ehr_server import operations
 from ehr_server.call import Request, Route
 from ehr_server.definitions import definitions
 from ehr_server.errors import NotAllowed, NotFound
-from ehr_server.interactions import create, delete, patch, update
+from ehr_server.interactions import binary, create, delete, patch, update
 from ehr_server.interactions.batch import bundle
 from ehr_server.interactions.history import history_instance, history_type
 from ehr_server.interactions.read import read
@@ -37,6 +37,10 @@ INTERACTIONS = (
     Route("search-compartment", "GET", "{type}/{id}/{member}", search_compartment),
     Route("search-compartment", "POST", "{type}/{id}/{member}/_search", search_compartment),
     Route("vread", "GET", "{type}/{id}/_history/{vid}", vread),
+    Route("create", "POST", "Binary", binary.create, create.change),
+    Route("read", "GET", "Binary/{id}", binary.read),
+    Route("update", "PUT", "Binary/{id}", binary.update, update.change),
+    Route("vread", "GET", "Binary/{id}/_history/{vid}", binary.vread),
 )
 
 
