@@ -317,3 +317,17 @@ def test_the_identifier_of_a_document_is_no_key(client: httpx.Client) -> None:
         assert not is_repeated(answer)
     kept["entry"][0]["resource"]["gender"] = "male"
     assert client.post("/Bundle", content=json.write(kept), headers=JSON).status_code == 201
+
+
+@pytest.mark.parametrize("size", [1_000, 3_000_000])
+def test_content_that_comes_raw_under_a_key_is_stored_once(client: httpx.Client, size: int) -> None:
+    key = new_key()
+    headers = {"Content-Type": "application/pdf", "Idempotency-Key": key}
+    first = client.post("/Binary", content=b"a" * size, headers=headers)
+    again = client.post("/Binary", content=b"a" * size, headers=headers)
+    other = client.post("/Binary", content=b"b" * size, headers=headers)
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 409)
+    assert is_repeated(again)
+    assert first.headers["location"] == again.headers["location"]
+    read = client.get(again.headers["location"], headers={"Accept": "application/pdf"})
+    assert read.content == b"a" * size
