@@ -27,18 +27,60 @@ def to_xml(resource: dict[str, Any], *, is_pretty: bool = False) -> bytes:
 
     It must keep to the definitions: what they do not know is left out.
     """
-    parts = [_HEAD]
-    end = "\n" if is_pretty else ""
-    _resource(resource, parts, f' xmlns="{NAMESPACE}"', end)
-    return "".join(parts).encode()
+    writer = _Writer(is_pretty)
+    writer.resource(resource, f' xmlns="{NAMESPACE}"', "\n" if is_pretty else "")
+    return "".join(writer.parts).encode()
 
 
-def _resource(resource: dict[str, Any], parts: list[str], attributes: str, end: str) -> None:
-    type_name = resource["resourceType"]
-    parts.append(f"{end}<{type_name}{attributes}>")
-    for key, kind, element in _elements(type_name):
-        _element(resource, key, kind, element, parts, end and f"{end}  ")
-    parts.append(f"{end}</{type_name}>")
+class _Writer:
+    """Puts the document together. `line` is what goes before a tag: nothing, or a line break and
+    the spaces of its depth."""
+
+    def __init__(self, is_pretty: bool) -> None:
+        self.parts = [_HEAD]
+        self._step = "  " if is_pretty else ""
+
+    def resource(self, resource: dict[str, Any], attributes: str, line: str) -> None:
+        """A resource, named by its type."""
+        type_name = resource["resourceType"]
+        self.parts.append(f"{line}<{type_name}{attributes}>")
+        self._elements(resource, type_name, line)
+        self.parts.append(f"{line}</{type_name}>")
+
+    def _elements(self, holder: dict[str, Any], type_name: str, line: str) -> None:
+        for key, kind, element in _elements(type_name):
+            value, shadow = holder.get(key), holder.get(f"_{key}")
+            if value is None and shadow is None:
+                continue
+            for pair in _pairs(value, shadow) if element.is_list else ((value, shadow),):
+                self._element(key, kind, pair, line + self._step)
+
+    def _element(self, key: str, kind: str, pair: tuple[Any, Any], line: str) -> None:
+        """One value, or what stands beside a primitive one."""
+        value, shadow = pair
+        if kind == "xhtml":
+            self.parts.append(line + _ENTITY.sub(_meant, str(value).strip()))
+        elif isinstance(value, dict) and kind == "Resource":
+            self.parts.append(f"{line}<{key}>")
+            self.resource(value, "", line + self._step)
+            self.parts.append(f"{line}</{key}>")
+        elif isinstance(value, dict):
+            self._tag(key + _attributes(value, kind), value, kind, line)
+        else:
+            text = "" if value is None else f" value={_quoted(value)}"
+            self._tag(
+                key + _attributes(shadow or {}, "Element") + text, shadow or {}, "Element", line
+            )
+
+    def _tag(self, tag: str, value: dict[str, Any], kind: str, line: str) -> None:
+        """A tag with its attributes, and the elements in it."""
+        before = len(self.parts)
+        self.parts.append(f"{line}<{tag}>")
+        self._elements(value, kind, line)
+        if len(self.parts) == before + 1:
+            self.parts[before] = f"{line}<{tag}/>"
+        else:
+            self.parts.append(f"{line}</{tag.partition(' ')[0]}>")
 
 
 @lru_cache(maxsize=1024)
@@ -54,26 +96,6 @@ def _elements(type_name: str) -> tuple[tuple[str, str, Element], ...]:
     )
 
 
-def _element(
-    holder: dict[str, Any], key: str, kind: str, element: Element, parts: list[str], end: str
-) -> None:
-    value, shadow = holder.get(key), holder.get(f"_{key}")
-    if value is None and shadow is None:
-        return
-    for one, beside in _pairs(value, shadow) if element.is_list else ((value, shadow),):
-        if kind == "xhtml":
-            parts.append(end + _ENTITY.sub(lambda found: html.unescape(found[0]), str(one).strip()))
-        elif isinstance(one, dict) and kind == "Resource":
-            parts.append(f"{end}<{key}>")
-            _resource(one, parts, "", end and f"{end}  ")
-            parts.append(f"{end}</{key}>")
-        elif isinstance(one, dict):
-            _complex(one, key, kind, "", parts, end)
-        else:
-            text = "" if one is None else f" value={_quoted(one)}"
-            _complex(beside or {}, key, "Element", text, parts, end)
-
-
 def _pairs(value: Any, shadow: Any) -> Iterator[tuple[Any, Any]]:
     values, shadows = value or [], shadow or []
     for at in range(max(len(values), len(shadows))):
@@ -83,21 +105,14 @@ def _pairs(value: Any, shadow: Any) -> Iterator[tuple[Any, Any]]:
         )
 
 
-def _complex(
-    value: dict[str, Any], key: str, kind: str, attributes: str, parts: list[str], end: str
-) -> None:
-    """A value with elements: id, and of an extension url, are attributes."""
-    for name in ("id", "url") if kind == "Extension" else ("id",):
-        if name in value:
-            attributes = f" {name}={_quoted(value[name])}{attributes}"
-    before = len(parts)
-    parts.append(f"{end}<{key}{attributes}>")
-    for name, inner, element in _elements(kind):
-        _element(value, name, inner, element, parts, end and f"{end}  ")
-    if len(parts) == before + 1:
-        parts[before] = f"{end}<{key}{attributes}/>"
-    else:
-        parts.append(f"{end}</{key}>")
+def _attributes(value: dict[str, Any], kind: str) -> str:
+    """The id of an element, and the url of an extension."""
+    names = ("id", "url") if kind == "Extension" else ("id",)
+    return "".join(f" {name}={_quoted(value[name])}" for name in names if name in value)
+
+
+def _meant(found: re.Match[str]) -> str:
+    return html.unescape(found[0])
 
 
 def _quoted(value: Any) -> str:
