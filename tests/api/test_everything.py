@@ -61,7 +61,9 @@ def two_records(server: Any) -> None:
         )
         put(client, {"resourceType": "Organization", "id": "elsewhere", "name": "Nơi khác"})
         put(client, {"resourceType": "Practitioner", "id": "doctor", "active": True})
-        put(client, resident(id="ngop", managingOrganization={"reference": "Organization/hospital"}))
+        put(
+            client, resident(id="ngop", managingOrganization={"reference": "Organization/hospital"})
+        )
         put(client, resident(OTHER_CARD, id="other"))
         put(client, visit("v2020", "ngop", "2020-03-01"))
         doctor = {"reference": "Practitioner/doctor"}
@@ -107,13 +109,15 @@ def entries(answer: httpx.Response) -> list[tuple[str, str]]:
     assert answer.status_code == 200, answer.text
     bundle = answer.json()
     assert bundle["type"] == "searchset"
-    return [
-        (one["search"]["mode"], one["resource"]["id"]) for one in bundle.get("entry", ())
-    ]
+    return [(one["search"]["mode"], one["resource"]["id"]) for one in bundle.get("entry", ())]
 
 
 def ids(answer: httpx.Response) -> list[str]:
     return [id_ for _, id_ in entries(answer)]
+
+
+def all_ids(found: list[httpx.Response]) -> list[str]:
+    return [id_ for page in found for id_ in ids(page)]
 
 
 def pages(client: httpx.Client, address: str) -> Iterator[httpx.Response]:
@@ -146,7 +150,7 @@ def test_what_comes_is_what_a_read_gives(client: httpx.Client) -> None:
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 9, 10])
 def test_pages_put_together_are_the_whole(client: httpx.Client, count: int) -> None:
     found = list(pages(client, f"/Patient/ngop/$everything?_count={count}"))
-    assert sum(map(ids, found), []) == ids(client.get("/Patient/ngop/$everything"))
+    assert all_ids(found) == ids(client.get("/Patient/ngop/$everything"))
     matches = [[one for one in entries(page) if one[0] == "match"] for page in found]
     assert all(len(one) <= count for one in matches)
     assert {page.json()["total"] for page in found} == {len(INSIDE)}
@@ -157,7 +161,9 @@ def test_a_write_between_two_pages_shifts_nothing(client: httpx.Client) -> None:
     put(client, weighed("w0", "ngop", "2020-03-01", note=[{"text": "again"}]))
     put(client, weighed("w9", "ngop", "2026-11-02"))
     further = next(link["url"] for link in first.json()["link"] if link["relation"] == "next")
-    rest = [id_ for page in pages(client, further) for mode, id_ in entries(page) if mode == "match"]
+    rest = [
+        id_ for page in pages(client, further) for mode, id_ in entries(page) if mode == "match"
+    ]
     client.delete("/Observation/w9")
     put(
         client,
@@ -189,9 +195,7 @@ def test_count_0_tells_the_total_alone(client: httpx.Client) -> None:
         ("_type=Medication", []),
     ],
 )
-def test_type_names_the_types_that_come(
-    client: httpx.Client, asked: str, found: list[str]
-) -> None:
+def test_type_names_the_types_that_come(client: httpx.Client, asked: str, found: list[str]) -> None:
     assert ids(client.get(f"/Patient/ngop/$everything?{asked}")) == found
 
 
@@ -205,9 +209,7 @@ def test_type_names_the_types_that_come(
         ("start=2026-10-06", {"w0", "v2020", "w1", "w2", "v2026"}),
     ],
 )
-def test_start_and_end_are_dates_of_care(
-    client: httpx.Client, asked: str, out: set[str]
-) -> None:
+def test_start_and_end_are_dates_of_care(client: httpx.Client, asked: str, out: set[str]) -> None:
     """ "All records relating to care provided in a certain date range"; what has no such date
     stays, for nobody can tell that it is not meant."""
     found = ids(client.get(f"/Patient/ngop/$everything?{asked}"))
@@ -256,7 +258,7 @@ def test_an_encounter_comes_with_what_belongs_to_it(client: httpx.Client) -> Non
 
 def test_pages_of_an_encounter(client: httpx.Client) -> None:
     found = list(pages(client, "/Encounter/v2026/$everything?_count=1"))
-    assert sum(map(ids, found), []) == ids(client.get("/Encounter/v2026/$everything"))
+    assert all_ids(found) == ids(client.get("/Encounter/v2026/$everything"))
 
 
 def test_an_encounter_of_nobody(client: httpx.Client) -> None:
@@ -267,7 +269,7 @@ def test_an_encounter_of_nobody(client: httpx.Client) -> None:
     del seen["subject"]
     put(client, seen)
     found = list(pages(client, "/Encounter/alone/$everything?_count=1"))
-    assert sum(map(ids, found), []) == ["alone", "seen"]
+    assert all_ids(found) == ["alone", "seen"]
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def _start(queries: Sequence[Query], total: int, key: bytes) -> str:
     """The token of a page that begins before all there is in the compartment."""
     whole = replace(queries[0], type=",".join(query.type for query in queries), page=None)
     first = LATEST if whole.order else _KEY_MAX
-    return seal(Keyset((first,), _KEY_MAX, total), whole, key)
+    return seal(Keyset((first,), _KEY_MAX, total, is_many=True), whole, key)
 
 
 def _along(record: _Record, connection: Connection) -> list[Match]:
