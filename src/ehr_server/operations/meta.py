@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ehr_server.access.find import at_most
-from ehr_server.access.restrict import restrict
+from ehr_server.access.include import Reader, read_places
 from ehr_server.call import Answer, Call, Route, version_headers
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
@@ -24,15 +23,15 @@ from ehr_server.errors import Conflict, Gone, Invalid, NotFound, NotSupported, P
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Known, parameters
 from ehr_server.operations.given import asked, needed
-from ehr_server.search.query import Query
 from ehr_server.store.connect import snapshot
-from ehr_server.store.read import DELETE, Version, current, place, vread
+from ehr_server.store.read import DELETE, Version, any_places, current, place, vread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 SUMMED_UP_MAX = 10_000  # resources whose labels are put together
 TRIES_MAX = 10  # against others who write the same resource
+_AT_ONCE = 1_000  # places of one statement
 
 _DEFINITIONS = "http://hl7.org/fhir/OperationDefinition/Resource-"
 _SETS = ("profile", "security", "tag")
@@ -186,22 +185,21 @@ def _version(call: Call) -> Version:
     return found
 
 
-def _summed_up(call: Call, types: Iterable[str]) -> Answer:
+def _summed_up(call: Call, types: Sequence[str]) -> Answer:
     labels: Labels = {}
-    left = SUMMED_UP_MAX
-    with call.store.connection() as connection:
-        for type_name in types:
-            query = restrict(Query(type_name), call.caller)
-            found = at_most(call.store, connection, query, call.caller, left + 1)
-            left -= len(found)
-            if left < 0:
-                raise NotSupported(
-                    f"There are more than {SUMMED_UP_MAX:,} resources, whose labels no index"
-                    " lists: ask $meta of one resource, or search by _tag, _security, _profile.",
-                    vi=f"Có hơn {SUMMED_UP_MAX:,} tài nguyên, không có chỉ mục liệt kê nhãn: hãy"
-                    " hỏi $meta của một tài nguyên, hoặc tìm bằng _tag, _security, _profile.",
-                )
-            for match in found:
+    with call.store.connection() as connection, snapshot(connection):
+        there = any_places(connection, types, SUMMED_UP_MAX + 1)
+        if len(there) > SUMMED_UP_MAX:
+            raise NotSupported(
+                f"There are more than {SUMMED_UP_MAX:,} resources, whose labels no index"
+                " lists: ask $meta of one resource, or search by _tag, _security, _profile.",
+                vi=f"Có hơn {SUMMED_UP_MAX:,} tài nguyên, không có chỉ mục liệt kê nhãn: hãy"
+                " hỏi $meta của một tài nguyên, hoặc tìm bằng _tag, _security, _profile.",
+            )
+        reader = Reader(call.store, connection, call.caller, call.means.rules)
+        places_of = [(one, (at.comp, at.key)) for one, at in there.items()]
+        for begin in range(0, len(places_of), _AT_ONCE):
+            for match in read_places(reader, dict(places_of[begin : begin + _AT_ONCE])):
                 labels = added(labels, json.read_stored(match.content)["meta"])
     return _answer(labels)
 
