@@ -146,7 +146,7 @@ def _bundle(call: Call, matches: Sequence[Match]) -> dict[str, Any]:
     are, each at its address."""
     return {
         "resourceType": "Bundle",
-        "identifier": {"system": "urn:ietf:rfc:3986", "value": f"urn:uuid:{clock.new_id()}"},
+        "identifier": {"system": "urn:ietf:rfc:3986", "value": clock.new_urn()},
         "type": "document",
         "timestamp": clock.instant(clock.now()),
         "entry": [
