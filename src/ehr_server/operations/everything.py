@@ -45,7 +45,7 @@ from ehr_server.search.query import (
 from ehr_server.store.read import place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ehr_server.search.rules import Rules
     from ehr_server.store.connect import Connection
@@ -135,7 +135,9 @@ def _everything(call: Call, kind: str, known: dict[str, Known]) -> Answer:
     with call.store.connection() as connection:
         record = _record(call, connection, kind, sent, types)
         found = _page(record, connection)
-        along = [] if found.next is not None or not record.count else _along(record, connection)
+        along = (
+            [] if found.next is not None or not record.count else _along(record, connection, found)
+        )
     return Answer(200, _bundle(record, found, along))
 
 
@@ -248,26 +250,17 @@ def _start(queries: Sequence[Query], total: int, key: bytes) -> str:
     return seal(Keyset((first,), _KEY_MAX, total, is_many=True), whole, key)
 
 
-def _along(record: _Record, connection: Connection) -> list[Match]:
+def _along(record: _Record, connection: Connection, last: Found) -> list[Match]:
     """What lies outside and is referred to by what was found, on all its pages."""
     inside = {*compartment.members(record.kind)}
     if record.types and inside.issuperset(record.types):
         return []
-    whole = replace(
-        record,
-        sent=Given({name: v for name, v in record.sent.values.items() if name not in _OF_A_PAGE}),
-        types=(),
-    )
     call = record.call
     reader = Reader(call.store, connection, call.caller, record.rules)
     wanted, known = dict.fromkeys(named(reader, record.focus)), {(record.kind, record.id)}
-    while True:
-        found = _page(whole, connection)
-        wanted.update(dict.fromkeys(named(reader, found.matches)))
-        known.update(identity(match.content) for match in found.matches)
-        if found.next is None:
-            break
-        whole = replace(whole, sent=Given({**whole.sent.values, "_page": [found.next]}))
+    for matches in _pages(record, connection, last):
+        wanted.update(dict.fromkeys(named(reader, matches)))
+        known.update(identity(match.content) for match in matches)
     home = record.place[0]
     is_encounter = record.kind == "Encounter"
 
@@ -275,12 +268,25 @@ def _along(record: _Record, connection: Connection) -> list[Match]:
         """Of the same patient's record, what the encounter itself is about."""
         return not is_of_a_person(comp) or (is_encounter and not number and comp == home)
 
-    found_outside = referred(reader, list(wanted), known, may_come, REFERRED_MAX)
+    found = referred(reader, list(wanted), known, may_come, REFERRED_MAX)
     return [
-        match
-        for match in found_outside
-        if not record.types or identity(match.content)[0] in record.types
+        match for match in found if not record.types or identity(match.content)[0] in record.types
     ]
+
+
+def _pages(record: _Record, connection: Connection, last: Found) -> Iterator[Sequence[Match]]:
+    """All there is in the compartment, of whatever type: the last page alone, if it is all."""
+    if record.is_first_page and not record.types:
+        yield last.matches
+        return
+    kept = {name: v for name, v in record.sent.values.items() if name not in _OF_A_PAGE}
+    whole = replace(record, sent=Given(kept), types=())
+    while True:
+        found = _page(whole, connection)
+        yield found.matches
+        if found.next is None:
+            return
+        whole = replace(whole, sent=Given({**kept, "_page": [found.next]}))
 
 
 def _bundle(record: _Record, found: Found, along: Sequence[Match]) -> bytes:
