@@ -304,6 +304,14 @@ def test_a_page_of_one_record_is_no_page_of_another(client: httpx.Client) -> Non
     assert client.get(further.replace("/ngop/", "/other/")).status_code == 400
 
 
+def test_the_capability_statement_has_it(client: httpx.Client) -> None:
+    (rest,) = client.get("/metadata").json()["rest"]
+    for type_name in ("Patient", "Encounter"):
+        (here,) = (one for one in rest["resource"] if one["type"] == type_name)
+        definition = f"http://hl7.org/fhir/OperationDefinition/{type_name}-everything"
+        assert {"name": "everything", "definition": definition} in here["operation"]
+
+
 def test_a_deleted_patient_is_gone(client: httpx.Client) -> None:
     put(client, resident("001174000998", id="gone"))
     client.delete("/Patient/gone")
