@@ -1,6 +1,6 @@
 """The write path, top to bottom.
 
-    well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -9,9 +9,10 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 from collections.abc import Callable, Sequence
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows, search_parameters
+from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
-from ehr_server.errors import Conflict
+from ehr_server.changes.settle import settle
+from ehr_server.errors import Overtaken
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
@@ -27,9 +28,12 @@ def apply(
     `then` runs before the commit and sees what was written: the reads of a transaction.
 
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
-    place of each finding; `Unavailable` when the database is away.
+    place of each finding; `Overtaken` when another request was first and all can be run again from
+    what was sent; `Unavailable` when the database is away.
     """
+    settle(means, changes)
     check.well_formed(means, changes)
+    binary.set_aside(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -43,19 +47,21 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            binary.settle(changes)
             sender = means.store.sender_number(_sender(means, changes))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
+            binary.take_along(means, connection, batch)
             write(connection, batch)
             if defines:
                 search_parameters.take_in(connection, changes)
             if then is not None:
                 then()
     except Collision as error:
-        raise Conflict(
+        raise Overtaken(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
