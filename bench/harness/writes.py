@@ -33,6 +33,7 @@ def section(is_quick: bool) -> str:
             warm = _bundles(server, "warm", 4, is_conditional=is_conditional)
             _good(Load(server.address, warm, 4))
         _good(Load(server.address, _updates(server), 4))
+        server.rows("analyze")
         for connections in (1, 8):
             for name, is_conditional in zip(_SHARES[0], (False, True), strict=False):
                 own = f"{connections}-{is_conditional}"
