@@ -6,7 +6,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.issue import Issue
-from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.jobs.reindex import reindex_now
 from ehr_server.operations.import_ import load, sources
@@ -134,9 +133,10 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as store:
+    with opened(settings) as store, ExitStack() as working:
+        app.start_workers(app.open_dispatch(store, settings, working), working)
         print("ready", flush=True)
-        worker.run(store, settings, stop)
+        stop.wait()
     return 0
 
 

@@ -76,7 +76,17 @@ class Settings:
         60, "Seconds without a sign of life after which a job is taken over.", least=1
     )
     export_keep_h: int = _setting(
-        48, "Hours after its start for which the files of an export are kept.", least=1
+        48,
+        "Hours after its start for which the files of an export, and the answer to a request "
+        "in the background, are kept.",
+        least=1,
+    )
+    async_timeout_s: int = _setting(
+        600,
+        "Longest time one statement of a request in the background (Prefer: respond-async) may "
+        "take, in seconds.",
+        least=1,
+        most=86_400,
     )
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."

@@ -11,6 +11,7 @@ from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.operations.deferred import defer, is_deferred
 from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.routes import RouteTable
 from ehr_server.search.unready import Unready
@@ -73,7 +74,7 @@ class _Session:
         means, settings = self.means, self.dispatch.settings
         call = Call(request, parts, means.caller, means.store, means, settings, self)
         try:
-            return route.deed(call)
+            return defer(call) if is_deferred(route, request) else route.deed(call)
         except Unready as refusal:
             with means.store.connection() as connection:
                 done = percent(connection, refusal.type_name, refusal.parameter_code)
