@@ -19,6 +19,7 @@ from ehr_server.store.deferred import KIND
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.web.metrics import follow
 from ehr_server.web.site import Site
 
 _END_S = 20
@@ -38,6 +39,8 @@ class Opening:
             store = open_store(self.settings, self.database_url)
             opened.callback(store.close)
             dispatch = open_dispatch(store, self.settings, opened)
+            if not self.settings.no_metrics:
+                follow(store, opened)
             if number == 0:
                 keep_up(store)
             if number == 0 and not self.settings.no_worker:

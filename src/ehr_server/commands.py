@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -40,7 +41,7 @@ from ehr_server.packages.shelf import on_shipped
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
-from ehr_server.settings import Settings
+from ehr_server.settings import Settings, share_counts
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
 from ehr_server.store.findings import Sought, counts
@@ -79,8 +80,11 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     with (
         nullcontext(settings.database_url)
         if settings.database_url
-        else embedded(settings.data_dir) as url
+        else embedded(settings.data_dir) as url,
+        TemporaryDirectory(prefix="ehr-server-") as counts,
     ):
+        if settings.workers > 1 and not settings.no_metrics:
+            share_counts(Path(counts))
         migrate_to_newest(url)
         web_serve.serve(settings.host, settings.port, settings.workers, app.Opening(settings, url))
     return 0

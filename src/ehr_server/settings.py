@@ -127,6 +127,7 @@ class Settings:
     nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
     count_max: int = _setting(1_000, "Most results on a page.", least=1)
+    no_metrics: bool = _setting(False, "Do not count what is done, nor show it at /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important messages to log."
     )
@@ -243,6 +244,17 @@ def read_settings(
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def share_counts(folder: Path) -> None:
+    """Let the processes that are started from now on count together, in files of the folder."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where prometheus-client looks
+
+
+def counts_folder() -> Path | None:
+    """Where the processes of this server count together; None if it has but one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
 
 
 def _check(settings: Settings) -> None:

@@ -16,6 +16,7 @@ from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.jobs import export, reindex
 from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.metrics import worker_seen
 from ehr_server.store import deferred, marks, queue, receipts, search_parameters
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
@@ -45,6 +46,7 @@ def run(store: Store, settings: Settings, stop: threading.Event, kinds: Kinds = 
     """Do jobs until told to stop; a job in hand is given back, to be gone on with later."""
     idle = 0
     while not stop.is_set():
+        worker_seen.set_to_current_time()
         try:
             job = _claimed(store, settings, kinds)
             if job is not None:
