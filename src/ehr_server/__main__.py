@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(command=commands.work)
     with _command(below, "migrate", "bring the schema up to date", _DATABASE) as one:
         one.set_defaults(command=commands.migrate)
+    with _command(below, "doctor", "say what is wrong here, and what mends it", everything) as one:
+        one.add_argument("--json", action="store_true", help="the findings as JSON")
+        one.set_defaults(command=commands.doctor)
     with _command(below, "reindex", "build the search index anew", _WRITING) as one:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.set_defaults(command=commands.reindex)

@@ -23,6 +23,7 @@ from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
 from ehr_server.definitions.catalog import shipped
 from ehr_server.definitions.profile import ProfileError
+from ehr_server.doctor.examine import examine
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
@@ -142,6 +143,20 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
         print("ready", flush=True)
         stop.wait()
     return 0
+
+
+def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Print what is well and what is not, with what mends it; 1 when anything fails."""
+    findings = []
+    for one in examine(settings):
+        findings.append(one)
+        if not options.json:
+            print(f"{one.level:<4}  {one.what}", flush=True)
+            if one.mend:
+                print(f"      -> {one.mend}", flush=True)
+    if options.json:
+        print(json.write_pretty([one.as_json() for one in findings]).decode())
+    return 1 if any(one.level == "fail" for one in findings) else 0
 
 
 def reindex(settings: Settings, options: argparse.Namespace) -> int:

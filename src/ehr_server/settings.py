@@ -246,6 +246,11 @@ def read_settings(
     return settings
 
 
+def unknown_variables(env_file: Path = Path(".env")) -> list[str]:
+    """The variables `EHR_...` that are no settings, most likely misspelt."""
+    return _unknown({**dotenv_values(env_file), **os.environ})
+
+
 def share_counts(folder: Path) -> None:
     """Let the processes that are started from now on count together, in files of the folder."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where prometheus-client looks
@@ -270,10 +275,14 @@ def _check(settings: Settings) -> None:
 
 
 def _report_unknown(variables: Mapping[str, object]) -> None:
+    for name in _unknown(variables):
+        log.warning("%s is not a setting of this server", name)
+
+
+def _unknown(variables: Mapping[str, object]) -> list[str]:
     known = {row.variable for row in TABLE}
-    for name in sorted(variables):
-        if name.startswith(PREFIX) and not name.startswith(_TESTS) and name not in known:
-            log.warning("%s is not a setting of this server", name)
+    ours = (name for name in variables if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in ours if not name.startswith(_TESTS))
 
 
 def _yes_or_no(text: object) -> bool:
