@@ -1,10 +1,13 @@
 """create: a new resource under an id of the server. https://hl7.org/fhir/R4/http.html#create"""
 
-from ehr_server.call import Answer, Call
+from urllib.parse import urlencode
+
+from ehr_server.call import Answer, Call, Request
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import written
+from ehr_server.search.parse import PRESENTATION
 
 
 def create(call: Call) -> Answer:
@@ -23,5 +26,12 @@ def change(call: Call) -> Change:
         resource=request.parsed(),
         where=request.where or call.parts["type"],
         full_url=request.full_url,
-        if_none_exist=request.headers.get("if-none-exist"),
+        if_none_exist=request.headers.get("if-none-exist") or _criteria(request),
     )
+
+
+def _criteria(request: Request) -> str | None:
+    """The criteria in the address, where fhirpy (`get_or_create`) and the first drafts of FHIR
+    have them: left unheeded they would make a duplicate of what they mean to find."""
+    pairs = [pair for pair in request.query if pair[0] not in PRESENTATION]
+    return urlencode(pairs) or None
