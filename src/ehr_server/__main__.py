@@ -25,7 +25,7 @@ _SEARCHING = (
     "count_max",
     "statement_timeout_ms",
 )
-_WORKING = (*_DATABASE, *_INDEXING, "export_dir", "pool_size", "statement_timeout_ms", "lease_s")
+_LISTENING = ("host", "port", "workers", "no_worker")  # a worker answers requests, of its own
 _HELD_TO = "a profile that everything must keep to; may be given several times"
 _AND = "a FHIR package with further profiles; may be given several times"
 _ONLY = "only this type; may be given several times"
@@ -60,12 +60,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ehr-server {__version__}")
     below = parser.add_subparsers(required=True, metavar="COMMAND")
     everything = tuple(row.name for row in TABLE)
+    working = tuple(name for name in everything if name not in _LISTENING)
     with _command(below, "serve", "migrate, then serve", everything) as one:
         one.set_defaults(command=commands.serve)
-    with _command(below, "worker", "run background jobs", _WORKING) as one:
+    with _command(below, "worker", "run background jobs", working) as one:
         one.set_defaults(command=commands.work)
     with _command(below, "migrate", "bring the schema up to date", _DATABASE) as one:
         one.set_defaults(command=commands.migrate)
+    with _command(below, "doctor", "say what is wrong here, and what mends it", everything) as one:
+        one.add_argument("--json", action="store_true", help="the findings as JSON")
+        one.set_defaults(command=commands.doctor)
     with _command(below, "reindex", "build the search index anew", _WRITING) as one:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.set_defaults(command=commands.reindex)

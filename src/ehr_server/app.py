@@ -1,11 +1,13 @@
 """The wiring, top to bottom: what a server process is made of."""
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 
 from ehr_server.interactions.search import PAGE_KEY
-from ehr_server.jobs import worker
+from ehr_server.jobs import deferred, worker
 from ehr_server.jobs.reindex import keep_up
 from ehr_server.packages.shelf import Shelf
 from ehr_server.rest.dispatch import Dispatch
@@ -13,10 +15,14 @@ from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
 from ehr_server.search.rules import full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
+from ehr_server.store.deferred import KIND
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.web.metrics import follow
 from ehr_server.web.site import Site
+
+_END_S = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +35,30 @@ class Opening:
     def __call__(self, number: int) -> tuple[Site, Callable[[], None]]:
         """The app of process `number`, and what closes it. Process 0 runs the background jobs."""
         configure(self.settings.log_level)
-        store = open_store(self.settings, self.database_url)
-        store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
-        table = RouteTable((*INTERACTIONS, *found_operations()))
-        rules = policy(self.settings)
-        full_text(self.settings.full_text)  # refused now, not at the first request
-        if number == 0:
-            keep_up(store)
-        shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
-        shelf.follow()
-        site = Site(Dispatch(store, self.settings, table, shelf.current, shelf.searchable))
-        closing: Sequence[Callable[[], None]] = (shelf.close, store.close)
-        if number == 0 and not self.settings.no_worker:
-            closing = (_start_worker(store, self.settings), *closing)
+        with ExitStack() as opened:
+            store = open_store(self.settings, self.database_url)
+            opened.callback(store.close)
+            dispatch = open_dispatch(store, self.settings, opened)
+            if not self.settings.no_metrics:
+                follow(store, opened)
+            if number == 0:
+                keep_up(store)
+            if number == 0 and not self.settings.no_worker:
+                start_workers(dispatch, opened)
+            site, closing = Site(dispatch), opened.pop_all()
+        return site, closing.close
 
-        def close() -> None:
-            for deed in closing:
-                deed()
 
-        return site, close
+def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispatch:
+    """What answers requests; it takes up what is loaded until `opened` is closed."""
+    store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
+    table = RouteTable((*INTERACTIONS, *found_operations()))
+    rules = policy(settings)
+    full_text(settings.full_text)  # refused now, not at the first request
+    shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
+    opened.callback(shelf.close)
+    shelf.follow()
+    return Dispatch(store, settings, table, shelf.current, shelf.searchable)
 
 
 def open_store(settings: Settings, database_url: str) -> Store:
@@ -59,13 +70,30 @@ def open_store(settings: Settings, database_url: str) -> Store:
     )
 
 
-def _start_worker(store: Store, settings: Settings) -> Callable[[], None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(store, settings, stop), name="worker")
-    thread.start()
+def start_workers(dispatch: Dispatch, opened: ExitStack) -> None:
+    """Two threads that do background jobs until `opened` is closed: one answers requests, with
+    connections whose statements may take longer, the other does all else."""
+    settings, stop = dispatch.settings, threading.Event()
+    unhurried = Store(
+        dispatch.store.url, pool_size=2, statement_timeout_ms=settings.async_timeout_s * 1000
+    )
+    answer = replace(dispatch, store=unhurried).answer
+    kinds = {KIND: partial(deferred.run, answers=answer)}
+    # A request that is being answered cannot be stopped. Who ends meanwhile leaves it to another
+    # worker, which is what a daemon is for.
+    threads = (
+        threading.Thread(target=worker.run, args=(dispatch.store, settings, stop), name="worker"),
+        threading.Thread(
+            target=worker.run, args=(unhurried, settings, stop, kinds), name="answers", daemon=True
+        ),
+    )
 
     def end() -> None:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join(_END_S if thread.daemon else None)
+        unhurried.close()
 
-    return end
+    opened.callback(end)
+    for thread in threads:
+        thread.start()

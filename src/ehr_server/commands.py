@@ -6,9 +6,10 @@ import logging
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,13 +23,13 @@ from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
 from ehr_server.definitions.catalog import shipped
 from ehr_server.definitions.profile import ProfileError
+from ehr_server.doctor.examine import examine
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.issue import Issue
-from ehr_server.jobs import worker
 from ehr_server.jobs.export import export_to
 from ehr_server.jobs.reindex import reindex_now
 from ehr_server.operations.import_ import load, sources
@@ -41,7 +42,7 @@ from ehr_server.packages.shelf import on_shipped
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
-from ehr_server.settings import Settings
+from ehr_server.settings import Settings, share_counts
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
 from ehr_server.store.findings import Sought, counts
@@ -80,8 +81,11 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
     with (
         nullcontext(settings.database_url)
         if settings.database_url
-        else embedded(settings.data_dir) as url
+        else embedded(settings.data_dir) as url,
+        TemporaryDirectory(prefix="ehr-server-") as counts,
     ):
+        if settings.workers > 1 and not settings.no_metrics:
+            share_counts(Path(counts))
         migrate_to_newest(url)
         web_serve.serve(settings.host, settings.port, settings.workers, app.Opening(settings, url))
     return 0
@@ -134,10 +138,25 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as store:
+    with opened(settings) as store, ExitStack() as working:
+        app.start_workers(app.open_dispatch(store, settings, working), working)
         print("ready", flush=True)
-        worker.run(store, settings, stop)
+        stop.wait()
     return 0
+
+
+def doctor(settings: Settings, options: argparse.Namespace) -> int:
+    """Print what is well and what is not, with what mends it; 1 when anything fails."""
+    findings = []
+    for one in examine(settings):
+        findings.append(one)
+        if not options.json:
+            print(f"{one.level:<4}  {one.what}", flush=True)
+            if one.mend:
+                print(f"      -> {one.mend}", flush=True)
+    if options.json:
+        print(json.write_pretty([one.as_json() for one in findings]).decode())
+    return 1 if any(one.level == "fail" for one in findings) else 0
 
 
 def reindex(settings: Settings, options: argparse.Namespace) -> int:

@@ -76,7 +76,17 @@ class Settings:
         60, "Seconds without a sign of life after which a job is taken over.", least=1
     )
     export_keep_h: int = _setting(
-        48, "Hours after its start for which the files of an export are kept.", least=1
+        48,
+        "Hours after its start for which the files of an export, and the answer to a request "
+        "in the background, are kept.",
+        least=1,
+    )
+    async_timeout_s: int = _setting(
+        600,
+        "Longest time one statement of a request in the background (Prefer: respond-async) may "
+        "take, in seconds.",
+        least=1,
+        most=86_400,
     )
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."
@@ -133,6 +143,7 @@ class Settings:
     nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
     count_max: int = _setting(1_000, "Most results on a page.", least=1)
+    no_metrics: bool = _setting(False, "Do not count what is done, nor show it at /metrics.")
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important messages to log."
     )
@@ -251,6 +262,22 @@ def read_settings(
     return settings
 
 
+def unknown_variables(env_file: Path = Path(".env")) -> list[str]:
+    """The variables `EHR_...` that are no settings, most likely misspelt."""
+    return _unknown({**dotenv_values(env_file), **os.environ})
+
+
+def share_counts(folder: Path) -> None:
+    """Let the processes that are started from now on count together, in files of the folder."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)  # where prometheus-client looks
+
+
+def counts_folder() -> Path | None:
+    """Where the processes of this server count together; None if it has but one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return Path(folder) if folder else None
+
+
 def _check(settings: Settings) -> None:
     try:
         _ = settings.zone
@@ -264,10 +291,14 @@ def _check(settings: Settings) -> None:
 
 
 def _report_unknown(variables: Mapping[str, object]) -> None:
+    for name in _unknown(variables):
+        log.warning("%s is not a setting of this server", name)
+
+
+def _unknown(variables: Mapping[str, object]) -> list[str]:
     known = {row.variable for row in TABLE}
-    for name in sorted(variables):
-        if name.startswith(PREFIX) and not name.startswith(_TESTS) and name not in known:
-            log.warning("%s is not a setting of this server", name)
+    ours = (name for name in variables if name.startswith(PREFIX) and name not in known)
+    return sorted(name for name in ours if not name.startswith(_TESTS))
 
 
 def _yes_or_no(text: object) -> bool:

@@ -22,6 +22,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "fhirpathpy": ("fhirpath/foreign.py",),
     "jsonschema_rs": ("patterns.py", "validation/"),
     "zstandard": ("store/",),
+    "prometheus_client": ("metrics.py", "web/metrics.py"),
     "uuid": ("clock.py",),
     "random": (),
     "secrets": ("clock.py", "search/page.py"),  # ids; nonces of encrypted links

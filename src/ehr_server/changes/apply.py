@@ -16,6 +16,7 @@ from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
 from ehr_server.errors import Invalid, Overtaken, Refusal
+from ehr_server.metrics import count_stored
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
@@ -76,6 +77,7 @@ def apply(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
+    count_stored(rows.deeds(batch))
     if defines:
         search_parameters.take_up(means)
     return done

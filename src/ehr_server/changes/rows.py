@@ -22,6 +22,9 @@ from ehr_server.store.write import Batch
 
 Before = tuple[Place, Version]
 
+_DEED = 8  # the place of the deed in a row of `version`
+_DEEDS = {CREATE: "create", UPSERT: "create", UPDATE: "update", DELETE: "delete"}
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -75,6 +78,11 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
         (comp, stamp.tx, stamp.at, stamp.sender, *of_comp) for comp, of_comp in batch.noted.items()
     ]
     return batch, done
+
+
+def deeds(batch: Batch) -> list[str]:
+    """What was done to get each version of the batch: create, update or delete."""
+    return [_DEEDS[row[_DEED]] for row in batch.rows["version"]]
 
 
 def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:

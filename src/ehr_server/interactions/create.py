@@ -4,7 +4,7 @@ from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import written
+from ehr_server.interactions.written import asked, written
 
 
 def create(call: Call) -> Answer:
@@ -24,6 +24,8 @@ def change(call: Call) -> Change:
         resource=request.parsed(),
         where=request.where or call.parts["type"],
         full_url=request.full_url,
-        if_none_exist=request.headers.get("if-none-exist"),
+        # In the address fhirpy (`get_or_create`) and the first drafts of FHIR have the criteria;
+        # left unheeded they would make a duplicate of what they mean to find.
+        if_none_exist=request.headers.get("if-none-exist") or asked(request) or None,
         blob=request.blob,
     )

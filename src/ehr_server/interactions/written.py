@@ -3,17 +3,17 @@
 import re
 from urllib.parse import urlencode
 
-from ehr_server.call import Answer, Call, version_headers
+from ehr_server.call import Answer, Call, Request, version_headers
 from ehr_server.changes.change import Done
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.search.parse import PRESENTATION
 
 REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
-_NO_CRITERIA = {"_format", "_pretty"}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
@@ -53,7 +53,7 @@ def criteria_of(call: Call) -> str:
 
     Raises `Invalid` where nothing is asked: it would be about every resource of the type.
     """
-    criteria = urlencode([pair for pair in call.request.query if pair[0] not in _NO_CRITERIA])
+    criteria = asked(call.request)
     if not criteria:
         raise Invalid(
             f"{call.request.method} without an id needs criteria that say which resource is meant: "
@@ -62,6 +62,11 @@ def criteria_of(call: Call) -> str:
             f"{call.parts['type']}?identifier=system|value.",
         )
     return criteria
+
+
+def asked(request: Request) -> str:
+    """The criteria in the address of a request, "" if there are none."""
+    return urlencode([pair for pair in request.query if pair[0] not in PRESENTATION])
 
 
 def version_in(tag: str | None, name: str) -> int | None:

@@ -1,8 +1,13 @@
-"""The worker: claims jobs and does them, one at a time. Any number of workers may run."""
+"""The worker: claims jobs and does them, one at a time. Any number of workers may run.
+
+Requests that are answered in the background have one of their own (`deferred`), so that they do
+not wait for an export of hours, nor it for them.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,13 +16,13 @@ from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.jobs import export, reindex
 from ehr_server.jobs.work import Interrupted, Work
-from ehr_server.store import blobs, marks, queue, receipts, search_parameters
+from ehr_server.metrics import worker_seen
+from ehr_server.store import blobs, deferred, marks, queue, receipts, search_parameters
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping
 
     from ehr_server.settings import Settings
     from ehr_server.store.connect import Connection, Store
@@ -27,25 +32,26 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS_MAX = 5  # without a part coming to its end; then the job has failed
 
+Kinds = Mapping[str, Callable[[Work], None]]
+
 _IDLE_S = 0.1  # a look costs 0.1 ms
 _MARK_EVERY = 600  # idle rounds: once a minute a mark, and old exports are removed
 _RETRY_S = 10
 _RECEIPTS = 1_000  # of a sender that are removed by one statement
 _ABANDONED = timedelta(days=1)  # content of which nothing has come for so long
 
-KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType(
-    {KIND: export.run, search_parameters.KIND: reindex.run}
-)
+KINDS: Kinds = MappingProxyType({KIND: export.run, search_parameters.KIND: reindex.run})
 
 
-def run(store: Store, settings: Settings, stop: threading.Event) -> None:
+def run(store: Store, settings: Settings, stop: threading.Event, kinds: Kinds = KINDS) -> None:
     """Do jobs until told to stop; a job in hand is given back, to be gone on with later."""
     idle = 0
     while not stop.is_set():
+        worker_seen.set_to_current_time()
         try:
-            job = _claimed(store, settings)
+            job = _claimed(store, settings, kinds)
             if job is not None:
-                _do(Work(store, settings, job, stop))
+                _do(Work(store, settings, job, stop), kinds[job.kind])
                 continue
             if idle % _MARK_EVERY == 0:
                 with store.connection() as connection:
@@ -69,8 +75,9 @@ def _forget_old(connection: Connection, settings: Settings) -> None:
     for id_ in queue.ended_before(connection, KIND, kept_since):
         remove_folder(settings.export_path / id_)
         queue.forget(connection, id_)
-    for id_ in queue.ended_before(connection, search_parameters.KIND, kept_since):
-        queue.forget(connection, id_)
+    for kind in (search_parameters.KIND, deferred.KIND):
+        for id_ in queue.ended_before(connection, kind, kept_since):
+            queue.forget(connection, id_)
 
 
 def _forget_receipts(connection: Connection, settings: Settings) -> None:
@@ -80,12 +87,12 @@ def _forget_receipts(connection: Connection, settings: Settings) -> None:
         pass
 
 
-def _claimed(store: Store, settings: Settings) -> Job | None:
+def _claimed(store: Store, settings: Settings, kinds: Kinds) -> Job | None:
     with store.connection() as connection:
-        return queue.claim(connection, list(KINDS), settings.lease_s)
+        return queue.claim(connection, list(kinds), settings.lease_s)
 
 
-def _do(work: Work) -> None:
+def _do(work: Work, deed: Callable[[Work], None]) -> None:
     job = work.job
     state = queue.DONE
     try:
@@ -93,7 +100,7 @@ def _do(work: Work) -> None:
             state = queue.FAILED
         else:
             with work:
-                KINDS[job.kind](work)
+                deed(work)
     except Interrupted:
         _let_go(work, 0)
         return

@@ -12,6 +12,7 @@ from ehr_server.errors import Overtaken, Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.operations.deferred import defer, is_deferred
 from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.routes import RouteTable
 from ehr_server.search.unready import Unready
@@ -76,7 +77,7 @@ class _Session:
         means, settings = self.means, self.dispatch.settings
         call = Call(request, parts, means.caller, means.store, means, settings, self)
         try:
-            return _run(route, call)
+            return defer(call) if is_deferred(route, request) else _run(route, call)
         except Unready as refusal:
             with means.store.connection() as connection:
                 done = percent(connection, refusal.type_name, refusal.parameter_code)

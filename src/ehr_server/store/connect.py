@@ -90,6 +90,12 @@ class Store:
             return False
         return True
 
+    def pooled(self) -> dict[str, int]:
+        """The connections of this process: how many are open and idle, how many wait for one."""
+        now = self._pool.get_stats()
+        names = (("open", "pool_size"), ("idle", "pool_available"), ("wanted", "requests_waiting"))
+        return {name: now.get(key, 0) for name, key in names}
+
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection of the pool, in autocommit; inside `transaction` that of the transaction.

@@ -6,6 +6,7 @@ import psycopg
 
 from ehr_server.errors import Unavailable
 from ehr_server.layout import folder
+from ehr_server.store.connect import Store
 from ehr_server.store.contents import starter_dictionary
 
 _ALONE = 7_304_411  # any number: servers that start together migrate one after another
@@ -22,6 +23,12 @@ def migrate(url: str) -> None:
         connection.close()
         return
     _upgrade(connection)
+
+
+def is_newest(store: Store) -> bool:
+    """Whether the database is at the schema of this program."""
+    with store.connection() as connection:
+        return revision(connection) == newest()
 
 
 def newest() -> str:

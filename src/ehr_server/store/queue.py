@@ -135,7 +135,7 @@ def cancel(connection: Connection, id_: str) -> None:
     """The job ends here, whoever holds it; its parts are forgotten."""
     with connection.transaction():
         connection.execute("update job set state = 'cancelled', lease = null where id = %s", (id_,))
-        connection.execute("delete from job_part where job = %s", (id_,))
+        _empty(connection, id_)
 
 
 def ended_before(connection: Connection, kind: str, moment: datetime) -> list[str]:
@@ -150,8 +150,18 @@ def ended_before(connection: Connection, kind: str, moment: datetime) -> list[st
 def forget(connection: Connection, id_: str) -> None:
     """No trace of the job is left."""
     with connection.transaction():
-        connection.execute("delete from job_part where job = %s", (id_,))
+        _empty(connection, id_)
         connection.execute("delete from job where id = %s", (id_,))
+
+
+def _empty(connection: Connection, id_: str) -> None:
+    connection.execute("delete from job_part where job = %s", (id_,))
+    connection.execute("delete from job_content where job = %s", (id_,))
+
+
+def counts(connection: Connection) -> list[tuple[str, str, int]]:
+    """How many jobs there are of each kind and state."""
+    return connection.execute("select kind, state, count(*) from job group by 1, 2").fetchall()
 
 
 def _changed(connection: Connection, statement: str, values: Sequence[Any]) -> bool:

@@ -309,6 +309,18 @@ job_part = Table(
     Column("done", JSONB),
 )
 
+# A request that is answered in the background and its answer (`store.deferred`), in pieces: the
+# record is what several servers share, a folder is not.
+job_content = Table(
+    "job_content",
+    metadata,
+    Column("job", _text, primary_key=True),
+    _key("side", SmallInteger),  # 0 the request, 1 the answer
+    _key("number", Integer),  # 0 all but the body, then the body
+    Column("enc", SmallInteger, nullable=False),  # as in version
+    Column("content", LargeBinary, nullable=False),
+)
+
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(
     "package",

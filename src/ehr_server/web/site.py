@@ -6,32 +6,26 @@ FastAPI serves everything but the FHIR base, which is one raw ASGI app in front 
 
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 import ehr_server
 from ehr_server.call import Route
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.web.fhir_endpoint import FhirEndpoint, Receive, Scope, Send
+from ehr_server.web.metrics import CONTENT_TYPE, App, Counted, exposition
+from ehr_server.web.pages.home import HEADERS, page, state
 
 BASE_PATH = "/fhir"
-
-_HOME = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>ehr-server</title>
-<style>body{font:16px/1.6 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem}</style>
-<h1>ehr-server</h1>
-<p>A FHIR R4 server for lifelong personal health records.</p>
-<ul><li>FHIR base: <a href="/fhir/metadata">/fhir</a></li>
-<li><a href="/docs">Addresses and methods</a></li>
-<li><a href="/health/ready">Health</a></li></ul></html>
-"""
 
 
 class Site:
     """The ASGI app that uvicorn runs."""
 
     def __init__(self, dispatch: Dispatch) -> None:
-        self._fhir = FhirEndpoint(dispatch, threads=dispatch.settings.pool_size)
+        self._fhir: App = FhirEndpoint(dispatch, threads=dispatch.settings.pool_size)
+        if not dispatch.settings.no_metrics:
+            self._fhir = Counted(self._fhir, dispatch.table, BASE_PATH)
         self._rest = _beside(dispatch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +37,7 @@ class Site:
 
 
 def _beside(dispatch: Dispatch) -> FastAPI:
+    settings = dispatch.settings
     app = FastAPI(title="ehr-server", version=ehr_server.__version__, redoc_url=None)
 
     @app.get("/health/live", tags=["health"])
@@ -58,9 +53,19 @@ def _beside(dispatch: Dispatch) -> FastAPI:
         response.status_code = 503
         return {"status": "database away"}
 
+    if not settings.no_metrics:
+
+        @app.get("/metrics", tags=["health"])
+        def metrics() -> Response:
+            """What is counted, in the text format of Prometheus."""
+            return Response(exposition(dispatch.store), media_type=CONTENT_TYPE)
+
     @app.get("/", include_in_schema=False)
-    def home() -> HTMLResponse:
-        return HTMLResponse(_HOME)
+    def home(request: Request) -> HTMLResponse:
+        found = state(dispatch.store)
+        base_url = settings.public_url or f"{request.base_url}".rstrip("/") + BASE_PATH
+        spoken = request.headers.get("accept-language", "")
+        return HTMLResponse(page(settings, found, base_url, spoken), headers=HEADERS)
 
     plain = app.openapi
 
