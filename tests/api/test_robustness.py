@@ -96,10 +96,11 @@ def test_a_database_that_is_read_only_refuses_writes_and_serves_reads(
     assert alone.get("/Patient").json()["total"] == 1
 
 
+@pytest.mark.slow
 def test_requests_that_wait_too_long_for_their_turn_are_503(
     alone: httpx.Client, database: str
 ) -> None:
-    """All are held up by a lock; those for which there is no connection are told so in time."""
+    """Three are held up by a lock; those for which nobody is free are told so in time."""
     assert alone.post("/Patient", json=resident(id="one")).status_code == 201
     put = resident(id="one") | {"id": "one"}
     assert alone.put("/Patient/one", json=put).status_code == 201
@@ -118,7 +119,7 @@ def test_requests_that_wait_too_long_for_their_turn_are_503(
             holder.rollback()
             told = [one.result() for one in asked]
     assert sorted({status for status, *_ in told}) == [200, 503]
-    assert all(wait and took < 12 for status, wait, took in told if status == 503)
+    assert all(wait and took < 11.5 for status, wait, took in told if status == 503)
 
 
 def test_nothing_is_claimed_of_a_commit_that_nobody_saw(
