@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ehr_server.access.caller import Caller
     from ehr_server.changes.change import Change, Done, Means
+    from ehr_server.changes.push import Push
     from ehr_server.fhir.outcome import Language
     from ehr_server.settings import Settings
     from ehr_server.store.connect import Store
@@ -34,7 +35,8 @@ class Request:
     """A request below the base: `path` in decoded segments, `headers` with names in lower case.
 
     A Bundle entry brings its `resource` parsed, `where` that stands (`Bundle.entry[3].resource`)
-    and, in a transaction, its `full_url`; the socket brings a `body`, nested `depth_max` at most.
+    and, in a transaction, its `full_url`, in a batch the `push` that it is part of; the socket
+    brings a `body`, nested `depth_max` at most.
     """
 
     method: str
@@ -46,6 +48,7 @@ class Request:
     where: str = ""
     full_url: str | None = None
     depth_max: int = json.DEPTH_MAX
+    push: Push | None = None
 
     def preference(self, name: str) -> str | None:
         """What the header Prefer says of it, in lower case; "" where it is named without a value.

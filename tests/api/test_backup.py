@@ -36,7 +36,7 @@ def run(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProce
 
 def save(url: str, path: Path) -> None:
     done = run("backup", path, "--database-url", url)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def restore(url: str, path: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -75,7 +75,7 @@ def test_what_is_restored_is_what_was_there(record: str, other: str, tmp_path: P
     save(record, file)
     assert file.stat().st_mode & 0o777 == 0o600
     done = restore(other, file)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr.decode()
     assert b"versions" in done.stdout
     after = _hashes(other)
     assert before.keys() == after.keys()
@@ -211,7 +211,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(
         save(old, tmp_path / "file")
     migrate(other)  # newer than the backup, and empty
     done = restore(other, tmp_path / "file")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr.decode()
     with psycopg.connect(other) as connection:
         assert revision(connection) == newest()
         assert connection.execute("select name from sender").fetchall() == [("a clinic",)]
@@ -223,7 +223,7 @@ def test_through_a_pipe(record: str, other: str) -> None:
     assert saved.returncode == 0
     assert b"versions" in saved.stderr
     done = run("restore", "-", "--database-url", other, given=saved.stdout)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr.decode()
     assert _hashes(record)["rid"] == _hashes(other)["rid"]
 
 

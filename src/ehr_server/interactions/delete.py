@@ -3,12 +3,13 @@
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
+from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import version_in, written
 
 
 def delete(call: Call) -> Answer:
     """204, also when it was deleted before; 404 if it never was."""
-    (done,) = apply(call.means, [change(call)])
+    (done,) = apply(call.means, [change(call)], push=push(call))
     return written(call, done)
 
 

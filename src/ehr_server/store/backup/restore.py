@@ -41,11 +41,13 @@ where c.relnamespace = current_schema()::regnamespace and c.relname <> 'migratio
   and c.relkind in ('r', 'p')
   and not exists (select from pg_inherits where inhrelid = i.indexrelid)
 """
+# Without the parts of tables and the sequences of columns, which go with theirs.
 _OURS = """
 select c.relname::text, c.relkind::text from pg_class c
 where c.relkind in ('r', 'p', 'S') and c.relnamespace = current_schema()::regnamespace
   and not c.relispartition
-  and not exists (select from pg_depend where objid = c.oid and deptype = 'i')
+  and not exists (
+    select from pg_depend where objid = c.oid and deptype = 'i' and refobjid <> c.oid)
 """
 # The next number drawn is above every one in the record.
 _OFFSET = """
