@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 FORMAT = 1
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 20
 
 _LEVEL = 1  # contents are compressed already; the rest shrinks to a third
 _THREADS = 2
@@ -89,7 +89,6 @@ class Writer:
             digest.update(block)
             size += len(block)
             self._add(f"tables/{table}/{number:06}", block)
-        self._archive.members.clear()  # or the names of all of them stay in memory
         (count,) = rows
         self.manifest.tables[table] = Counted(count, size, digest.hexdigest())
 
@@ -102,6 +101,7 @@ class Writer:
         member.size = len(content)
         member.mode = 0o600
         self._archive.addfile(member, io.BytesIO(content))
+        _forget(self._archive)
 
 
 @contextmanager
@@ -110,7 +110,7 @@ def writing(file: IO[bytes], head: Head) -> Iterator[Writer]:
     packer = zstandard.ZstdCompressor(level=_LEVEL, threads=_THREADS, write_checksum=True)
     with (
         packer.stream_writer(file, closefd=False) as stream,
-        tarfile.open(mode="w", fileobj=stream, copybufsize=_READ_BYTES) as archive,  # type: ignore[arg-type, call-overload]
+        tarfile.open(mode="w", fileobj=stream, copybufsize=_READ_BYTES) as archive,  # type: ignore[call-overload]
     ):
         writer = Writer(archive, head)
         yield writer
@@ -151,7 +151,7 @@ class Reader:
         while self._table() == table:
             with _readable():
                 block = self._content()
-                self._archive.members.clear()
+                _forget(self._archive)
                 self._next = self._archive.next()
             yield block
 
@@ -168,10 +168,15 @@ class Reader:
         if self._next is None or self._next.name != name:
             raise tarfile.ReadError
         found: dict[str, Any] = json.read_own(self._content())
-        self._archive.members.clear()
+        _forget(self._archive)
         if name != _MANIFEST:
             self._next = self._archive.next()
         return found
+
+
+def _forget(archive: tarfile.TarFile) -> None:
+    """Or the names of all members stay in memory."""
+    archive.members.clear()  # type: ignore[attr-defined]
 
 
 @contextmanager

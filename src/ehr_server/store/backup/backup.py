@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
+from psycopg.pq import ExecStatus
 
 from ehr_server import __version__, clock
 from ehr_server.store.backup.archive import (
@@ -28,6 +30,8 @@ from ehr_server.store.migrate import revision
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from psycopg.pq.abc import PGconn
 
 Told = Callable[[int], None]
 
@@ -136,28 +140,48 @@ def _write(
     statement = sql.SQL("copy {} ({}) to stdout (format binary)").format(
         sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
-    with connection.cursor() as cursor:
-        writer.add(table, _blocks(cursor, statement, told), _rows(cursor))
+    rows: list[int] = []
+    blocks = _blocks(connection.pgconn, statement.as_bytes(connection), rows)
+    writer.add(table, _told(_ahead(blocks), told), rows)
 
 
-def _blocks(
-    cursor: psycopg.Cursor[Any], statement: sql.Composed, told: Told
-) -> Iterator[bytes]:
-    """What the statement copies, a row at a time, gathered into blocks."""
+def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks; the next one is read while one is hashed and compressed."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            yield block
+
+
+def _blocks(link: PGconn, statement: bytes, rows: list[int]) -> Iterator[bytes]:
+    """What the statement copies, a row at a time, gathered into blocks; then the number of rows.
+
+    By libpq itself: a `psycopg.Copy` costs 1.4 µs a row more, which is half of all that it takes.
+    """
+    started = link.exec_(statement)
+    if started.status != ExecStatus.COPY_OUT:
+        raise psycopg.errors.error_from_result(started)
     gathered: list[bytes | memoryview] = []
     size = 0
-    with cursor.copy(statement) as copy:
-        for row in copy:
-            gathered.append(row)
-            size += len(row)
-            if size >= BLOCK_BYTES:
-                yield b"".join(gathered)
-                told(size)
-                gathered.clear()
-                size = 0
+    while True:
+        count, row = link.get_copy_data(0)
+        if count < 0:
+            break
+        gathered.append(row)
+        size += count
+        if size >= BLOCK_BYTES:
+            yield b"".join(gathered)
+            gathered.clear()
+            size = 0
     yield b"".join(gathered)
-    told(size)
+    while (ended := link.get_result()) is not None:
+        if ended.status != ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(ended)
+        rows.append(ended.command_tuples or 0)
 
 
-def _rows(cursor: psycopg.Cursor[Any]) -> Iterator[int]:
-    yield cursor.rowcount
+def _told(blocks: Iterator[bytes], told: Told) -> Iterator[bytes]:
+    for block in blocks:
+        yield block
+        told(len(block))
