@@ -153,7 +153,7 @@ def card_of(push: Push) -> str:
 
 
 def receipt_state(answer: httpx.Response) -> str | None:
-    """What $receipt says: stored, in-progress, None for nothing. Raises ValueError for no answer."""
+    """What $receipt says: stored, in-progress, None for nothing. ValueError: no answer."""
     if answer.status_code == 404:
         return None
     if answer.status_code != 200:

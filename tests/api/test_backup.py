@@ -18,9 +18,10 @@ import zstandard
 
 from api.patients import CCCD, resident, weight
 from databases import PostgreSQL
+from ehr_server.fhir import json
 from ehr_server.store.backup.archive import BackupError, Reader
 from ehr_server.store.connect import Store
-from ehr_server.store.migrate import newest
+from ehr_server.store.migrate import migrate, newest, revision
 from servers import serving
 
 _TABLES = """
@@ -44,7 +45,7 @@ def restore(url: str, path: Path, *options: str) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture
-def record(database: str) -> Iterator[str]:
+def record(database: str) -> str:
     """A record with every deed in it: created, changed, deleted, moved, searched by one's own."""
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
         for number in range(20):
@@ -58,8 +59,7 @@ def record(database: str) -> Iterator[str]:
         first = client.get("/Observation?patient=p1").json()["entry"][0]["resource"]["id"]
         assert client.delete(f"/Observation/{first}").status_code in (200, 204)
         assert client.get("/$export", headers={"Prefer": "respond-async"}).status_code == 202
-    return_to = database
-    yield return_to
+    return database
 
 
 @pytest.fixture
@@ -165,9 +165,7 @@ def test_a_database_that_holds_a_record_is_not_overwritten(
 
 
 @pytest.mark.parametrize("harm", ["cut", "bit", "no backup"])
-def test_a_damaged_file_changes_nothing(
-    record: str, other: str, tmp_path: Path, harm: str
-) -> None:
+def test_a_damaged_file_changes_nothing(record: str, other: str, tmp_path: Path, harm: str) -> None:
     file = tmp_path / "file"
     save(record, file)
     content = bytearray(file.read_bytes())
@@ -188,8 +186,8 @@ def test_a_damaged_file_changes_nothing(
 
 def test_a_backup_of_a_newer_schema_is_refused(other: str, record: str, tmp_path: Path) -> None:
     save(record, tmp_path / "file")
-    content = zstandard.ZstdDecompressor().decompressobj().decompress(
-        (tmp_path / "file").read_bytes()
+    content = (
+        zstandard.ZstdDecompressor().decompressobj().decompress((tmp_path / "file").read_bytes())
     )
     newer = content.replace(f'"revision": "{newest()}"'.encode(), b'"revision": "9999"', 1)
     assert newer != content
@@ -202,8 +200,6 @@ def test_a_backup_of_a_newer_schema_is_refused(other: str, record: str, tmp_path
 def test_a_backup_of_an_older_schema_is_brought_up_to_date(
     given_postgresql: PostgreSQL, other: str, tmp_path: Path
 ) -> None:
-    from ehr_server.store.migrate import migrate, revision
-
     with given_postgresql.database(is_migrated=False) as old:
         migrate(old, "0005")
         with psycopg.connect(old) as connection:
@@ -259,7 +255,7 @@ def _hashes(url: str) -> dict[str, tuple[int, str]]:
         for (name,) in connection.execute(_TABLES).fetchall():
             digest = hashlib.sha256()
             count = 0
-            rows = connection.execute(f"select t::text from {name} t order by t::text collate \"C\"")
+            rows = connection.execute(f'select t::text from {name} t order by t::text collate "C"')
             for (row,) in rows:
                 digest.update(row.encode() + b"\0")
                 count += 1
@@ -305,8 +301,6 @@ def _transaction() -> dict[str, Any]:
 
 
 def _bytes(value: Any) -> bytes:
-    from ehr_server.fhir import json
-
     return json.write(value)
 
 

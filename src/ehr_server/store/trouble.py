@@ -87,10 +87,7 @@ def check_alive(connection: psycopg.Connection[Any]) -> None:
 
 
 def _unavailable(state: str) -> Unavailable:
-    if state == _STOPPED:
-        issue = _SLOW
-    else:
-        issue = _TEXTS.get(state, _AWAY)
+    issue = _SLOW if state == _STOPPED else _TEXTS.get(state, _AWAY)
     return Unavailable(issues=[issue], headers={"Retry-After": str(_RETRY_S.get(state, 1))})
 
 

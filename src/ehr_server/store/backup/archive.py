@@ -183,5 +183,12 @@ def _forget(archive: tarfile.TarFile) -> None:
 def _readable() -> Iterator[None]:
     try:
         yield
-    except (tarfile.TarError, zstandard.ZstdError, EOFError, Refusal, ValueError, KeyError) as error:
+    except (
+        tarfile.TarError,
+        zstandard.ZstdError,
+        EOFError,
+        Refusal,
+        ValueError,
+        KeyError,
+    ) as error:
         raise BackupError("The file is no backup, or it is damaged or cut short") from error
