@@ -14,15 +14,17 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from ehr_server.access.caller import Caller
     from ehr_server.changes.change import Change, Done, Means
     from ehr_server.changes.push import Push
+    from ehr_server.changes.uploads import Upload
     from ehr_server.fhir.outcome import Language
     from ehr_server.settings import Settings
+    from ehr_server.store.blobs import Blob
     from ehr_server.store.connect import Store
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
@@ -36,7 +38,8 @@ class Request:
 
     A Bundle entry brings its `resource` parsed, `where` that stands (`Bundle.entry[3].resource`)
     and, in a transaction, its `full_url`, in a batch the `push` that it is part of; the socket
-    brings a `body`, nested `depth_max` at most.
+    brings a `body`, nested `depth_max` at most, or an `upload`, the content of a Binary that came
+    raw.
     """
 
     method: str
@@ -49,6 +52,12 @@ class Request:
     full_url: str | None = None
     depth_max: int = json.DEPTH_MAX
     push: Push | None = None
+    upload: Upload | None = None
+
+    @property
+    def blob(self) -> Blob | None:
+        """Content that came raw and is too large to stand in the resource."""
+        return self.upload.blob() if self.upload is not None else None
 
     def preference(self, name: str) -> str | None:
         """What the header Prefer says of it, in lower case; "" where it is named without a value.
@@ -85,13 +94,22 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A body of `length` bytes, made while it is sent: each next of the `pieces` may ask the
+    database, and none is asked for before the last was taken."""
+
+    length: int
+    pieces: Generator[bytes, None, None]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """What to send back. `body` is bytes in `content_type`, or a file to stream; `done` is the
-    write behind it, for the entry of a Bundle.
+    """What to send back. `body` is bytes in `content_type`, a file to stream or a stream; `done`
+    is the write behind it, for the entry of a Bundle.
     """
 
     status: int
-    body: bytes | Path | None = None
+    body: bytes | Path | Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = FHIR_JSON
     done: Done | None = None

@@ -9,10 +9,12 @@
     ├── NotAcceptable 406        not in that format
     ├── RequestTimeout 408       the body stopped coming
     ├── Conflict 409             someone else was first
+    │   └── Overtaken            at this very moment: run again, and it may well be done
     ├── Gone 410                 it was deleted
     ├── PreconditionFailed 412   If-Match, or criteria that match several
     ├── TooLarge 413             over a limit of the settings
     ├── UnsupportedMediaType 415
+    ├── RangeNotSatisfiable 416  beyond the end of the content
     ├── Unprocessable 422        understood, but breaks a rule of FHIR
     ├── TooManyRequests 429
     ├── NotSupported 501
@@ -96,6 +98,10 @@ class Conflict(Refusal):
     code = "conflict"
 
 
+class Overtaken(Conflict):
+    """Nothing was stored, since another request was first: the deed may be run again."""
+
+
 class Gone(Refusal):
     status = 410
     code = "deleted"
@@ -114,6 +120,11 @@ class TooLarge(Refusal):
 class UnsupportedMediaType(Refusal):
     status = 415
     code = "not-supported"
+
+
+class RangeNotSatisfiable(Refusal):
+    status = 416
+    code = "invalid"
 
 
 class Unprocessable(Refusal):

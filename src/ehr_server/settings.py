@@ -95,6 +95,12 @@ class Settings:
     references: Literal["check", "accept"] = _setting(
         "check", "Whether a reference to this server must point to a resource that exists."
     )
+    conditional_delete_max: int = _setting(
+        1,
+        "How many resources a conditional delete may delete at once; more that match are refused.",
+        least=1,
+        most=1_000,
+    )
     profiles: str = _setting(
         "*=warn",
         "How strictly resources are held to profiles: rules TYPE=LEVEL or URL=LEVEL, divided by "
@@ -119,6 +125,16 @@ class Settings:
         "en", "Language of messages when the client asks for neither English nor Vietnamese."
     )
     body_bytes_max: int = _setting(64 * 1024 * 1024, "Largest request body, in bytes.", least=1024)
+    binary_bytes_max: int = _setting(
+        2**31 - 1, "Largest content of a Binary, in bytes.", least=1024, most=2**31 - 1
+    )
+    binary_inline_bytes_max: int = _setting(
+        65_536,
+        "Largest content of a Binary that is kept in its resource, in bytes; what is larger lies "
+        "beside it.",
+        least=0,
+        most=1_048_576,
+    )
     bundle_entries_max: int = _setting(10_000, "Most entries of one Bundle.", least=1)
     nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)

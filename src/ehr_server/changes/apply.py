@@ -1,6 +1,6 @@
 """The write path, top to bottom.
 
-    well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows, search_parameters
+from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
-from ehr_server.errors import Conflict, Invalid
+from ehr_server.changes.settle import settle
+from ehr_server.errors import Invalid, Overtaken, Refusal
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
@@ -32,13 +33,13 @@ def apply(
     stored before under the key of the `push` is told again, and nothing is stored.
 
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
-    place of each finding; `Unavailable` when the database is away.
+    place of each finding; `Overtaken` when another request was first and all can be run again from
+    what was sent; `Unavailable` when the database is away.
     """
-    # A cheap look; the one that counts is made in the transaction, with the lock of the key.
-    before = _before(means, changes, push, then)
+    before = _checked(means, changes, push, then)
     if before is not None:
         return before
-    check.well_formed(means, changes)
+    binary.set_aside(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
@@ -55,6 +56,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            binary.settle(changes)
             sender = means.store.sender_number(push.sender if push else _sender(means, changes))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
@@ -63,19 +65,38 @@ def apply(
                 batch.rows["receipt"].append(receipt(means.store, push, stamp, done))
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
+            binary.take_along(means, connection, batch)
             write(connection, batch)
             if defines:
                 search_parameters.take_in(connection, changes)
             if then is not None:
                 then()
     except Collision as error:
-        raise Conflict(
+        raise Overtaken(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
     if defines:
         search_parameters.take_up(means)
     return done
+
+
+def _checked(
+    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+) -> list[Done] | None:
+    """Refuse what can be refused without a transaction, unless it was stored before: rules and
+    resources may have been others. The look that counts is made in the transaction, with the lock
+    of the key; of several changes there is one before, which is cheaper than to check them."""
+    before = _before(means, changes, push, then) if len(changes) > 1 else None
+    if before is None:
+        try:
+            settle(means, changes)
+            check.well_formed(means, changes)
+        except Refusal:
+            before = _before(means, changes, push, then)
+            if before is None:
+                raise
+    return before
 
 
 def _before(
@@ -85,8 +106,7 @@ def _before(
     findings, which no receipt holds, are made again for who asks for them."""
     if push is None or not push.key:
         return None
-    with means.store.connection() as connection:
-        before = stored_before(means.store, connection, push)
+    before = stored_before(means.store, push)
     if before is None:
         return None
     if push.tells_findings:

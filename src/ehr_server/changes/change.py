@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
+from ehr_server.fhir.patch import Patch
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
 from ehr_server.search.rules import Rules, full_text
 from ehr_server.settings import Settings
+from ehr_server.store.blobs import Blob
 from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
 from ehr_server.validation.rulebook import Rulebook
 
-Deed = Literal["create", "update", "delete"]
+Deed = Literal["create", "update", "patch", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Means:
     rulebook: Rulebook
     rules: Rules
     searchable: Searchable = field(default_factory=Searchable)
+    inline_bytes_max: int = 65_536  # of a Binary's content; what is larger lies beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ def means(
             full_text=full_text(settings.full_text),
         ),
         in_force.searchable,
+        settings.binary_inline_bytes_max,
     )
 
 
@@ -73,7 +77,9 @@ class Change:
     """One intended write: as asked for, then as the steps of the write path learn more of it.
 
     `where` is the place of the resource in what was sent: `Patient`, or
-    `Bundle.entry[3].resource`.
+    `Bundle.entry[3].resource`. `criteria` say which resource an update, a patch or a delete is
+    about, where no id does; they are settled before the transaction, and looked at once more in
+    it. So is a `patch`, of which an update of the version that was read is made.
     """
 
     deed: Deed
@@ -85,7 +91,12 @@ class Change:
     if_match: int | None = None
     if_none_match: bool = False  # If-None-Match: *, only if it is not there yet
     if_none_exist: str | None = None
+    criteria: str | None = None
+    patch: Patch | None = None
+    blob: Blob | None = None  # content of a Binary, to be kept beside it
 
+    meant: Sequence[str] = ()  # the ids that the criteria found
+    read: int | None = None  # the version that was patched
     place: Place | None = None
     now: Version | None = None  # the newest version there is
     matched: Version | None = None  # what a conditional create found instead

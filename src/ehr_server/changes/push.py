@@ -65,18 +65,21 @@ def sender_of(caller: Caller, resources: Iterable[Mapping[str, Any] | None]) -> 
     return ""
 
 
-def stored_before(store: Store, connection: Connection, push: Push | None) -> list[Done] | None:
+def stored_before(store: Store, push: Push | None) -> list[Done] | None:
     """What became of the changes when they came under this key before; None if nothing did.
 
     Raises `Conflict` where the key is used for something else.
     """
     if push is None or not push.key:
         return None
-    for one in _found(store, connection, push):
-        facts = one.facts if one.entry == push.entry else one.facts[push.entry : push.entry + 1]
-        stored = [fact for fact in facts if fact is not None]
-        if stored:
-            return _told_again(store, connection, stored)
+    with store.connection() as connection:
+        for one in _found(store, connection, push):
+            facts = one.facts
+            if one.entry != push.entry:
+                facts = facts[push.entry : push.entry + 1]
+            stored = [fact for fact in facts if fact is not None]
+            if stored:
+                return _told_again(store, connection, stored)
     return None
 
 
@@ -100,18 +103,17 @@ def settle(store: Store, push: Push | None, count: int) -> None:
         return
     with store.transaction(push.locks) as opened:
         found = receipts.find(store, opened.connection, push.key, push.sender)
-        if all(one.entry == WHOLE for one in found):
+        # Those of several facts, conditional deletes, stay.
+        entries = [one for one in found if one.entry != WHOLE and len(one.facts) == 1]
+        wholes = [one for one in found if one.entry == WHOLE]
+        if not found or (wholes and not entries):
             return  # nothing was stored, or nothing more
-        facts: list[Fact | None] = [None] * count
-        for one in sorted(found, key=lambda one: one.entry):
-            if one.entry == WHOLE:
-                facts = list(one.facts)
-            else:
-                (facts[one.entry],) = one.facts
+        facts: list[Fact | None] = list(wholes[0].facts) if wholes else [None] * count
+        for one in entries:
+            facts[one.entry] = one.facts[0]
         about = (push.key, push.sender, WHOLE, opened.tx, clock.now(), BATCH, push.digest)
-        sender = store.sender_number(push.sender)
-        row = receipts.row(store, sender, Receipt(*about, facts))
-        receipts.settle(opened.connection, row)
+        row = receipts.row(store, store.sender_number(push.sender), Receipt(*about, facts))
+        receipts.settle(opened.connection, row, [one.entry for one in entries])
 
 
 def _found(store: Store, connection: Connection, push: Push) -> list[Receipt]:

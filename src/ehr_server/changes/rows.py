@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from ehr_server import clock
+from ehr_server.changes.binary import TYPE
 from ehr_server.changes.change import Change, Done, Means
+from ehr_server.changes.uploads import patient_of
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
@@ -66,6 +68,8 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             index_rows(batch, stamp, spot, found)
             if change.findings:
                 _note(change, batch, spot)
+            if change.blob is not None:
+                batch.blobs.append((spot.comp, change.blob))
             done.append(_stored(change, before, batch, spot, (stamp.at, content)))
     batch.rows["finding"] = [
         (comp, stamp.tx, stamp.at, stamp.sender, *of_comp) for comp, of_comp in batch.noted.items()
@@ -163,7 +167,9 @@ def _home(change: Change, found: Rows) -> int:
     type_name, id_ = change.identity
     if type_name == "Patient":
         return person_comp(id_)
-    return person_comp(found.patients[0]) if found.patients else own_comp(type_name, id_)
+    patient = patient_of(change.resource or {}) if type_name == TYPE else None
+    patients = [patient] if patient else found.patients
+    return person_comp(patients[0]) if patients else own_comp(type_name, id_)
 
 
 def _version(

@@ -16,12 +16,14 @@ def create(call: Call) -> Answer:
 
 def change(call: Call) -> Change:
     """The intended create; an id in the body is ignored, as the standard asks."""
-    request = call.request
+    request, upload = call.request, call.request.upload
     return Change(
         "create",
         call.parts["type"],
+        upload.id if upload is not None else None,  # by which the content was filed already
         resource=request.parsed(),
         where=request.where or call.parts["type"],
         full_url=request.full_url,
         if_none_exist=request.headers.get("if-none-exist"),
+        blob=request.blob,
     )

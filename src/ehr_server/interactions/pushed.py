@@ -26,11 +26,13 @@ _HEADER = "idempotency-key"
 _KEY_MAX = 255
 _KEY = re.compile(rf"[!-~]{{1,{_KEY_MAX}}}")  # visible ASCII
 _CONDITIONS = ("if-match", "if-none-match", "if-none-exist")
+_PATCH = "PATCH"  # what it means, its format tells
 _DIGEST_BYTES = 16
 
 
-def push(call: Call, content: Any = None) -> Push | None:
-    """How a single write was sent, None without a key; `content` as parsed, else the body counts.
+def push(call: Call, content: Any = None, *, is_json: bool = False) -> Push | None:
+    """How a single write was sent, None without a key; `content` as parsed, else the body counts,
+    which may be JSON.
 
     Raises `Invalid` for a key that is none.
     """
@@ -38,6 +40,8 @@ def push(call: Call, content: Any = None) -> Push | None:
     if request.push is not None or _HEADER not in request.headers:
         return request.push
     sender = sender_of(call.caller, [content if isinstance(content, dict) else None])
+    if is_json and request.body:
+        content = json.read(request.body, request.depth_max)
     digest = _digest(request, content)
     return Push(sender, _key(request), digest, SINGLE, tells_findings=_tells_findings(call))
 
@@ -101,8 +105,11 @@ def _digest(request: Request, content: Any) -> bytes:
     """Of the method, the address, the conditions and the content: blanks and the order of keys do
     not count in what is JSON."""
     conditions = [request.headers.get(name) for name in _CONDITIONS]
-    asked = [request.method, request.path, request.query, conditions, content]
+    kind = request.headers.get("content-type") if request.method == _PATCH else None
+    asked = [request.method, request.path, request.query, conditions, kind, content]
     digest = blake2b(json.write_sorted(asked), digest_size=_DIGEST_BYTES)
     if content is None:
         digest.update(request.body)
+    if request.upload is not None:
+        digest.update(request.upload.sha256)
     return digest.digest()

@@ -18,14 +18,16 @@ from ehr_server import clock
 from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal
 from ehr_server.fhir import json
-from ehr_server.store import export, files
+from ehr_server.fhir.bundle import identity
+from ehr_server.fhir.kept import Kept, inlined, kept_in
+from ehr_server.store import blobs, export, files
 from ehr_server.store.export import Ask, ask_of
 from ehr_server.store.files import File, PartFiles
 from ehr_server.store.queue import Part
 from ehr_server.store.read import DELETE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -145,6 +147,8 @@ def _write(
     """Write the next rows of the leaf; where they end, and whether they are the last."""
     count = size = 0
     lines = pending.lines
+    large: list[tuple[bytes, Kept]] = []
+    binary = definitions().type_number["Binary"]
     with (
         store.connection() as connection,
         closing(export.rows(store, connection, ask, leaf, (after, PART_ROWS))) as rows,
@@ -156,13 +160,22 @@ def _write(
             if deed == DELETE:
                 content = _deletion(content)
                 type_number = 0
-            lines[type_number].append(content)
+            kept = kept_in(content) if type_number == binary else None
+            if kept is None:
+                lines[type_number].append(content)
+            else:
+                large.append((content, kept))
+                size += kept.size * 4 // 3
             if size >= pending.flush_at:
                 pending.flush(size)
-                if size >= PART_BYTES:
-                    return after, False
+            if size >= PART_BYTES:
+                break
+        is_last = count < PART_ROWS and size < PART_BYTES
     pending.flush(size)
-    return after, count < PART_ROWS
+    for content, kept in large:  # with the connection that the rows no longer take
+        id_ = identity(content)[1]
+        pending.write(inlined(content, blobs.parts(store, id_, kept)))
+    return after, is_last
 
 
 class _Pending:
@@ -173,6 +186,15 @@ class _Pending:
         self.flush_at = _BUFFER_BYTES
         self._files = part_files
         self._go_on = go_on
+
+    def write(self, pieces: Iterable[bytes]) -> None:
+        """A Binary with its content, which may be larger than memory."""
+        self._files.add_piecewise("Binary", self._while_held(pieces))
+
+    def _while_held(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._go_on()
+            yield piece
 
     def flush(self, size: int) -> None:
         self._go_on()

@@ -11,7 +11,7 @@ from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.jobs import export, reindex
 from ehr_server.jobs.work import Interrupted, Work
-from ehr_server.store import marks, queue, receipts, search_parameters
+from ehr_server.store import blobs, marks, queue, receipts, search_parameters
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
@@ -31,6 +31,7 @@ _IDLE_S = 0.1  # a look costs 0.1 ms
 _MARK_EVERY = 600  # idle rounds: once a minute a mark, and old exports are removed
 _RETRY_S = 10
 _RECEIPTS = 1_000  # of a sender that are removed by one statement
+_ABANDONED = timedelta(days=1)  # content of which nothing has come for so long
 
 KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType(
     {KIND: export.run, search_parameters.KIND: reindex.run}
@@ -51,6 +52,7 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
                     marks.leave_if_written(store, connection, clock.now())
                     _forget_old(connection, settings)
                     _forget_receipts(connection, settings)
+                    blobs.forget_abandoned(connection, clock.now() - _ABANDONED)
         except Unavailable as error:
             log.warning("the worker waits for the database: %s", error)
             stop.wait(_RETRY_S)

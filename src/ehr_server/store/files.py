@@ -64,6 +64,14 @@ class PartFiles:
         file.write(b"\n")
         self._open[kind] = (file, count + len(lines))
 
+    def add_piecewise(self, kind: str, pieces: Iterable[bytes]) -> None:
+        """Append one line, which is made while it is written, to the file of a kind."""
+        file, count = self._open.get(kind) or (self._new(kind), 0)
+        self._open[kind] = (file, count + 1)
+        for piece in pieces:
+            file.write(piece)
+        file.write(b"\n")
+
     def publish(self) -> list[File]:
         """Bring all files to the disk, then give them their names."""
         finished = []

@@ -149,9 +149,12 @@ def contents(
     return {identity: found[place.key] for identity, place in lie.items() if place.key in found}
 
 
-def settle(connection: Connection, whole: tuple[Any, ...]) -> None:
-    """One row in place of those of the entries of a batch."""
-    connection.execute("delete from receipt where key = %s and sender = %s", whole[:2])
+def settle(connection: Connection, whole: tuple[Any, ...], entries: Sequence[int]) -> None:
+    """One row in place of those of the entries of a batch, and of the one there was."""
+    connection.execute(
+        "delete from receipt where key = %s and sender = %s and entry = any(%s)",
+        (*whole[:2], [WHOLE, *entries]),
+    )
     connection.execute(
         "insert into receipt (key, sender, entry, tx, at, kind, digest, types, enc, done)"
         " values (%s, %s, %s, %s, %s, %s, %s, %s::smallint[], %s, %s)",

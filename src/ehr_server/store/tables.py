@@ -87,6 +87,28 @@ version = Table(
 )
 Index("version_tx", version.c.tx, version.c.key)
 
+# The content of a Binary that is too large to stand in its resource, in parts of one size
+# (`store.blobs`). The key is that of the content, which the version names; comp is the resource's,
+# so that all of a person lies together. Nothing changes or removes a part that a version names.
+blob = Table(
+    "blob",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    _key("part", Integer),
+    Column("bytes", LargeBinary, nullable=False),  # storage external
+)
+
+# Contents that are still coming, or were left lying: a row goes in the transaction that stores the
+# version. What has had no part since `at` for a day is removed.
+upload = Table(
+    "upload",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),
+    Column("at", _instant, nullable=False),
+)
+
 # Every id ever used, and where its resource lies: the one uniqueness of ids.
 rid = Table(
     "rid",

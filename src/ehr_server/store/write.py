@@ -11,6 +11,7 @@ from typing import Any
 from psycopg.pq import PipelineStatus
 
 from ehr_server.layout import leaf
+from ehr_server.store.blobs import Blob, attach
 from ehr_server.store.connect import Connection, piped
 from ehr_server.store.findings import Kind
 from ehr_server.store.words import Word
@@ -43,6 +44,7 @@ _TYPES: dict[str, dict[str, str]] = {
         "beside": "int8", "beside_system": "int8",
     },
     "full_text": {"comp": "int8", "key": "int8", "type": "int2", "words": "tsvector"},
+    "blob": {"comp": "int8", "key": "int8", "part": "int4", "bytes": "bytea"},
     "finding": {
         "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
         "kinds": "int8[]",
@@ -71,12 +73,19 @@ class Batch:
     moved: list[tuple[str, int, int, int]] = field(default_factory=list)  # type, key, from, to
     noted: dict[int, tuple[list[int], list[int]]] = field(default_factory=dict)  # by comp: keys
     kinds: dict[int, Kind] = field(default_factory=dict)  # and kinds of findings, by number
+    blobs: list[tuple[int, Blob]] = field(default_factory=list)  # comp, content of Binaries
     words: set[Word] = field(default_factory=set)  # for the directories of searches
 
 
 def write(connection: Connection, batch: Batch) -> None:
-    """Write the batch; part of the transaction that is open on the connection."""
+    """Write the batch; part of the transaction that is open on the connection.
+
+    Raises `Collision` where content that is to be attached has been removed.
+    """
     is_small = connection.pgconn.pipeline_status != PipelineStatus.OFF
+    for comp, blob in batch.blobs:
+        attach(connection, comp, blob)
+        batch.rows["blob"] += ((comp, blob.kept.key, *part) for part in blob.parts)
     copied = set() if is_small else {t for t, rows in batch.rows.items() if len(rows) >= _COPY_FROM}
     with piped(connection), connection.cursor() as cursor:
         _remove(connection, batch.replaced)

@@ -15,10 +15,11 @@ from urllib.parse import unquote
 
 from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
-from ehr_server.call import Answer, Request
+from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
+from ehr_server.web import streams
 from ehr_server.web.negotiate import acceptable, fields, form, styled
 
 Scope = MutableMapping[str, Any]
@@ -44,6 +45,7 @@ class FhirEndpoint:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
         self._size = threads
         self._under_way = 0
+        self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope["headers"])
@@ -51,9 +53,13 @@ class FhirEndpoint:
         id_ = id_ if _REQUEST_ID.fullmatch(id_) else clock.new_id()
         request_id.set(id_)
         shown = {"x-request-id": id_}
+        path, body, upload = _path(scope), b"", None
         try:
             query = fields(scope["query_string"].decode("latin-1"))
-            body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
+            if streams.is_content(scope["method"], path, headers):
+                upload = await self._uploads.received(path, headers, receive)
+            else:
+                body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
             spoken = request.language(self._dispatch.settings.language)
@@ -61,14 +67,21 @@ class FhirEndpoint:
             return
         request = Request(
             scope["method"],
-            _path(scope),
+            path,
             query,
             headers,
             body,
             depth_max=self._dispatch.settings.nesting_max,
+            upload=upload,
         )
-        answer = await self._in_turn(request, scope)
+        try:
+            answer = await self._in_turn(request, scope)
+        finally:
+            if upload is not None:
+                await asyncio.shield(self._uploads.over(upload))
         await _send(send, answer, shown, head_only=scope["method"] == "HEAD")
+        if isinstance(answer.body, Stream) and scope["method"] != "HEAD":
+            await streams.send_stream(send, receive, answer.body, self._threads)
 
     async def _in_turn(self, request: Request, scope: Scope) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
@@ -87,7 +100,8 @@ class FhirEndpoint:
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
         try:
-            acceptable(request)
+            if not streams.is_read(request.method, request.path):
+                acceptable(request)
             request = form(request)
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
@@ -176,7 +190,10 @@ async def _send(
         for name, value in {**answer.headers, **(more or {})}.items()
     ]
     body = answer.body
-    length = body.stat().st_size if isinstance(body, Path) else len(body or b"")
+    if isinstance(body, Path):
+        length = body.stat().st_size
+    else:
+        length = body.length if isinstance(body, Stream) else len(body or b"")
     if body is not None:
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
     if answer.status not in (204, 304):
@@ -184,7 +201,7 @@ async def _send(
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(body, Path) and not head_only:
         await _send_file(send, body)
-    else:
+    elif not isinstance(body, Stream) or head_only:
         shown = b"" if head_only or not isinstance(body, bytes) else body
         await send({"type": "http.response.body", "body": shown})
 

@@ -71,9 +71,9 @@ def form(request: Request) -> Request:
 
 def styled(request: Request, answer: Answer) -> Answer:
     """The answer with line breaks where `_pretty=true` asks for them."""
-    is_json = isinstance(answer.body, bytes) and answer.content_type == FHIR_JSON
-    if is_json and dict(request.query).get("_pretty") == "true":
-        return replace(answer, body=json.write_pretty(json.read_stored(bytes(answer.body or b""))))
+    body, is_json = answer.body, answer.content_type == FHIR_JSON
+    if isinstance(body, bytes) and is_json and dict(request.query).get("_pretty") == "true":
+        return replace(answer, body=json.write_pretty(json.read_stored(body)))
     return answer
 
 

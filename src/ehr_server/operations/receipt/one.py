@@ -8,7 +8,7 @@ from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.given import answered, asked, needed
 from ehr_server.operations.receipt.told import IN_PROGRESS, answer, told, whose
-from ehr_server.store.receipts import WHOLE, find, wait
+from ehr_server.store.receipts import find, wait
 
 if TYPE_CHECKING:
     from ehr_server.call import Answer, Call
@@ -43,6 +43,4 @@ def receipt(call: Call) -> Answer:
             "Nothing is stored under this key; send it again.",
             vi="Chưa có gì được lưu với khóa này; xin gửi lại.",
         )
-    if found[0].entry == WHOLE:
-        found = found[:1]
     return answered([*told(key, found), ("answer", "resource", answer(call, found))])

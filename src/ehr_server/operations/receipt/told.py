@@ -39,8 +39,7 @@ def whose(call: Call, sent: Given) -> str | None:
 
 
 def told(key: str, several: list[Receipt]) -> Iterator[Told]:
-    """What is known of one push: its one receipt, or those of the entries of a batch that did not
-    come to its end."""
+    """What is known of one push: its receipt, and those of single entries of a batch."""
     first = several[0]
     facts = [fact for one in several for fact in one.facts]
     yield "key", "valueString", key
@@ -51,7 +50,7 @@ def told(key: str, several: list[Receipt]) -> Iterator[Told]:
     if first.entry == WHOLE:
         is_single = first.kind == SINGLE and facts[0] is not None
         yield "status", "valueInteger", facts[0].status if is_single and facts[0] else 200
-        yield "entries", "valueInteger", len(facts)
+        yield "entries", "valueInteger", len(first.facts)
     yield "stored", "valueInteger", sum(fact is not None for fact in facts)
     yield "digest", "valueString", first.digest.hex()
 
@@ -70,8 +69,10 @@ def answer(call: Call, several: list[Receipt]) -> dict[str, Any]:
 
 
 def _numbered(several: list[Receipt]) -> Iterator[tuple[int, Fact | None]]:
+    """An entry of a batch that deleted several resources has several facts."""
     for one in several:
-        yield from enumerate(one.facts, max(one.entry, 0))
+        for number, fact in enumerate(one.facts):
+            yield number if one.entry == WHOLE else one.entry, fact
 
 
 def _response(call: Call, fact: Fact) -> dict[str, Any]:
