@@ -24,6 +24,7 @@ from ehr_server.store.connect import Store
 from ehr_server.store.migrate import migrate, newest, revision
 from servers import serving
 
+_SCAN = bytes(range(256)) * 12_000  # 3 MB
 _TABLES = """
 select c.relname::text from pg_class c
 where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace order by 1
@@ -44,10 +45,13 @@ def restore(url: str, path: Path, *options: str) -> subprocess.CompletedProcess[
     return run("restore", path, "--database-url", url, *options)
 
 
-@pytest.fixture
-def record(database: str) -> str:
-    """A record with every deed in it: created, changed, deleted, moved, searched by one's own."""
-    with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
+@pytest.fixture(scope="module")
+def record(module_database: str) -> str:
+    """A record with every deed in it: created, changed, deleted, large, being exported."""
+    with (
+        serving(module_database) as server,
+        httpx.Client(base_url=server.fhir, timeout=30) as client,
+    ):
         for number in range(20):
             person = f"p{number}"
             body = resident(f"0011740005{number:02}", id=person)
@@ -59,7 +63,9 @@ def record(database: str) -> str:
         first = client.get("/Observation?patient=p1").json()["entry"][0]["resource"]["id"]
         assert client.delete(f"/Observation/{first}").status_code in (200, 204)
         assert client.get("/$export", headers={"Prefer": "respond-async"}).status_code == 202
-    return database
+        scan = client.put("/Binary/scan", content=_SCAN, headers={"Content-Type": "image/png"})
+        assert scan.status_code == 201
+    return module_database
 
 
 @pytest.fixture
@@ -102,6 +108,7 @@ def test_the_server_goes_on_with_it(record: str, other: str, tmp_path: Path) -> 
         assert client.get("/Patient?name=ngop&_summary=count").json()["total"] == 20
         history = client.get("/Patient/p0/_history").json()
         assert [entry["resource"]["meta"]["versionId"] for entry in history["entry"]] == ["2", "1"]
+        assert client.get("/Binary/scan", headers={"Accept": "image/png"}).content == _SCAN
         new = client.post("/Patient", json=resident("001174000999"))
         assert new.status_code == 201
         newest_first = client.get("/Patient/_history?_count=1").json()["entry"][0]
@@ -144,8 +151,9 @@ def test_a_backup_is_of_one_moment_while_others_write(database: str, tmp_path: P
             assert tables["version_observation"].rows == 5 * tables["version_patient"].rows
 
 
+@pytest.mark.slow
 def test_a_database_that_holds_a_record_is_not_overwritten(
-    record: str, database: str, given_postgresql: PostgreSQL, tmp_path: Path
+    record: str, given_postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
     save(record, tmp_path / "file")
     with given_postgresql.database() as another:
@@ -164,6 +172,7 @@ def test_a_database_that_holds_a_record_is_not_overwritten(
             assert httpx.get(f"{server.fhir}/Patient/p3").status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["cut", "bit", "no backup"])
 def test_a_damaged_file_changes_nothing(record: str, other: str, tmp_path: Path, harm: str) -> None:
     file = tmp_path / "file"
@@ -197,6 +206,7 @@ def test_a_backup_of_a_newer_schema_is_refused(other: str, record: str, tmp_path
     assert b"9999" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_backup_of_an_older_schema_is_brought_up_to_date(
     given_postgresql: PostgreSQL, other: str, tmp_path: Path
 ) -> None:
