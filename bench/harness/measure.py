@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
-from harness import client, inputs, record
+from harness import backup, client, inputs, record
 from harness.client import Load, Outcome
 from harness.figures import Figures, figures
 from harness.processes import Usage, peak_memory, usage
@@ -75,6 +75,7 @@ def measure(source: Source, seconds: float, again: int = 0) -> Report:
         for _ in range(again):
             _load(server, source, inputs.Stored(), range(len(source.sizes())), 4)
         _export(server, report)
+        report.facts |= backup.rates(server).facts()
         peaks = peak_memory(server.pid)
         report.facts["peak memory of the largest server process, MB"] = peaks[0] / 1e6
         report.facts["peak memory of all server processes, MB"] = sum(peaks) / 1e6

@@ -33,6 +33,8 @@ _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
 _WITHOUT = "load although packages are missing; what would need them is not checked"
 _SEARCH = "what follows the FHIR base in the address, such as 'Patient?name=x'; or all of that"
+_NEW = "a new file, readable by its owner alone"
+_REPLACE = "give up the record that the database holds"
 _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
@@ -83,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
         one.set_defaults(command=commands.export)
+    with _command(below, "backup", "write the whole record to a file", _DATABASE) as one:
+        one.add_argument("file", type=Path, metavar="FILE", help=f"{_NEW}, or - for a pipe")
+        one.set_defaults(command=commands.backup)
+    with _command(below, "restore", "put a backup into an empty database", _DATABASE) as one:
+        one.add_argument("file", type=Path, metavar="FILE", help="a backup, or - for a pipe")
+        one.add_argument("--replace", action="store_true", help=_REPLACE)
+        one.set_defaults(command=commands.restore)
     with _command(below, "load-package", "load implementation guides", _DATABASE) as one:
         one.add_argument("files", nargs="+", type=Path, metavar="FILE.tgz", help=_PACKAGE)
         one.add_argument("--without-dependencies", action="store_true", help=_WITHOUT)

@@ -16,6 +16,7 @@ from ehr_server.search.rules import full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.deferred import KIND
+from ehr_server.store.trouble import MIB, Room
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
@@ -63,10 +64,13 @@ def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispat
 
 def open_store(settings: Settings, database_url: str) -> Store:
     """The hold on the database that the settings ask for."""
+    least = settings.disk_free_mb_min
+    is_watched = least > 0 and settings.database_url is None
     return Store(
         database_url,
         pool_size=settings.pool_size,
         statement_timeout_ms=settings.statement_timeout_ms,
+        room=Room(settings.data_dir / "postgres", least * MIB) if is_watched else None,
     )
 
 

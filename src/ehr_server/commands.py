@@ -4,13 +4,14 @@ import argparse
 import ipaddress
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TextIO
 from urllib.parse import parse_qsl
 
 from rich.console import Console
@@ -43,6 +44,10 @@ from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
 from ehr_server.settings import Settings, share_counts
+from ehr_server.store.backup.archive import BackupError, Manifest
+from ehr_server.store.backup.backup import backup as write_backup
+from ehr_server.store.backup.backup import new_file
+from ehr_server.store.backup.restore import restore as read_backup
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
 from ehr_server.store.findings import Sought, counts
@@ -131,6 +136,45 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     print(f"{count} resources in {len(manifest['output'])} files, as of ", end="")
     print(manifest["transactionTime"])
     return 0
+
+
+def backup(settings: Settings, options: argparse.Namespace) -> int:
+    """Write the whole record to a file, or to standard output, while others read and write."""
+    is_piped = str(options.file) == _PIPE
+    place = nullcontext(sys.stdout.buffer) if is_piped else new_file(options.file)
+    try:
+        with database(settings) as url, place as file, _progress("bytes read") as told:
+            manifest = write_backup(url, file, told)
+    except BackupError as error:
+        raise CommandError(f"{error}.") from None
+    _tell_counts("saved", manifest, to=sys.stderr if is_piped else sys.stdout)
+    return 0
+
+
+def restore(settings: Settings, options: argparse.Namespace) -> int:
+    """Put the record of a backup into a database that holds none."""
+    is_piped = str(options.file) == _PIPE
+    try:
+        with (
+            nullcontext(sys.stdin.buffer) if is_piped else options.file.open("rb") as file,
+            database(settings) as url,
+            _progress("bytes restored") as told,
+        ):
+            manifest = read_backup(url, file, told, replace=options.replace)
+    except BackupError as error:
+        raise CommandError(f"{error}.") from None
+    _tell_counts("restored", manifest, to=sys.stdout)
+    return 0
+
+
+_PIPE = "-"
+
+
+def _tell_counts(deed: str, manifest: Manifest, to: TextIO) -> None:
+    versions = sum(
+        table.rows for name, table in manifest.tables.items() if name.startswith("version_")
+    )
+    print(f"{deed}: {versions} versions, {manifest.rows} rows in all", file=to)
 
 
 def work(settings: Settings, _options: argparse.Namespace) -> int:

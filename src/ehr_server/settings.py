@@ -66,6 +66,12 @@ class Settings:
     statement_timeout_ms: int = _setting(
         30_000, "Longest time one statement of a request may take, in milliseconds.", least=1
     )
+    disk_free_mb_min: int = _setting(
+        256,
+        "Free MiB on the disk of the embedded PostgreSQL below which nothing more is stored, so "
+        "that reading goes on; 0 does not look.",
+        least=0,
+    )
     workers: int = _setting(
         0, "Number of server processes; 0 starts one per processor.", least=0, most=256
     )

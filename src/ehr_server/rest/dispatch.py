@@ -25,6 +25,21 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS_MAX = 10
 
+_FAILED_READ = Issue(
+    "fatal",
+    "exception",
+    "The server failed. The failure is in its log.",
+    vi="Máy chủ gặp lỗi. Lỗi đã được ghi lại.",
+)
+_FAILED = Issue(  # before the commit, as a rule; but nobody can be sure
+    "fatal",
+    "exception",
+    "The server failed; whether anything was stored is not known: look, or send it again with the "
+    "same Idempotency-Key. The failure is in the log of the server.",
+    vi="Máy chủ gặp lỗi; chưa rõ đã lưu hay chưa: hãy kiểm tra, hoặc gửi lại với cùng "
+    "Idempotency-Key. Lỗi đã được ghi lại.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
@@ -64,12 +79,7 @@ class _Session:
             return refused(refusal, request.language(self.dispatch.settings.language))
         except Exception:
             log.exception("%s %s failed", request.method, "/".join(request.path[:1]))
-            issue = Issue(
-                "fatal",
-                "exception",
-                "The server failed; nothing was stored. The failure is in its log.",
-                vi="Máy chủ gặp lỗi; không có gì được lưu. Lỗi đã được ghi lại.",
-            )
+            issue = _FAILED_READ if request.method in ("GET", "HEAD") else _FAILED
             return _outcome(500, (issue,), request.language(self.dispatch.settings.language))
 
     def _done(self, request: Request) -> Answer:

@@ -1,15 +1,15 @@
 """The door to the database: a pool of connections, and what every process keeps of it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from threading import Lock, local
 from typing import Any
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout, TooManyRequests
+from psycopg_pool import ConnectionPool
 
 from ehr_server import clock
-from ehr_server.errors import Unavailable
+from ehr_server.store import trouble
 from ehr_server.store.contents import Contents
 
 _COLLISIONS = (
@@ -20,6 +20,7 @@ _COLLISIONS = (
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
+APPLICATION = "ehr-server"  # what connections of a server are told by
 _KEYS = 1024  # the increment of the sequence record_key: keys are handed out in blocks
 _SECRET_BYTES = 32
 _GENERATION = "select value::integer from setting where name = 'search_generation'"
@@ -39,7 +40,18 @@ _XID_MASK = 2**32 - 1  # an activity shows a number without its epoch
 _THERE_S = 3
 _LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
 _EVERYTHING = 0
-_RETRY_AFTER = {"Retry-After": "1"}
+_WAIT_S = 5  # for a connection: longer than a restart of PostgreSQL
+_AWAY_S = 0.25  # while PostgreSQL is known to be away
+_RECONNECT_S = 2  # after which it is
+_IDLE_IN_TRANSACTION_MS = 60_000  # a process that stands still lets go of its locks
+# A machine that vanished is noticed within a minute; a socket in a file system is not affected.
+_LINK = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 
 class Collision(Exception):
@@ -49,18 +61,32 @@ class Collision(Exception):
 class Store:
     """One process's hold on the database. Open it once, close it at the end."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout_ms: int = 30_000) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_timeout_ms: int = 30_000,
+        room: trouble.Room | None = None,
+    ) -> None:
         self.url = url
+        self._room = room
+        self._is_away = False
         self._pool = ConnectionPool(
             url,
             kwargs={
                 "autocommit": True,
-                "options": f"-c statement_timeout={statement_timeout_ms} -c timezone=UTC",
-                "application_name": "ehr-server",
+                "options": f"-c statement_timeout={statement_timeout_ms} -c timezone=UTC"
+                f" -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}",
+                "application_name": APPLICATION,
+                **_LINK,
             },
             min_size=min(2, pool_size),
             max_size=pool_size,
-            timeout=10,
+            reconnect_timeout=_RECONNECT_S,
+            check=self._check,
+            configure=lambda _: self._seen_away(False),
+            reconnect_failed=lambda _: self._seen_away(True),
             open=True,
         )
         self._lock = Lock()
@@ -108,22 +134,30 @@ class Store:
             yield pinned
             return
         try:
-            with self._pool.connection() as connection:
-                yield connection
+            with self._pool.connection(_AWAY_S if self._is_away else _WAIT_S) as connection:
+                try:
+                    yield connection
+                except psycopg.errors.ReadOnlySqlTransaction:
+                    connection.close()  # the next one may be to the server that took over
+                    raise
         except _COLLISIONS as error:
             raise Collision from error
-        except psycopg.errors.QueryCanceled as error:
-            raise Unavailable(
-                "The query took too long and was stopped; narrow it with further criteria.",
-                vi="Truy vấn quá lâu nên đã bị dừng; xin thu hẹp bằng thêm điều kiện.",
-                headers=_RETRY_AFTER,
-            ) from error
-        except (PoolTimeout, TooManyRequests, psycopg.OperationalError) as error:
-            raise Unavailable(
-                "The database is not available at the moment; try again.",
-                vi="Cơ sở dữ liệu tạm thời không sẵn sàng; xin thử lại.",
-                headers=_RETRY_AFTER,
-            ) from error
+        except psycopg.Error as error:
+            refusal = trouble.told(error)
+            if refusal is None:
+                raise
+            raise refusal from error
+
+    def _check(self, connection: Connection) -> None:
+        """Before a connection is given out. One that is lost tells of all others, as a rule."""
+        try:
+            trouble.check_alive(connection)
+        except psycopg.Error:
+            self._pool.drain()
+            raise
+
+    def _seen_away(self, is_away: bool) -> None:
+        self._is_away = is_away
 
     @contextmanager
     def transaction(
@@ -135,18 +169,28 @@ class Store:
         it who held them before. What this thread reads meanwhile is read in the transaction. A
         small one stays in pipeline mode, where COPY is not possible: two round trips in place of
         five, which halves what a single create costs.
+
+        Raises `Unavailable` when the disk is full, `Uncertain` when the connection is lost while
+        it commits.
         """
         if getattr(self._pinned, "connection", None) is not None:
             raise RuntimeError("a transaction inside another would commit the outer one")
+        if self._room is not None:
+            self._room.check()
         with self.connection() as connection:
+            is_committing = False
             try:
                 with piped(connection) if is_small else nullcontext():
                     opened = self._begin(connection, locks)
                     self._pinned.connection = connection
                     yield opened
+                    is_committing = True
                     connection.execute("commit")
-            except BaseException:
-                connection.rollback()
+            except BaseException as error:
+                if is_committing and trouble.is_lost(connection, error):
+                    raise trouble.uncertain() from error
+                with suppress(psycopg.Error):  # a lost connection has nothing to roll back
+                    connection.rollback()
                 raise
             finally:
                 self._pinned.connection = None

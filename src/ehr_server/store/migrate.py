@@ -12,17 +12,19 @@ from ehr_server.store.contents import starter_dictionary
 _ALONE = 7_304_411  # any number: servers that start together migrate one after another
 
 
-def migrate(url: str) -> None:
-    """Bring the database at `url` (a libpq URL or conninfo) to the newest schema.
+def migrate(url: str, wanted: str | None = None) -> None:
+    """Bring the database at `url` (a libpq URL or conninfo) to the newest schema, or the one
+    `wanted`, if that is newer than its own.
 
     Safe to run at any time and from several processes at once. Raises `Unavailable` when there is
     no connection to be had.
     """
     connection = _connected(url)
-    if revision(connection) == newest() and _has_dictionary(connection):
+    wanted = wanted or newest()
+    if revision(connection) == wanted and _has_dictionary(connection):
         connection.close()
         return
-    _upgrade(connection)
+    _upgrade(connection, wanted)
 
 
 def is_newest(store: Store) -> bool:
@@ -46,7 +48,7 @@ def revision(connection: psycopg.Connection[Any]) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(first: psycopg.Connection[Any]) -> None:
+def _upgrade(first: psycopg.Connection[Any], wanted: str) -> None:
     # Imported here, since a start seldom needs them: they take longer than all the rest of it.
     from alembic import command
     from alembic.config import Config
@@ -60,7 +62,7 @@ def _upgrade(first: psycopg.Connection[Any]) -> None:
         config = Config()
         config.set_main_option("script_location", str(folder("migrations")))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, wanted)
         connection.execute(
             text("insert into zdict (id, dict) values (1, :dict) on conflict do nothing"),
             {"dict": starter_dictionary()},

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request, Stream
-from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge
+from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import streams
@@ -28,6 +28,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _CHUNK_BYTES = 1 << 20
 _SILENCE_S = 60
+_TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
@@ -42,6 +43,8 @@ class FhirEndpoint:
     def __init__(self, dispatch: Dispatch, threads: int) -> None:
         self._dispatch = dispatch
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
+        self._size = threads
+        self._under_way = 0
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,17 +75,28 @@ class FhirEndpoint:
             depth_max=self._dispatch.settings.nesting_max,
             upload=upload,
         )
-        loop = asyncio.get_running_loop()
         try:
-            answer = await loop.run_in_executor(
-                self._threads, copy_context().run, self._answer, request, scope
-            )
+            answer = await self._in_turn(request, scope)
         finally:
             if upload is not None:
                 await asyncio.shield(self._uploads.over(upload))
         await _send(send, answer, shown, head_only=scope["method"] == "HEAD")
         if isinstance(answer.body, Stream) and scope["method"] != "HEAD":
             await streams.send_stream(send, receive, answer.body, self._threads)
+
+    async def _in_turn(self, request: Request, scope: Scope) -> Answer:
+        """The answer, by the next thread that is free; 503 when none was for long."""
+        work = self._threads.submit(copy_context().run, self._answer, request, scope)
+        answer = asyncio.wrap_future(work)
+        self._under_way += 1
+        try:
+            if self._under_way > self._size:
+                await asyncio.wait({answer}, timeout=_TURN_S)
+                if work.cancel():  # not begun, and it will not be
+                    return refused(_busy(), request.language(self._dispatch.settings.language))
+            return await answer
+        finally:
+            self._under_way -= 1
 
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
@@ -134,6 +148,14 @@ async def _body(headers: dict[str, str], receive: Receive, most: int) -> bytes:
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _busy() -> Unavailable:
+    return Unavailable(
+        f"The server is busy: nobody was free for {_TURN_S} seconds. Nothing was done; try again.",
+        vi=f"Máy chủ đang bận: đã chờ {_TURN_S} giây. Chưa có gì được thực hiện; xin thử lại.",
+        headers={"Retry-After": "2"},
+    )
 
 
 def _too_large(most: int) -> TooLarge:

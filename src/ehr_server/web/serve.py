@@ -14,6 +14,8 @@ from typing import Any
 
 import uvicorn
 
+from ehr_server.web.connections import KEPT_S, Config, Connection, allow_files, watch
+
 _DRAIN_S = 30
 
 # Runs in every process: given the number of the process, opens what it needs and returns the app
@@ -85,10 +87,13 @@ def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[
     # the default of a collection every 700 costs a fifth of the time and finds nothing.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    config = uvicorn.Config(
+    allow_files()
+    config = Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
+        ws="none",
+        timeout_keep_alive=KEPT_S,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -101,14 +106,19 @@ def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(self, config: Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._config = config
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._config.is_leaving = True  # connections that are just being made learn of it too
+        await super().shutdown(sockets)
 
 
 def _stop_signal() -> threading.Event:
@@ -127,6 +137,7 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    watch(listening)
     try:
         listening.bind((host, port))
         listening.listen(2048)

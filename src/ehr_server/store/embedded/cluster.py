@@ -46,7 +46,7 @@ def write_configuration(place: Place) -> None:
     users = {place.owner.name, getpass.getuser()}
     files = {
         "postgresql.conf": _postgresql_conf(place),
-        "pg_hba.conf": f"local all all peer map={_ROLE}\n",
+        "pg_hba.conf": f"local all,replication all peer map={_ROLE}\n",
         "pg_ident.conf": "".join(
             f'{_ROLE} "{user}" {role}\n' for user in sorted(users) for role in (_ROLE, "postgres")
         ),
