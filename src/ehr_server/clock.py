@@ -3,7 +3,7 @@
 import os
 import time
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case: no i, l, o, u
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
@@ -25,9 +25,25 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
+def of_http_date(text: str) -> datetime | None:
+    """The moment that HTTP writes so, None for what is no such date."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def ticks_ms() -> float:
     """Milliseconds since some moment or other: to tell how long something takes."""
     return time.perf_counter() * 1000
+
+
+def wait_a_moment(attempt: int) -> None:
+    """Longer the more often it was tried, and not as long as another who waits: up to 2 ms, 4, 8,
+    ... 64."""
+    share = int.from_bytes(os.urandom(1), "big") / 256
+    time.sleep(share * 0.001 * 2 ** min(attempt + 1, 6))
 
 
 def random_bytes(count: int) -> bytes:

@@ -9,6 +9,7 @@
     ├── NotAcceptable 406        not in that format
     ├── RequestTimeout 408       the body stopped coming
     ├── Conflict 409             someone else was first
+    │   └── Overtaken            at this very moment: run again, and it may well be done
     ├── Gone 410                 it was deleted
     ├── PreconditionFailed 412   If-Match, or criteria that match several
     ├── TooLarge 413             over a limit of the settings
@@ -94,6 +95,10 @@ class RequestTimeout(Refusal):
 class Conflict(Refusal):
     status = 409
     code = "conflict"
+
+
+class Overtaken(Conflict):
+    """Nothing was stored, since another request was first: the deed may be run again."""
 
 
 class Gone(Refusal):

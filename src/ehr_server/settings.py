@@ -84,6 +84,12 @@ class Settings:
     references: Literal["check", "accept"] = _setting(
         "check", "Whether a reference to this server must point to a resource that exists."
     )
+    conditional_delete_max: int = _setting(
+        1,
+        "How many resources a conditional delete may delete at once; more that match are refused.",
+        least=1,
+        most=1_000,
+    )
     profiles: str = _setting(
         "*=warn",
         "How strictly resources are held to profiles: rules TYPE=LEVEL or URL=LEVEL, divided by "

@@ -33,24 +33,6 @@ def test_the_base_with_and_without_a_slash(server: Server) -> None:
         assert httpx.post(base, json=bundle).status_code == 200
 
 
-def test_metadata_tells_what_is_there(client: httpx.Client) -> None:
-    """https://hl7.org/fhir/R4/http.html#capabilities"""
-    statement = client.get("/metadata").json()
-    assert statement["fhirVersion"] == "4.0.1"
-    (rest,) = statement["rest"]
-    assert len(rest["resource"]) == 146
-    assert {row["code"] for row in rest["interaction"]} == {
-        "transaction",
-        "batch",
-        "history-system",
-        "search-system",
-    }
-    patient = next(row for row in rest["resource"] if row["type"] == "Patient")
-    assert {row["name"] for row in patient["searchParam"]} >= {"identifier", "name", "birthdate"}
-    assert client.post("/Nothing/$validate").status_code == 404
-    assert client.get("/metadata?mode=normative").status_code == 400
-
-
 def test_several_processes_serve_one_address(database: str) -> None:
     with (
         serving(database, "--workers", "2") as server,

@@ -112,6 +112,75 @@ def test_updates_and_deletes_in_turn_leave_no_gap(server: Server, client: httpx.
     assert client.get("/Patient/torn").status_code == (410 if is_deleted else 200)
 
 
+def test_conditional_updates_leave_one_patient(server: Server, client: httpx.Client) -> None:
+    """One creates, the others update what it made, whatever the number of connections."""
+    card = "001174100011"
+
+    async def push(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        sent = resident(card, telecom=[{"system": "phone", "value": str(number)}])
+        return await http.put("/Patient", params={"identifier": f"{CCCD}|{card}"}, json=sent)
+
+    counts = Counter(answer.status_code for answer in together(server, push))
+    assert counts[201] == 1
+    assert counts.keys() <= {200, 201, 409}
+    found = client.get("/Patient", params={"identifier": card}).json()
+    assert found["total"] == 1
+    newest = int(found["entry"][0]["resource"]["meta"]["versionId"])
+    assert newest == counts[200] + counts[201]
+
+
+def test_no_patch_is_lost(server: Server, client: httpx.Client) -> None:
+    """Each adds a telephone: those that are acknowledged are all there."""
+    card = "001174100012"
+    first = client.post("/Patient", json=resident(card, telecom=[_phone("first")])).json()
+
+    async def push(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        patch = [{"op": "add", "path": "/telecom/-", "value": _phone(number)}]
+        kind = {"Content-Type": "application/json-patch+json"}
+        if number % 2:
+            return await http.patch(f"/Patient/{first['id']}", json=patch, headers=kind)
+        criteria = {"identifier": f"{CCCD}|{card}"}
+        return await http.patch("/Patient", params=criteria, json=patch, headers=kind)
+
+    counts = Counter(answer.status_code for answer in together(server, push))
+    assert counts.keys() <= {200, 409}
+    telecom = client.get(f"/Patient/{first['id']}").json()["telecom"]
+    assert len({one["value"] for one in telecom}) == len(telecom) == counts[200] + 1
+
+
+def test_all_that_is_conditional_at_once(server: Server, client: httpx.Client) -> None:
+    """Create, update, patch and delete of the same criteria: never two, and no other refusal."""
+    card = "001174100013"
+    about = {"identifier": f"{CCCD}|{card}"}
+
+    async def push(http: httpx.AsyncClient, number: int) -> httpx.Response:
+        match number % 4:
+            case 0:
+                unless = {"If-None-Exist": f"identifier={CCCD}|{card}"}
+                return await http.post("/Patient", json=resident(card), headers=unless)
+            case 1:
+                sent = resident(card, telecom=[_phone(number)])
+                return await http.put("/Patient", params=about, json=sent)
+            case 2:
+                sent = {"telecom": [_phone(f"patched {number}")]}
+                return await http.patch("/Patient", params=about, json=sent)
+            case _:
+                return await http.delete("/Patient", params=about)
+
+    answers = together(server, push)
+    # A patch may find nothing to patch.
+    assert {answer.status_code for answer in answers} <= {200, 201, 204, 404, 409, 410, 412}
+    assert client.get("/Patient", params=about).json()["total"] <= 1
+    for id_ in {a.json()["id"] for a in answers if a.status_code in (200, 201)}:
+        history = client.get(f"/Patient/{id_}/_history?_count=1000").json()
+        versions = [int(entry["response"]["etag"][3:-1]) for entry in history["entry"]]
+        assert versions == list(range(len(versions), 0, -1))
+
+
+def _phone(value: object) -> dict[str, str]:
+    return {"system": "phone", "value": str(value)}
+
+
 def _put(id_: str, **more: Any) -> dict[str, Any]:
     request = {"method": "PUT", "url": f"Patient/{id_}"}
     return {"resource": resident(id=id_, **more), "request": request}

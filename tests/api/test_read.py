@@ -1,4 +1,4 @@
-"""read and vread: https://hl7.org/fhir/R4/http.html#read"""
+"""read: https://hl7.org/fhir/R4/http.html#read"""
 
 import httpx
 import pytest
@@ -35,7 +35,6 @@ def test_304_when_the_sender_has_this_version(client: httpx.Client) -> None:
     ("path", "status"),
     [
         ("/Patient/nobody", 404),
-        ("/Patient/nobody/_history/1", 404),
         ("/Nonsense/1", 404),
         ("/nonsense", 404),
         ("/Patient/a/b/c/d", 404),
@@ -47,17 +46,6 @@ def test_what_is_not_there_is_404_with_an_outcome(
     answer = client.get(path)
     assert answer.status_code == status
     assert answer.json()["resourceType"] == "OperationOutcome"
-
-
-def test_vread_gives_each_version(client: httpx.Client) -> None:
-    first = client.post("/Patient", json=resident()).json()
-    client.put(f"/Patient/{first['id']}", json={**first, "active": True})
-    one = client.get(f"/Patient/{first['id']}/_history/1").json()
-    two = client.get(f"/Patient/{first['id']}/_history/2").json()
-    assert one == first
-    assert (two["active"], two["meta"]["versionId"]) == (True, "2")
-    assert client.get(f"/Patient/{first['id']}/_history/3").status_code == 404
-    assert client.get(f"/Patient/{first['id']}/_history/x").status_code == 404
 
 
 def test_every_answer_names_its_request(client: httpx.Client) -> None:

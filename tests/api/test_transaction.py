@@ -190,8 +190,9 @@ def test_an_operation_cannot_commit_half_a_transaction(client: httpx.Client, url
     ("request_", "status", "place"),
     [
         ({"method": "POST", "url": "Nonsense"}, 404, "Bundle.entry[1].request"),
-        ({"method": "PATCH", "url": "Patient/x"}, 405, "Bundle.entry[1].request"),
-        ({"method": "PUT", "url": "Patient?name=x"}, 405, "Bundle.entry[1].request"),
+        ({"method": "PATCH", "url": "Patient/x"}, 400, "Bundle.entry[1].resource"),
+        ({"method": "PUT", "url": "Patient"}, 400, "Bundle.entry[1].request"),
+        ({"method": "PUT", "url": "Patient/x/_history/1"}, 405, "Bundle.entry[1].request"),
         ({"method": "PUT", "url": "Patient/x", "ifMatch": "1"}, 400, "Bundle.entry[1].request"),
         (
             {"method": "POST", "url": "Patient", "ifNoneExist": "nonsense=1"},

@@ -1,6 +1,6 @@
 """The write path, top to bottom.
 
-    well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from ehr_server import clock
 from ehr_server.changes import check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
-from ehr_server.errors import Conflict
+from ehr_server.changes.settle import settle
+from ehr_server.errors import Overtaken
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
@@ -27,8 +28,10 @@ def apply(
     `then` runs before the commit and sees what was written: the reads of a transaction.
 
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
-    place of each finding; `Unavailable` when the database is away.
+    place of each finding; `Overtaken` when another request was first and all can be run again from
+    what was sent; `Unavailable` when the database is away.
     """
+    settle(means, changes)
     check.well_formed(means, changes)
     for change in changes:
         if change.id is None:
@@ -55,7 +58,7 @@ def apply(
             if then is not None:
                 then()
     except Collision as error:
-        raise Conflict(
+        raise Overtaken(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
+from ehr_server.fhir.patch import Patch
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
 from ehr_server.search.rules import Rules, full_text
@@ -14,7 +15,7 @@ from ehr_server.store.connect import Store
 from ehr_server.store.read import Place, Version
 from ehr_server.validation.rulebook import Rulebook
 
-Deed = Literal["create", "update", "delete"]
+Deed = Literal["create", "update", "patch", "delete"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ class Change:
     """One intended write: as asked for, then as the steps of the write path learn more of it.
 
     `where` is the place of the resource in what was sent: `Patient`, or
-    `Bundle.entry[3].resource`.
+    `Bundle.entry[3].resource`. `criteria` say which resource an update, a patch or a delete is
+    about, where no id does; they are settled before the transaction, and looked at once more in
+    it. So is a `patch`, of which an update of the version that was read is made.
     """
 
     deed: Deed
@@ -85,7 +88,11 @@ class Change:
     if_match: int | None = None
     if_none_match: bool = False  # If-None-Match: *, only if it is not there yet
     if_none_exist: str | None = None
+    criteria: str | None = None
+    patch: Patch | None = None
 
+    meant: Sequence[str] = ()  # the ids that the criteria found
+    read: int | None = None  # the version that was patched
     place: Place | None = None
     now: Version | None = None  # the newest version there is
     matched: Version | None = None  # what a conditional create found instead

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
-from ehr_server.errors import Invalid, PreconditionFailed
+from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed
 from ehr_server.issue import Issue
 from ehr_server.validation.profiles.around import Around
 
@@ -33,7 +33,10 @@ def well_formed(means: Means, changes: Sequence[Change]) -> None:
 
 
 def may_happen(changes: Sequence[Change]) -> None:
-    """Refuse what the present state does not allow: If-Match, If-None-Match, deleting nothing."""
+    """Refuse what the present state does not allow: If-Match, If-None-Match, an id that is taken.
+
+    Raises `Overtaken` where a patch was made of a version that is no longer the newest.
+    """
     for change in changes:
         live = change.now if change.place is not None and change.place.live else None
         if change.if_match is not None and (live is None or live.ver != change.if_match):
@@ -43,6 +46,20 @@ def may_happen(changes: Sequence[Change]) -> None:
                 vi=f"If-Match nêu phiên bản {change.if_match}, nhưng phiên bản hiện tại là "
                 f"{live.ver if live else 'không còn'}; xin đọc lại rồi sửa.",
                 expression=(change.where,),
+            )
+        if change.read is not None and (live is None or live.ver != change.read):
+            raise Overtaken(
+                "Another request changed the resource at the same moment; send the patch again.",
+                vi="Một yêu cầu khác vừa thay đổi tài nguyên; xin gửi lại bản vá.",
+                expression=(change.where,),
+            )
+        if change.criteria is not None and not change.meant and live is not None:
+            raise Conflict(
+                f"The criteria match nothing, but {change.type}/{change.id} of the body is there "
+                "already; leave the id out, or update it by its address.",
+                vi=f"Điều kiện không khớp gì, nhưng {change.type}/{change.id} đã có; xin bỏ id "
+                "hoặc cập nhật theo địa chỉ.",
+                expression=(f"{change.where}.id",),
             )
         if change.if_none_match and live is not None:
             raise PreconditionFailed(
@@ -54,7 +71,7 @@ def may_happen(changes: Sequence[Change]) -> None:
 
 def _refuse_overlap(changes: Sequence[Change]) -> None:
     ids = Counter(change.identity for change in changes if change.id is not None)
-    criteria = Counter(_criteria(change) for change in changes if change.if_none_exist)
+    criteria = Counter(_criteria(change) for change in changes if _sought(change))
     for (type_name, which), count in (ids + criteria).items():
         if count > 1:
             shown = which if (type_name, which) in ids else "of the same criteria"
@@ -68,5 +85,9 @@ def _refuse_overlap(changes: Sequence[Change]) -> None:
 
 def _criteria(change: Change) -> tuple[str, str]:
     """Type and criteria, in one order. Not to be shown: they hold a person's identifiers."""
-    pairs = parse_qsl((change.if_none_exist or "").removeprefix("?"))
+    pairs = parse_qsl(_sought(change).removeprefix("?"))
     return change.type, urlencode(sorted(pairs))
+
+
+def _sought(change: Change) -> str:
+    return change.if_none_exist or change.criteria or ""

@@ -9,10 +9,13 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from ehr_server.access.conditional import matches as find_matches
+from ehr_server.access.find import at_most
+from ehr_server.access.restrict import restrict
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import follow, place_of, scan
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid, PreconditionFailed, Unprocessable
+from ehr_server.fhir.bundle import identity, version
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
@@ -29,17 +32,18 @@ Criteria = tuple[str, str]  # type, criteria as in an address
 def locks(changes: Sequence[Change]) -> Iterator[int]:
     """The locks that keep the decisions true until the commit.
 
-    A conditional create locks its criteria; whoever writes an identifier locks it by its value,
+    What is conditional locks its criteria; whoever writes an identifier locks it by its value,
     so that neither can slip in between another's look and its write. An update or delete locks
     the id. Plain creates without identifiers lock nothing.
     """
     for change in changes:
         if change.deed != "create":
             yield hash64("id", *change.identity)
-        if change.if_none_exist is not None:
-            yield hash64("criteria", change.type, change.if_none_exist.removeprefix("?"))
-            for value in _identifiers_sought(change.if_none_exist):
-                yield hash64("identifier", change.type, value)
+        for criteria in (change.if_none_exist, change.criteria):
+            if criteria is not None:
+                yield hash64("criteria", change.type, criteria.removeprefix("?"))
+                for value in _identifiers_sought(criteria):
+                    yield hash64("identifier", change.type, value)
         identifiers = (change.resource or {}).get("identifier")
         for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
             if isinstance(identifier, dict) and "value" in identifier:
@@ -47,10 +51,14 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
 
 
 def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
-    """Look what conditional creates match: nothing, then create; one, then that; more, 412.
+    """Look what conditional creates match: nothing, then create; one, then that; more, 412. And
+    whether the criteria of the others still mean what was settled.
 
-    Raises `Collision` when another request takes away what was found.
+    Raises `Collision` when another request takes away what was found, or adds to it.
     """
+    settled = [change for change in changes if change.criteria is not None]
+    if [change.meant for change in settled] != ids_meant(means, connection, settled):
+        raise Collision
     asked = [(change, change.if_none_exist) for change in changes if change.if_none_exist]
     found = _find(
         means, connection, [((change.type, criteria), change) for change, criteria in asked]
@@ -68,6 +76,22 @@ def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> 
     _fetch(
         means, connection, [change for change, criteria in asked if found[change.type, criteria]]
     )
+
+
+def ids_meant(means: Means, connection: Connection, changes: Sequence[Change]) -> list[list[str]]:
+    """For each change the ids that its criteria match: none, one, or enough to tell several."""
+    asked = [((change.type, change.criteria or ""), change) for change in changes]
+    found = _find(means, connection, asked) if asked else {}
+    return [found[criteria] for criteria, _ in asked]
+
+
+def versions_meant(
+    means: Means, connection: Connection, change: Change, most: int
+) -> list[tuple[str, int]]:
+    """Id and version of what the criteria of a change match, so many at most."""
+    query = restrict(_query(means, (change.type, change.criteria or ""), change), means.caller)
+    found = at_most(means.store, connection, replace(query, order=()), means.caller, most)
+    return [(identity(row.content)[1], version(row.content)) for row in found]
 
 
 def links(means: Means, connection: Connection, changes: Sequence[Change]) -> None:

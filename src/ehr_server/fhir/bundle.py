@@ -13,6 +13,7 @@ Link = tuple[str, str]  # relation, url
 
 _TYPE_AT = len(b'{"resourceType":"')
 _TO_ID = b'","id":"'
+_VERSION_ID = b'"meta":{"versionId":"'
 
 
 def identity(content: bytes) -> tuple[str, str]:
@@ -20,6 +21,12 @@ def identity(content: bytes) -> tuple[str, str]:
     start = content.index(_TO_ID, _TYPE_AT)
     id_at = start + len(_TO_ID)
     return content[_TYPE_AT:start].decode(), content[id_at : content.index(b'"', id_at)].decode()
+
+
+def version(content: bytes) -> int:
+    """The version of a stored content, which goes on `"meta":{"versionId":"VER","lastUpdated":`."""
+    start = content.index(_VERSION_ID) + len(_VERSION_ID)
+    return int(content[start : content.index(b'"', start)])
 
 
 def bundle(

@@ -69,6 +69,11 @@ def compile_flow(
         raise FHIRPathError("the expression is nested too deeply", 0, expression) from None
 
 
+def compile_node(node: Node, type_: str, definitions: Definitions) -> Flow:
+    """The flow of a part of an expression that is parsed already; raises as `compile_flow`."""
+    return _Compiler(type_, definitions, False).flow(node, start(type_))
+
+
 def is_wide(expression: str) -> bool:
     """Whether the expression asks for more than its value and the resource around that."""
     return any(word in expression for word in _WIDE)

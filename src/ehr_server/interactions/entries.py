@@ -68,7 +68,7 @@ def _request(call: Call, entry: dict[str, Any], index: int, is_linked: bool) -> 
     path, query = split(call, str(asked.get("url", "")), f"Bundle.entry[{index}].request.url")
     method = str(asked.get("method", ""))
     where = f"Bundle.entry[{index}].resource"
-    if method in ("POST", "PUT") and not isinstance(resource, dict):
+    if method in ("POST", "PUT", "PATCH") and not isinstance(resource, dict):
         raise Invalid(
             f"A {method} needs a resource.",
             vi=f"{method} cần có tài nguyên.",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from ehr_server import clock
 from ehr_server.call import FHIR_JSON, Answer, Call, etag, version_headers
 from ehr_server.errors import Gone, NotFound
 from ehr_server.store.connect import Connection, snapshot
@@ -47,9 +48,17 @@ def found(call: Call, version: Version) -> Answer:
     """The version as it is, or 304: https://hl7.org/fhir/R4/http.html#cread."""
     headers = version_headers(version.ver, version.at)
     tags = {tag.strip() for tag in call.request.headers.get("if-none-match", "").split(",")}
-    if tags & {"*", etag(version.ver), etag(version.ver).removeprefix("W/")}:  # weak comparison
+    is_known = tags & {"*", etag(version.ver), etag(version.ver).removeprefix("W/")}  # weakly
+    if is_known or ("if-none-match" not in call.request.headers and _is_old(call, version)):
         return Answer(304, None, headers)
     return Answer(200, version.content, headers, FHIR_JSON)
+
+
+def _is_old(call: Call, version: Version) -> bool:
+    """Whether it is not newer than If-Modified-Since, which counts in whole seconds and is passed
+    over where it is no date: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.3."""
+    since = clock.of_http_date(call.request.headers.get("if-modified-since", ""))
+    return since is not None and version.at.replace(microsecond=0) <= since
 
 
 def _known(call: Call, connection: Connection) -> Place:

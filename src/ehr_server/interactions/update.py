@@ -1,11 +1,15 @@
-"""update: a new version at a given id, or its first. https://hl7.org/fhir/R4/http.html#update"""
+"""update: a new version at a given id, or its first. https://hl7.org/fhir/R4/http.html#update
+
+Without an id in the address the criteria there say which resource is meant:
+https://hl7.org/fhir/R4/http.html#cond-update.
+"""
 
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid
 from ehr_server.fhir.references import ID
-from ehr_server.interactions.written import version_in, written
+from ehr_server.interactions.written import criteria_of, version_in, written
 
 
 def update(call: Call) -> Answer:
@@ -16,16 +20,16 @@ def update(call: Call) -> Answer:
 
 def change(call: Call) -> Change:
     """The intended update. Raises `Invalid` when the id of the body is not that of the address."""
-    request, type_name, id_ = call.request, call.parts["type"], call.parts["id"]
+    request, type_name, id_ = call.request, call.parts["type"], call.parts.get("id")
     resource = request.parsed()
     where = request.where or type_name
-    if resource.get("id") != id_:
+    if id_ is not None and resource.get("id") != id_:
         raise Invalid(
             f"The id in the body must be the id of the address, {id_}.",
             vi=f"id trong nội dung phải trùng với id trong địa chỉ, {id_}.",
             expression=(f"{where}.id",),
         )
-    if not ID.fullmatch(id_):
+    if id_ is not None and not ID.fullmatch(id_):
         raise Invalid(
             "An id holds 1 to 64 letters, digits, hyphens and dots.",
             vi="id gồm 1 đến 64 chữ cái, chữ số, gạch nối và dấu chấm.",
@@ -40,4 +44,5 @@ def change(call: Call) -> Change:
         full_url=request.full_url,
         if_match=version_in(request.headers.get("if-match"), "If-Match"),
         if_none_match=request.headers.get("if-none-match", "").strip() == "*",
+        criteria=criteria_of(call) if id_ is None else None,
     )

@@ -1,6 +1,7 @@
 """What every write answers. https://hl7.org/fhir/R4/http.html#ops (Prefer)"""
 
 import re
+from urllib.parse import urlencode
 
 from ehr_server.call import Answer, Call, version_headers
 from ehr_server.changes.change import Done
@@ -10,6 +11,7 @@ from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
+_NO_CRITERIA = {"_format", "_pretty"}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
@@ -40,6 +42,22 @@ def location(call: Call, done: Done) -> str:
 def preferred(call: Call) -> str | None:
     """`minimal`, `representation` or `OperationOutcome`, if the sender prefers one."""
     return _WISHES.get(call.request.preference("return") or "")
+
+
+def criteria_of(call: Call) -> str:
+    """Which resource a conditional interaction is about, as its address says: `identifier=x`.
+
+    Raises `Invalid` where nothing is asked: it would be about every resource of the type.
+    """
+    criteria = urlencode([pair for pair in call.request.query if pair[0] not in _NO_CRITERIA])
+    if not criteria:
+        raise Invalid(
+            f"{call.request.method} without an id needs criteria that say which resource is meant: "
+            f"{call.parts['type']}?identifier=system|value.",
+            vi=f"{call.request.method} không có id cần điều kiện nêu rõ tài nguyên: "
+            f"{call.parts['type']}?identifier=system|value.",
+        )
+    return criteria
 
 
 def version_in(tag: str | None, name: str) -> int | None:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#capabilities, https://hl7.org/fhir/R4/capabili
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from ehr_server.definitions import definitions
 from ehr_server.definitions.catalog import Catalog
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.interactions.patch import FORMATS
 from ehr_server.search.criteria import SPECIAL
 from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rules import ALL
@@ -40,7 +41,8 @@ def capabilities(call: Call) -> Answer:
     guides = guides_of(call.means.rulebook.catalog)
     rules, routes = call.means.rules, tuple(call.routes.rows())
     by = Searching(rules.parameters, rules.full_text)
-    return Answer(200, _written(call.base_url, routes, guides, by))
+    deletes = call.settings.conditional_delete_max
+    return Answer(200, _written(call.base_url, routes, guides, Has(by, deletes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,8 @@ def guides_of(catalog: Catalog) -> Guides:
 
 
 @lru_cache(maxsize=8)
-def _written(base_url: str, routes: tuple[Route, ...], guides: Guides, by: "Searching") -> bytes:
-    return json.write(statement(base_url, routes, guides, by))
+def _written(base_url: str, routes: tuple[Route, ...], guides: Guides, has: "Has") -> bytes:
+    return json.write(statement(base_url, routes, guides, has))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +82,19 @@ class Searching:
     full_text: frozenset[str] = frozenset((ALL,))
 
 
-EVERYTHING = Searching()
+@dataclass(frozen=True, slots=True)
+class Has:
+    """What the settings give: what is searched by, how many one conditional delete may delete."""
+
+    searching: Searching = field(default_factory=Searching)
+    deletes: int = 1
+
+
+EVERYTHING = Has()
 
 
 def statement(
-    base_url: str, routes: Sequence[Route], guides: Guides, by: Searching = EVERYTHING
+    base_url: str, routes: Sequence[Route], guides: Guides, has: Has = EVERYTHING
 ) -> dict[str, Any]:
     """The CapabilityStatement of a server at `base_url` with these routes, guides and search
     parameters."""
@@ -97,7 +107,8 @@ def statement(
         "security": {"cors": False},
         "resource": [
             _resource(type_name, routes, operations[type_name], profiles[type_name])
-            | _searching(type_name, by)
+            | _searching(type_name, has.searching)
+            | {"conditionalDelete": "single" if has.deletes == 1 else "multiple"}
             for type_name in definitions().resource_types
         ],
         "interaction": [
@@ -122,6 +133,7 @@ def statement(
         "implementation": {"description": "ehr-server", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["json", "application/fhir+json"],
+        "patchFormat": list(FORMATS),
         **({"implementationGuide": guides.guides} if guides.guides else {}),
         "rest": [rest],
     }
@@ -145,9 +157,8 @@ def _resource(
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
-        "conditionalRead": "not-match",
-        "conditionalUpdate": False,
-        "conditionalDelete": "not-supported",
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
         "referencePolicy": ["literal", "logical", "local"],
     }
     if profiles:

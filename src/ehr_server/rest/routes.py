@@ -8,7 +8,7 @@ from ehr_server import operations
 from ehr_server.call import Request, Route
 from ehr_server.definitions import definitions
 from ehr_server.errors import NotAllowed, NotFound
-from ehr_server.interactions import create, delete, update
+from ehr_server.interactions import create, delete, patch, update
 from ehr_server.interactions.batch import bundle
 from ehr_server.interactions.history import history_instance, history_type
 from ehr_server.interactions.read import read
@@ -28,7 +28,11 @@ INTERACTIONS = (
     Route("history-type", "GET", "{type}/_history", history_type),
     Route("read", "GET", "{type}/{id}", read),
     Route("update", "PUT", "{type}/{id}", update.update, update.change),
+    Route("update", "PUT", "{type}", update.update, update.change),
+    Route("patch", "PATCH", "{type}/{id}", patch.patch, patch.change),
+    Route("patch", "PATCH", "{type}", patch.patch, patch.change),
     Route("delete", "DELETE", "{type}/{id}", delete.delete, delete.change),
+    Route("delete", "DELETE", "{type}", delete.delete, delete.change),
     Route("history-instance", "GET", "{type}/{id}/_history", history_instance),
     Route("search-compartment", "GET", "{type}/{id}/{member}", search_compartment),
     Route("search-compartment", "POST", "{type}/{id}/{member}/_search", search_compartment),

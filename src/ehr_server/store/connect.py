@@ -25,6 +25,17 @@ _SECRET_BYTES = 32
 _GENERATION = "select value::integer from setting where name = 'search_generation'"
 _SENDER = "select id from sender where name = %s"
 _SENDERS_MAX = 10_000  # remembered
+# The transaction's own number, if it has one, is not among those that a snapshot lists.
+_RUNNING = (
+    "select pg_current_xact_id_if_assigned()::text::bigint, pg_snapshot_xmax(s)::text::bigint,"
+    " array(select x::text::bigint from pg_snapshot_xip(s) x) from pg_current_snapshot() s"
+)
+_ELSEWHERE = (
+    "select backend_xid::text::bigint from pg_stat_get_activity(null)"
+    " where backend_xid is not null and (datid <> (select oid from pg_database"
+    "  where datname = current_database()) or backend_type = 'autovacuum worker')"
+)
+_XID_MASK = 2**32 - 1  # an activity shows a number without its epoch
 _THERE_S = 3
 _LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
 _EVERYTHING = 0
@@ -148,10 +159,16 @@ class Store:
     def horizon(self, connection: Connection) -> int:
         """Rows with `tx` below this number are complete: no transaction in flight adds another.
 
-        The one seam where type and system history, `_since` and export stop.
+        The one seam where type and system history, `_since` and export stop. PostgreSQL numbers
+        the transactions of all its databases together; those of others, and autovacuum's, write
+        nothing here and are not waited for. What cannot be told whose it is, is.
         """
-        snapshot = "select pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-        return int(_one(connection.execute(snapshot))[0]) + self._tx_offset
+        own, end, running = _one(connection.execute(_RUNNING))
+        if running:
+            # After the snapshot: a number that is seen elsewhere now was there then.
+            others = {int(row[0]) for row in connection.execute(_ELSEWHERE)}
+            running = [number for number in running if number & _XID_MASK not in others]
+        return int(min(number for number in (own, end, *running) if number)) + self._tx_offset
 
     def drawn(self, connection: Connection) -> int:
         """A number drawn now: once the horizon has come to it, all has ended that had one before.

@@ -3,9 +3,6 @@
 from typing import Any
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import NullPool, create_engine, text
 
 from ehr_server.errors import Unavailable
 from ehr_server.layout import folder
@@ -20,7 +17,35 @@ def migrate(url: str) -> None:
     Safe to run at any time and from several processes at once. Raises `Unavailable` when there is
     no connection to be had.
     """
-    first = _connected(url)
+    connection = _connected(url)
+    if revision(connection) == newest() and _has_dictionary(connection):
+        connection.close()
+        return
+    _upgrade(connection)
+
+
+def newest() -> str:
+    """The revision that the migrations of this program lead to."""
+    versions = (folder("migrations") / "versions").glob("[0-9]*.py")
+    return max(path.name.partition("_")[0] for path in versions)
+
+
+def revision(connection: psycopg.Connection[Any]) -> str | None:
+    """The revision that the database is at, None if it is empty."""
+    is_there = connection.execute("select to_regclass('migration') is not null").fetchone()
+    if is_there != (True,):
+        return None
+    row = connection.execute("select version_num from migration").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _upgrade(first: psycopg.Connection[Any]) -> None:
+    # Imported here, since a start seldom needs them: they take longer than all the rest of it.
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import NullPool, create_engine, text
+
+    first.rollback()
     engine = create_engine("postgresql+psycopg://", creator=lambda: first, poolclass=NullPool)
     with engine.connect() as connection:
         connection.execute(text("select pg_advisory_lock(:alone)"), {"alone": _ALONE})
@@ -34,6 +59,11 @@ def migrate(url: str) -> None:
             {"dict": starter_dictionary()},
         )
         connection.commit()
+
+
+def _has_dictionary(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the last step of an upgrade was done, which comes after the revision is noted."""
+    return connection.execute("select exists (select from zdict)").fetchone() == (True,)
 
 
 def _connected(url: str) -> psycopg.Connection[Any]:

@@ -29,8 +29,8 @@ _GENERATIONS = (
 )
 _LOADING = 7_304_412  # any number: packages are loaded one load after another
 _LEVEL = 9
-_LOOK_S = 0.5  # how long a stop may have to wait
-_POLL_EVERY = 60  # looks: where no NOTIFY comes through, as behind some poolers
+_LOOK_S = 0.1  # how long a stop may have to wait
+_POLL_EVERY = 300  # looks: where no NOTIFY comes through, as behind some poolers
 _RETRY_S = 1
 
 

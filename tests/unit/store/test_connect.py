@@ -2,9 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
+from databases import PostgreSQL
 from ehr_server.store.connect import Store
 
 
@@ -38,6 +41,39 @@ def test_a_transaction_inside_another_is_refused(store: Store) -> None:
     """Its commit would be that of the outer one."""
     with store.transaction(), pytest.raises(RuntimeError), store.transaction():
         pass
+
+
+def test_the_horizon_waits_for_a_transaction_in_flight(store: Store) -> None:
+    with store.transaction() as opened:
+        number = opened.tx
+        with ThreadPoolExecutor(1) as beside:
+            assert beside.submit(_horizon, store).result() == number
+    assert _horizon(store) > number
+
+
+def test_the_horizon_is_its_own_number_to_a_transaction(store: Store) -> None:
+    """What it writes itself is not complete yet."""
+    with store.transaction() as opened:
+        assert store.horizon(opened.connection) == opened.tx
+
+
+def test_the_horizon_does_not_wait_for_another_database(
+    store: Store, given_postgresql: PostgreSQL
+) -> None:
+    """Else what was exported once would be exported again while another database is written to."""
+    with (
+        given_postgresql.database() as url,
+        closing(Store(url)) as elsewhere,
+        elsewhere.transaction(),
+    ):
+        with store.transaction() as opened:
+            number = opened.tx
+        assert _horizon(store) > number
+
+
+def _horizon(store: Store) -> int:
+    with store.connection() as connection:
+        return store.horizon(connection)
 
 
 def _number(store: Store, locks: list[int]) -> int:
