@@ -9,7 +9,7 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 from collections.abc import Callable, Sequence
 
 from ehr_server import clock
-from ehr_server.changes import check, gather, resolve, rows, search_parameters
+from ehr_server.changes import check, gather, referring, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.settle import settle
 from ehr_server.errors import Overtaken
@@ -32,6 +32,8 @@ def apply(
     what was sent; `Unavailable` when the database is away.
     """
     settle(means, changes)
+    sent = len(changes)
+    changes = [*changes, *referring.widen(means, changes)]
     check.well_formed(means, changes)
     for change in changes:
         if change.id is None:
@@ -64,7 +66,7 @@ def apply(
         ) from error
     if defines:
         search_parameters.take_up(means)
-    return done
+    return referring.told(changes, done, sent)
 
 
 def _sender(means: Means, changes: Sequence[Change]) -> str:

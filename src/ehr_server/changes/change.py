@@ -36,6 +36,7 @@ class Means:
     rulebook: Rulebook
     rules: Rules
     searchable: Searchable = field(default_factory=Searchable)
+    cascade_max: int = 10_000  # resources that are deleted along
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def means(
             full_text=full_text(settings.full_text),
         ),
         in_force.searchable,
+        cascade_max=settings.cascade_max,
     )
 
 
@@ -89,6 +91,8 @@ class Change:
     if_none_match: bool = False  # If-None-Match: *, only if it is not there yet
     if_none_exist: str | None = None
     criteria: str | None = None
+    cascades: bool = False  # a delete, of what refers to it too
+    cause: "Change | None" = None  # the delete that it goes along with
     patch: Patch | None = None
 
     meant: Sequence[str] = ()  # the ids that the criteria found

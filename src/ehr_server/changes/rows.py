@@ -1,6 +1,6 @@
 """From changes to rows: contents rendered, index entries extracted, compartments found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import index
+from ehr_server.search.referring import targets, unsearched
 from ehr_server.search.rows import FORMAT, Rows
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
@@ -58,6 +59,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             ver = before[1].ver + 1 if before else 1
             content = _render(change.resource, change.identity[1], ver, stamp.at)
             found = index(change.resource, means.rules)
+            add_unsearched(found, change.type, change.references, means.rules.base)
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
             own = own_comp(*change.identity)
@@ -71,6 +73,15 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
         (comp, stamp.tx, stamp.at, stamp.sender, *of_comp) for comp, of_comp in batch.noted.items()
     ]
     return batch, done
+
+
+def add_unsearched(
+    found: Rows, type_name: str, references: Iterable[Mapping[str, Any]], base: str
+) -> None:
+    """Add what the literal references of a resource lead to that no search parameter reads."""
+    to = targets((one["reference"] for one in references), base)
+    found.refs += unsearched(type_name, found.refs, to)
+    found.refs.sort()
 
 
 def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:

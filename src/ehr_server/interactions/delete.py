@@ -4,15 +4,19 @@ Without an id in the address the criteria there say what is meant, one resource 
 several: https://hl7.org/fhir/R4/http.html#3.1.0.7.1.
 """
 
+from dataclasses import replace
+
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.changes.resolve import versions_meant
-from ehr_server.errors import PreconditionFailed
+from ehr_server.errors import Invalid, PreconditionFailed
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.interactions.written import criteria_of, preferred, version_in, written
 from ehr_server.issue import Issue
+
+CASCADE = "_cascade"
 
 
 def delete(call: Call) -> Answer:
@@ -21,6 +25,8 @@ def delete(call: Call) -> Answer:
     if intended.criteria is not None and call.settings.conditional_delete_max > 1:
         return _several(call, intended)
     (done,) = apply(call.means, [intended])
+    if done.status == 200:  # others were deleted along
+        return Answer(200, json.write(operation_outcome(done.findings, call.language)), done=done)
     return written(call, done)
 
 
@@ -33,7 +39,20 @@ def change(call: Call) -> Change:
         where=call.request.where or call.parts["type"],
         if_match=version_in(call.request.headers.get("if-match"), "If-Match"),
         criteria=None if "id" in call.parts else criteria_of(call),
+        cascades=_cascades(call),
     )
+
+
+def _cascades(call: Call) -> bool:
+    """By the parameter `_cascade=delete`, or the header `X-Cascade: delete` of other servers."""
+    asked = dict(call.request.query).get(CASCADE) or call.request.headers.get("x-cascade", "none")
+    if asked not in ("delete", "none"):
+        raise Invalid(
+            f"{CASCADE} takes delete or none.",
+            vi=f"{CASCADE} chỉ nhận delete hoặc none.",
+            expression=(call.request.where or CASCADE,),
+        )
+    return asked == "delete"
 
 
 def _several(call: Call, intended: Change) -> Answer:
@@ -47,13 +66,16 @@ def _several(call: Call, intended: Change) -> Answer:
             f"The criteria match more than {most} resources, the most that may be deleted at once.",
             vi=f"Điều kiện khớp hơn {most} tài nguyên, là số tối đa được xóa một lần.",
         )
-    deletes = [
-        Change("delete", intended.type, id_, where=intended.where, read=ver) for id_, ver in found
-    ]
-    if deletes:
-        apply(call.means, deletes)
+    deletes = [replace(intended, id=id_, criteria=None, read=ver) for id_, ver in found]
+    done = apply(call.means, deletes) if deletes else []
     if preferred(call) != "OperationOutcome":
         return Answer(204)
     text, vi = f"Deleted: {len(deletes)}.", f"Đã xóa: {len(deletes)}."
-    outcome = operation_outcome([Issue("information", "informational", text, vi=vi)], call.language)
+    outcome = operation_outcome(
+        [
+            Issue("information", "informational", text, vi=vi),
+            *(i for o in done for i in o.findings),
+        ],
+        call.language,
+    )
     return Answer(200, json.write(outcome))

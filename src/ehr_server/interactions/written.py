@@ -11,7 +11,7 @@ from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
-_NO_CRITERIA = {"_format", "_pretty"}
+_NO_CRITERIA = {"_cascade", "_format", "_pretty"}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ehr_server.hashing import own_comp
-from ehr_server.store.connect import Connection, Store
+from ehr_server.store.connect import Connection
 
 _SPACE = 2  # the first of the two numbers
 _LOCKS = 512
