@@ -9,10 +9,18 @@ from typing import Any
 import httpx
 import pytest
 
-from api.patients import resident, weight
+from api import patients
+from api.patients import resident
 from servers import serving
 
 pytestmark = pytest.mark.smoke
+
+
+def weight(patient: str, kilograms: str = "52.5") -> dict[str, Any]:
+    """A body weight, its value as a number that httpx can write."""
+    found = patients.weight(patient)
+    found["valueQuantity"]["value"] = float(kilograms)
+    return found
 
 
 def _bundle(*entries: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +146,9 @@ def test_who_refers_may_be_deleted_or_changed_in_the_same_bundle(
     half = _bundle(_entry("DELETE", person), _entry("DELETE", gone))
     assert client.post("/", json=half).status_code == 409
     assert client.get(f"/{gone}").status_code == 200, "nothing was stored"
-    whole = _bundle(_entry("DELETE", person), _entry("DELETE", gone), _entry("PUT", changed, update))
+    whole = _bundle(
+        _entry("DELETE", person), _entry("DELETE", gone), _entry("PUT", changed, update)
+    )
     assert client.post("/", json=whole).status_code == 200
     assert client.get(f"/{person}").status_code == 410
 
@@ -173,7 +183,9 @@ def test_a_local_reference_by_id_to_what_the_same_bundle_creates(client: httpx.C
 def test_references_that_do_not_lead_here_are_fine(
     client: httpx.Client, reference: dict[str, Any]
 ) -> None:
-    assert client.post("/Observation", json={**weight("x"), "subject": reference}).status_code == 201
+    assert (
+        client.post("/Observation", json={**weight("x"), "subject": reference}).status_code == 201
+    )
 
 
 def test_a_version_that_is_named_must_be_there(client: httpx.Client, person: str) -> None:
@@ -182,10 +194,13 @@ def test_a_version_that_is_named_must_be_there(client: httpx.Client, person: str
     assert client.post("/Observation", json=weight(f"{person}/_history/a")).status_code == 422
     observation = _created(client, weight(f"{person}/_history/1"))
     assert client.delete(f"/{person}").status_code == 204
-    assert client.put(
-        f"/{observation}",
-        json={**weight(f"{person}/_history/1", "60"), "id": observation.split("/")[1]},
-    ).status_code == 200
+    assert (
+        client.put(
+            f"/{observation}",
+            json={**weight(f"{person}/_history/1", "60"), "id": observation.split("/")[1]},
+        ).status_code
+        == 200
+    )
 
 
 def test_a_resource_that_refers_to_itself_can_be_deleted(client: httpx.Client) -> None:

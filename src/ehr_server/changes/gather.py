@@ -95,7 +95,7 @@ def _refuse_no_versions(
         for one in changes
         if one.resource is not None
     }
-    lie = found | {one.identity: one.place for one in changes if one.place is not None}
+    lie = {**found} | {one.identity: one.place for one in changes if one.place is not None}
     asked = [
         (one.identity[0], lie[one.identity], int(one.version))
         for one in named

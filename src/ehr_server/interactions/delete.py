@@ -71,11 +71,6 @@ def _several(call: Call, intended: Change) -> Answer:
     if preferred(call) != "OperationOutcome":
         return Answer(204)
     text, vi = f"Deleted: {len(deletes)}.", f"Đã xóa: {len(deletes)}."
-    outcome = operation_outcome(
-        [
-            Issue("information", "informational", text, vi=vi),
-            *(i for o in done for i in o.findings),
-        ],
-        call.language,
-    )
-    return Answer(200, json.write(outcome))
+    counted = Issue("information", "informational", text, vi=vi)
+    along = [issue for one in done for issue in one.findings]
+    return Answer(200, json.write(operation_outcome([counted, *along], call.language)))

@@ -1,4 +1,4 @@
-"""Rows that refer to a resource, and the locks that keep a target where it is while it is looked at.
+"""Rows that refer to a resource, and the locks that keep a target where it is while one looks.
 
 Who adds a reference holds the lock of its target shared, who deletes the target holds it alone,
 both until the commit. There are 512 locks, by hash: so the largest Bundle needs no more, and two
@@ -44,15 +44,21 @@ def hold(
 
 
 def candidates(
-    connection: Connection, hashes: Mapping[str, Sequence[int]], most: int
+    connection: Connection,
+    hashes: Mapping[str, Sequence[int]],
+    most: int,
+    *,
+    beside: int | None = None,
 ) -> list[Candidate]:
-    """The rows that hold one of the hashes of their leaf, so many of a leaf at most."""
+    """The rows that hold one of the hashes of their leaf, so many of a leaf at most; none of the
+    compartment `beside`."""
     found = []
     for leaf_name, wanted in sorted(hashes.items()):
         rows = connection.execute(
             f"select comp, key, ver, type from resource_{leaf_name}"
-            " where refs && %s::bigint[] order by comp, key limit %s",
-            (list(wanted), most),
+            " where refs && %s::bigint[] and comp is distinct from %s::bigint"
+            " order by comp, key limit %s",
+            (list(wanted), beside, most),
         ).fetchall()
         found += [Candidate(*row) for row in rows]
     return found
