@@ -3,7 +3,6 @@
 https://hl7.org/fhir/R4/http.html#delete, #trules, https://hl7.org/fhir/R4/references.html#literal
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -33,8 +32,8 @@ def _entry(method: str, url: str, resource: dict[str, Any] | None = None) -> dic
 
 
 @pytest.fixture
-def person(client: httpx.Client) -> Iterator[str]:
-    yield f"Patient/{client.post('/Patient', json=resident()).json()['id']}"
+def person(client: httpx.Client) -> str:
+    return f"Patient/{client.post('/Patient', json=resident()).json()['id']}"
 
 
 def _created(client: httpx.Client, resource: dict[str, Any]) -> str:
