@@ -223,15 +223,19 @@ def test_the_capability_statement_says_enforced(client: httpx.Client) -> None:
 
 
 def test_limits_and_a_server_that_accepts(module_database: str) -> None:
-    with serving(module_database, cascade_max="2") as server:
-        with httpx.Client(base_url=server.fhir) as client:
-            id_ = client.post("/Patient", json=resident("001174000987")).json()["id"]
-            for _ in range(3):
-                _created(client, weight(f"Patient/{id_}"))
-            answer = client.delete(f"/Patient/{id_}?_cascade=delete")
-            assert answer.status_code == 409
-            assert "More than 2 " in answer.text
-    with serving(module_database, references="accept") as server:
-        with httpx.Client(base_url=server.fhir) as client:
-            assert client.post("/Observation", json=weight("Patient/nobody")).status_code == 201
-            assert client.delete(f"/Patient/{id_}").status_code == 204
+    with (
+        serving(module_database, cascade_max="2") as server,
+        httpx.Client(base_url=server.fhir) as client,
+    ):
+        id_ = client.post("/Patient", json=resident("001174000987")).json()["id"]
+        for _ in range(3):
+            _created(client, weight(f"Patient/{id_}"))
+        answer = client.delete(f"/Patient/{id_}?_cascade=delete")
+        assert answer.status_code == 409
+        assert "More than 2 " in answer.text
+    with (
+        serving(module_database, references="accept") as server,
+        httpx.Client(base_url=server.fhir) as client,
+    ):
+        assert client.post("/Observation", json=weight("Patient/nobody")).status_code == 201
+        assert client.delete(f"/Patient/{id_}").status_code == 204
