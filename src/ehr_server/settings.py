@@ -103,7 +103,12 @@ class Settings:
         least=1,
     )
     references: Literal["check", "accept"] = _setting(
-        "check", "Whether a reference to this server must point to a resource that exists."
+        "check",
+        "Whether a reference to this server must point to a resource that exists, and a resource "
+        "that others refer to is not deleted; `accept` switches both off.",
+    )
+    cascade_max: int = _setting(
+        10_000, "Most resources that one delete with `_cascade=delete` deletes along.", least=1
     )
     conditional_delete_max: int = _setting(
         1,

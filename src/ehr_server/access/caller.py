@@ -15,5 +15,10 @@ class Caller:
         who administer the server may, and on loopback everyone."""
         return self is LOOPBACK
 
+    @property
+    def may_purge(self) -> bool:
+        """Whether they may remove a person's record for good: as `may_explain`."""
+        return self is LOOPBACK
+
 
 LOOPBACK = Caller()

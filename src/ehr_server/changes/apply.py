@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from ehr_server import clock
-from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
+from ehr_server.changes import binary, check, gather, referring, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
@@ -37,6 +37,7 @@ def apply(
     place of each finding; `Overtaken` when another request was first and all can be run again from
     what was sent; `Unavailable` when the database is away.
     """
+    changes, sent = list(changes), len(changes)
     before = _checked(means, changes, push, then)
     if before is not None:
         return before
@@ -50,7 +51,7 @@ def apply(
         is_small = len(changes) == 1 and then is None and not defines
         with means.store.transaction(locks, is_small=is_small) as opened:
             connection = opened.connection
-            before = _before(means, changes, push, then)
+            before = _before(means, changes[:sent], push, then)
             if before is not None:
                 return before
             resolve.matches(means, connection, changes)
@@ -63,7 +64,7 @@ def apply(
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
             if push is not None and push.key and done:
-                batch.rows["receipt"].append(receipt(means.store, push, stamp, done))
+                batch.rows["receipt"].append(receipt(means.store, push, stamp, done[:sent]))
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
             binary.take_along(means, connection, batch)
@@ -80,19 +81,21 @@ def apply(
     count_stored(rows.deeds(batch))
     if defines:
         search_parameters.take_up(means)
-    return done
+    return referring.told(changes, done, sent)
 
 
 def _checked(
-    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+    means: Means, changes: list[Change], push: Push | None, then: Callable[[], None] | None
 ) -> list[Done] | None:
-    """Refuse what can be refused without a transaction, unless it was stored before: rules and
+    """Add what is deleted along, and refuse what can be refused without a transaction, unless it
+    was stored before: rules and
     resources may have been others. The look that counts is made in the transaction, with the lock
     of the key; of several changes there is one before, which is cheaper than to check them."""
     before = _before(means, changes, push, then) if len(changes) > 1 else None
     if before is None:
         try:
             settle(means, changes)
+            changes += referring.widen(means, changes)
             check.well_formed(means, changes)
         except Refusal:
             before = _before(means, changes, push, then)

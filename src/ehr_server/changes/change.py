@@ -38,6 +38,7 @@ class Means:
     rules: Rules
     searchable: Searchable = field(default_factory=Searchable)
     inline_bytes_max: int = 65_536  # of a Binary's content; what is larger lies beside it
+    cascade_max: int = 10_000  # resources that are deleted along
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,8 @@ def means(
             full_text=full_text(settings.full_text),
         ),
         in_force.searchable,
-        settings.binary_inline_bytes_max,
+        inline_bytes_max=settings.binary_inline_bytes_max,
+        cascade_max=settings.cascade_max,
     )
 
 
@@ -92,6 +94,8 @@ class Change:
     if_none_match: bool = False  # If-None-Match: *, only if it is not there yet
     if_none_exist: str | None = None
     criteria: str | None = None
+    cascades: bool = False  # a delete, of what refers to it too
+    cause: "Change | None" = None  # the delete that it goes along with
     patch: Patch | None = None
     blob: Blob | None = None  # content of a Binary, to be kept beside it
 

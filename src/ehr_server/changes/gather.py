@@ -4,10 +4,13 @@ For a whole Bundle one statement asks where the ids lie, and one for each type t
 the newest versions.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from ehr_server.changes import referring
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
 from ehr_server.definitions import definitions
@@ -15,20 +18,26 @@ from ehr_server.errors import Unprocessable
 from ehr_server.fhir.references import parse
 from ehr_server.issue import Issue
 from ehr_server.store.connect import Connection
-from ehr_server.store.read import Place, newest, places
+from ehr_server.store.read import Place, newest, places, versions_there
+from ehr_server.store.referring import hold
 
 Identity = tuple[str, str]
+
+_VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
     """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference."""
-    targets = dict(_targets(means, changes)) if means.check_references else {}
+    targets, versions_named = _targets(means, changes) if means.check_references else ({}, [])
     own = {change.identity for change in changes if change.deed != "delete"}
     gone = {change.identity for change in changes if change.deed == "delete"}
     existing = [change for change in changes if change.deed != "create"]
-    found = places(connection, {change.identity for change in existing} | (targets.keys() - own))
-    live = {identity for identity, place in found.items() if place.live} - gone
-    _refuse_dangling(targets, own | live)
+    elsewhere = (targets.keys() | {one.identity for one in versions_named}) - own
+    if means.check_references:
+        hold(connection, elsewhere, gone)
+    found = places(connection, {change.identity for change in existing} | elsewhere)
+    live = {identity for identity, place in found.items() if place.live}
+    _refuse_dangling(targets, (own | live) - gone)
     by_type: dict[str, list[Place]] = defaultdict(list)
     for change in existing:
         change.place = found.get(change.identity)
@@ -39,17 +48,79 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
         for change in existing:
             if change.type == type_name and change.place is not None:
                 change.now = versions.get(change.place.key)
+    if versions_named:
+        _refuse_no_versions(connection, changes, versions_named, found)
+    if means.check_references:
+        referring.refuse(means, connection, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A reference that names a version."""
+
+    identity: Identity
+    version: str
+    where: tuple[Change, Mapping[str, Any]]
 
 
 def _targets(
     means: Means, changes: Sequence[Change]
-) -> Iterator[tuple[Identity, tuple[Change, Mapping[str, Any]]]]:
+) -> tuple[dict[Identity, tuple[Change, Mapping[str, Any]]], list[_Named]]:
+    """What the references on this server lead to, and those to a version."""
     types = definitions().type_number
+    found: dict[Identity, tuple[Change, Mapping[str, Any]]] = {}
+    versions: list[_Named] = []
     for change in changes:
         for reference in change.references:
             target = parse(reference["reference"], means.base_url)
             if target.kind == "local" and target.type and target.id and target.type in types:
-                yield (target.type, target.id), (change, reference)
+                if target.version is None:
+                    found[target.type, target.id] = (change, reference)
+                else:
+                    identity = (target.type, target.id)
+                    versions.append(_Named(identity, target.version, (change, reference)))
+    return found, versions
+
+
+def _refuse_no_versions(
+    connection: Connection,
+    changes: Sequence[Change],
+    named: Sequence[_Named],
+    found: Mapping[Identity, Place],
+) -> None:
+    """A version that is named must be there, or be written now; what became of the resource later
+    is no matter, as the version stays readable."""
+    written = {
+        (*one.identity, str(one.now.ver + 1 if one.now else 1))
+        for one in changes
+        if one.resource is not None
+    }
+    lie = {**found} | {one.identity: one.place for one in changes if one.place is not None}
+    asked = [
+        (one.identity[0], lie[one.identity], int(one.version))
+        for one in named
+        if one.identity in lie and _VERSION.fullmatch(one.version)
+    ]
+    there = versions_there(connection, asked)
+    issues = []
+    for one in named:
+        place = lie.get(one.identity)
+        if (*one.identity, one.version) in written:
+            continue
+        if place is None or (place.key, one.version) not in there:
+            what = f"{'/'.join(one.identity)}/_history/{one.version}"
+            issues.append(
+                Issue(
+                    "error",
+                    "not-found",
+                    f"There is no {what} on this server; name a version that is there, or none.",
+                    (place_of(*one.where),),
+                    vi=f"Không có {what} trên máy chủ này; xin nêu phiên bản có thật, hoặc bỏ "
+                    "phiên bản.",
+                )
+            )
+    if issues:
+        raise Unprocessable(issues=issues)
 
 
 def _refuse_dangling(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ehr_server.changes.change import Means
-from ehr_server.changes.rows import Spot, Stamp, index_rows
+from ehr_server.changes.links import scan
+from ehr_server.changes.rows import Spot, Stamp, add_unsearched, index_rows
 from ehr_server.changes.search_parameters import by_all_in_use
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
@@ -53,6 +54,9 @@ def _batch(means: Means, rows: list[tuple[Any, ...]]) -> Batch:
         content = means.store.contents.unpack(enc, stored)
         batch.replaced.append((definitions().type_name[number], comp, key))
         spot = Spot(comp, key, number, ver, own_comp(*identity(content)))
-        found = index(json.read_stored(content), means.rules)
+        resource = json.read_stored(content)
+        found = index(resource, means.rules)
+        references, _ = scan(resource, {})
+        add_unsearched(found, resource["resourceType"], references, means.rules.base)
         index_rows(batch, Stamp(tx, at, 0), spot, found)
     return batch

@@ -1,6 +1,6 @@
 """From changes to rows: contents rendered, index entries extracted, compartments found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import index
+from ehr_server.search.referring import targets, unsearched
 from ehr_server.search.rows import FORMAT, Rows
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
@@ -63,6 +64,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             ver = before[1].ver + 1 if before else 1
             content = _render(change.resource, change.identity[1], ver, stamp.at)
             found = index(change.resource, means.rules)
+            add_unsearched(found, change.type, change.references, means.rules.base)
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
             own = own_comp(*change.identity)
@@ -83,6 +85,15 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
 def deeds(batch: Batch) -> list[str]:
     """What was done to get each version of the batch: create, update or delete."""
     return [_DEEDS[row[_DEED]] for row in batch.rows["version"]]
+
+
+def add_unsearched(
+    found: Rows, type_name: str, references: Iterable[Mapping[str, Any]], base: str
+) -> None:
+    """Add what the literal references of a resource lead to that no search parameter reads."""
+    to = targets((one["reference"] for one in references), base)
+    found.refs += unsearched(type_name, found.refs, to)
+    found.refs.sort()
 
 
 def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:

@@ -5,17 +5,25 @@ several: https://hl7.org/fhir/R4/http.html#3.1.0.7.1.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Done
 from ehr_server.changes.push import stored_before
 from ehr_server.changes.resolve import versions_meant
-from ehr_server.errors import PreconditionFailed
+from ehr_server.errors import Invalid, PreconditionFailed
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import REPEATED, criteria_of, preferred, version_in, written
+from ehr_server.interactions.written import (
+    CASCADE,
+    REPEATED,
+    criteria_of,
+    preferred,
+    version_in,
+    written,
+)
 from ehr_server.issue import Issue
 
 
@@ -25,6 +33,8 @@ def delete(call: Call) -> Answer:
     if intended.criteria is not None and call.settings.conditional_delete_max > 1:
         return _several(call, intended)
     (done,) = apply(call.means, [intended], push=push(call))
+    if done.status == 200:  # others were deleted along
+        return Answer(200, json.write(operation_outcome(done.findings, call.language)), done=done)
     return written(call, done)
 
 
@@ -37,7 +47,20 @@ def change(call: Call) -> Change:
         where=call.request.where or call.parts["type"],
         if_match=version_in(call.request.headers.get("if-match"), "If-Match"),
         criteria=None if "id" in call.parts else criteria_of(call),
+        cascades=_cascades(call),
     )
+
+
+def _cascades(call: Call) -> bool:
+    """By the parameter `_cascade=delete`, or the header `X-Cascade: delete` of other servers."""
+    asked = dict(call.request.query).get(CASCADE) or call.request.headers.get("x-cascade", "none")
+    if asked not in ("delete", "none"):
+        raise Invalid(
+            f"{CASCADE} takes delete or none.",
+            vi=f"{CASCADE} chỉ nhận delete hoặc none.",
+            expression=(call.request.where or CASCADE,),
+        )
+    return asked == "delete"
 
 
 def _several(call: Call, intended: Change) -> Answer:
@@ -54,9 +77,7 @@ def _several(call: Call, intended: Change) -> Answer:
             f"The criteria match more than {most} resources, the most that may be deleted at once.",
             vi=f"Điều kiện khớp hơn {most} tài nguyên, là số tối đa được xóa một lần.",
         )
-    deletes = [
-        Change("delete", intended.type, id_, where=intended.where, read=ver) for id_, ver in found
-    ]
+    deletes = [replace(intended, id=id_, criteria=None, read=ver) for id_, ver in found]
     # Where there is nothing to delete, the look in the transaction is the one that counts.
     return _deleted(call, apply(call.means, deletes or [intended], push=pushed))
 
@@ -66,6 +87,6 @@ def _deleted(call: Call, done: Sequence[Done]) -> Answer:
     if preferred(call) != "OperationOutcome":
         return Answer(204, headers=headers)
     count = sum(one.ver > 0 for one in done)
-    text, vi = f"Deleted: {count}.", f"Đã xóa: {count}."
-    outcome = operation_outcome([Issue("information", "informational", text, vi=vi)], call.language)
-    return Answer(200, json.write(outcome), headers)
+    counted = Issue("information", "informational", f"Deleted: {count}.", vi=f"Đã xóa: {count}.")
+    along = [issue for one in done for issue in one.findings]
+    return Answer(200, json.write(operation_outcome([counted, *along], call.language)), headers)

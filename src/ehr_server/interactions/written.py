@@ -14,6 +14,8 @@ from ehr_server.search.parse import PRESENTATION
 REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
+CASCADE = "_cascade"
+_NO_CRITERIA = {CASCADE, *PRESENTATION}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
@@ -66,7 +68,7 @@ def criteria_of(call: Call) -> str:
 
 def asked(request: Request) -> str:
     """The criteria in the address of a request, "" if there are none."""
-    return urlencode([pair for pair in request.query if pair[0] not in PRESENTATION])
+    return urlencode([pair for pair in request.query if pair[0] not in _NO_CRITERIA])
 
 
 def version_in(tag: str | None, name: str) -> int | None:

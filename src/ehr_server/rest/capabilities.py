@@ -159,7 +159,7 @@ def _resource(
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "referencePolicy": ["literal", "logical", "local"],
+        "referencePolicy": ["literal", "logical", "local", "enforced"],
     }
     if profiles:
         resource["supportedProfile"] = profiles

@@ -107,6 +107,25 @@ def vread(
     return None if row is None else version_of(store, row)
 
 
+def versions_there(
+    connection: Connection, asked: Iterable[tuple[str, Place, int]]
+) -> set[tuple[int, str]]:
+    """Which of the versions (type, place, number) are there and no deletions: (key, number)."""
+    by_leaf: dict[str, list[tuple[int, int, int]]] = {}
+    for type_name, at, ver in asked:
+        by_leaf.setdefault(leaf(type_name), []).append((at.comp, at.key, ver))
+    found: set[tuple[int, str]] = set()
+    for suffix, several in by_leaf.items():
+        comps, keys, vers = (list(column) for column in zip(*several, strict=True))
+        rows = connection.execute(
+            f"select key, ver from version_{suffix}"
+            " where comp = any(%s) and key = any(%s) and ver = any(%s) and deed <> %s",
+            (comps, keys, vers, DELETE),
+        ).fetchall()
+        found |= {(key, str(ver)) for key, ver in rows}
+    return found
+
+
 def contents_of(
     store: Store, connection: Connection, versions: Sequence[tuple[int, int, int, int]]
 ) -> dict[int, bytes]:

@@ -5,7 +5,7 @@ EXTERNAL: what comes is mostly compressed already (JPEG, PDF), and a part is rea
 
 from alembic import op
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
