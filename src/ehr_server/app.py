@@ -16,6 +16,7 @@ from ehr_server.store.connect import Store
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.web.cors import App, Cors
 from ehr_server.web.site import Site
 
 
@@ -26,7 +27,7 @@ class Opening:
     settings: Settings
     database_url: str
 
-    def __call__(self, number: int) -> tuple[Site, Callable[[], None]]:
+    def __call__(self, number: int) -> tuple[App, Callable[[], None]]:
         """The app of process `number`, and what closes it. Process 0 runs the background jobs."""
         configure(self.settings.log_level)
         store = open_store(self.settings, self.database_url)
@@ -38,7 +39,9 @@ class Opening:
             keep_up(store)
         shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
         shelf.follow()
-        site = Site(Dispatch(store, self.settings, table, shelf.current, shelf.searchable))
+        site: App = Site(Dispatch(store, self.settings, table, shelf.current, shelf.searchable))
+        if self.settings.origins:
+            site = Cors(site, self.settings.origins)
         closing: Sequence[Callable[[], None]] = (shelf.close, store.close)
         if number == 0 and not self.settings.no_worker:
             closing = (_start_worker(store, self.settings), *closing)

@@ -14,6 +14,8 @@ from typing import Any
 
 import uvicorn
 
+from ehr_server.web.connection import Connection
+
 _DRAIN_S = 30
 
 # Runs in every process: given the number of the process, opens what it needs and returns the app
@@ -88,7 +90,7 @@ def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

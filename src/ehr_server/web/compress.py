@@ -1,0 +1,70 @@
+"""Answers as gzip, for who accepts it: links are bad, and JSON shrinks to a tenth.
+
+https://www.rfc-editor.org/rfc/rfc9110#name-accept-encoding
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+from ehr_server.call import Answer, Request
+from ehr_server.web.media_types import accepted
+
+_LEAST_BYTES = 1_024  # one packet either way
+_LEVEL = 1
+_GZIP_FRAME = 16 + zlib.MAX_WBITS
+_CHUNK_BYTES = 1 << 20
+# Content of a Binary is sent as it is, since ranges of it can be asked for.
+_SHRINKS = ("application/fhir+json", "application/fhir+xml", "application/fhir+ndjson")
+
+
+def compressed(request: Request, answer: Answer) -> Answer:
+    """The answer as gzip where that is accepted and worth it.
+
+    A file stays the file, and is compressed while it is sent, by `pieces`.
+    """
+    body = answer.body
+    if answer.status == 304:  # RFC 9110, 15.4.5: with the Vary that 200 would have
+        return replace(answer, headers=_varied(answer))
+    if not isinstance(body, bytes | Path) or not answer.content_type.startswith(_SHRINKS):
+        return answer
+    if isinstance(body, bytes) and len(body) < _LEAST_BYTES:
+        return answer
+    headers = _varied(answer)
+    if not _wants_gzip(request.headers.get("accept-encoding", "")):
+        return replace(answer, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    if isinstance(body, bytes):
+        body = zlib.compress(body, _LEVEL, _GZIP_FRAME)
+    return replace(answer, body=body, headers=headers)
+
+
+def is_compressed(answer: Answer) -> bool:
+    """Whether the answer goes out as gzip."""
+    return "Content-Encoding" in answer.headers
+
+
+def pieces(path: Path, *, as_gzip: bool) -> Iterator[bytes]:
+    """What a file holds, piece by piece, as it is or as gzip."""
+    squeeze = zlib.compressobj(_LEVEL, wbits=_GZIP_FRAME)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield squeeze.compress(chunk) if as_gzip else chunk
+    if as_gzip:
+        yield squeeze.flush()
+
+
+def _varied(answer: Answer) -> dict[str, str]:
+    before = answer.headers.get("Vary")
+    vary = f"{before}, Accept-Encoding" if before else "Accept-Encoding"
+    return {**answer.headers, "Vary": vary}
+
+
+@lru_cache(maxsize=256)
+def _wants_gzip(header: str) -> bool:
+    """Whether gzip is accepted, and liked no less than no coding is."""
+    liked = {one.name: one.q for one in accepted(header)}
+    gzip = liked.get("gzip", liked.get("x-gzip", liked.get("*", 0.0)))
+    return gzip > 0 and gzip >= liked.get("identity", 0.0)
