@@ -13,6 +13,8 @@ from ehr_server.call import Answer, Request
 from ehr_server.web.media_types import accepted
 
 _LEAST_BYTES = 1_024  # one packet either way
+# A page of 50 Observations, 58 kB: 75 µs and a ninth at level 1, 78 µs and a ninth at 3, 182 µs and
+# a tenth at 4, 300 µs and a tenth at 6. One resource of 1.9 kB: 13 µs and two fifths at any level.
 _LEVEL = 1
 _GZIP_FRAME = 16 + zlib.MAX_WBITS
 _CHUNK_BYTES = 1 << 20
