@@ -10,7 +10,7 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.interactions.entries import answered_entry, requests
 from ehr_server.interactions.transaction import transaction
-from ehr_server.interactions.written import preferred
+from ehr_server.interactions.written import applied, preferred
 
 
 def bundle(call: Call) -> Answer:
@@ -43,4 +43,5 @@ def batch(call: Call, sent: dict[str, Any]) -> Answer:
         for request in requests(call, sent)
     ]
     response: dict[str, Any] = {"resourceType": "Bundle", "type": "batch-response"}
-    return Answer(200, json.write({**response, "entry": entries} if entries else response))
+    body = json.write({**response, "entry": entries} if entries else response)
+    return Answer(200, body, applied(call))

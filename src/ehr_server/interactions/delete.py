@@ -11,7 +11,7 @@ from ehr_server.changes.resolve import versions_meant
 from ehr_server.errors import PreconditionFailed
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
-from ehr_server.interactions.written import criteria_of, preferred, version_in, written
+from ehr_server.interactions.written import applied, criteria_of, preferred, version_in, written
 from ehr_server.issue import Issue
 
 
@@ -56,4 +56,4 @@ def _several(call: Call, intended: Change) -> Answer:
         return Answer(204)
     text, vi = f"Deleted: {len(deletes)}.", f"Đã xóa: {len(deletes)}."
     outcome = operation_outcome([Issue("information", "informational", text, vi=vi)], call.language)
-    return Answer(200, json.write(outcome))
+    return Answer(200, json.write(outcome), applied(call))

@@ -10,7 +10,7 @@ from ehr_server.errors import Invalid, Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.interactions.entries import answered_entry, requests, written_entry
-from ehr_server.interactions.written import preferred
+from ehr_server.interactions.written import applied, preferred
 
 
 def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
@@ -41,7 +41,7 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     for index, one in zip(changes, done, strict=True):
         answers[index] = written_entry(call, one, with_resource=with_resource)
     answered = [answers[index] for index in range(len(entries))]
-    return Answer(200, json.write(_response("transaction-response", answered)))
+    return Answer(200, json.write(_response("transaction-response", answered)), applied(call))
 
 
 def _intended(call: Call, request: Request) -> Change | tuple[Route, Call]:
