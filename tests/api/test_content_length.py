@@ -5,6 +5,7 @@ https://www.rfc-editor.org/rfc/rfc9112#section-6.3
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 
 import httpx
@@ -82,6 +83,16 @@ REFUSED = {
         "lie", "Transfer-Encoding: chunked", _length("lie"), body=_chunked(_body("lie"))
     ),
     "another transfer coding": _put("lie", "Transfer-Encoding: gzip"),
+    "a length that is folded": _put("lie", "X: a", "\tContent-Length: 3", _length("lie")),
+    "a name with a space": _put("lie", _length("lie").replace(":", " :")),
+    "chunks and another coding": _put(
+        "lie", "Transfer-Encoding: chunked, identity", body=_chunked(_body("lie"))
+    ),
+    "a length in a trailer": _put(
+        "lie",
+        "Transfer-Encoding: chunked",
+        body=_chunked(_body("lie")).removesuffix(b"\r\n") + b"Content-Length: 5\r\n\r\n",
+    ),
     "chunks without a size": _put("lie", "Transfer-Encoding: chunked", body=_body("lie")),
     "a broken chunk": _put(
         "lie", "Transfer-Encoding: chunked", body=_chunked(_body("lie")).replace(b"0\r\n\r\n", b"x")
@@ -159,3 +170,46 @@ def test_a_broken_request_among_others_is_refused_in_its_turn(
     assert [status for status, _ in answers(opened)] == [201, 400]
     assert client.get("/Patient/before").status_code == 200
     assert client.get("/Patient/broken").status_code == 404
+
+
+def test_a_transfer_coding_that_is_not_known_is_501(
+    client: httpx.Client, opened: socket.socket
+) -> None:
+    """RFC 9112, 6.1: what is coded otherwise would be stored as something else."""
+    opened.sendall(_put("coded", "Transfer-Encoding: gzip, chunked", body=_chunked(_body("coded"))))
+    assert [status for status, _ in answers(opened)] == [501]
+    assert client.get("/Patient/coded").status_code == 404
+
+
+_OFFER = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAB")
+
+
+@pytest.mark.parametrize(
+    "framed", [(_length("offer"), False), ("Transfer-Encoding: chunked", True)], ids=str
+)
+def test_a_body_with_an_offer_of_http_2_is_read(
+    client: httpx.Client, opened: socket.socket, framed: tuple[str, bool]
+) -> None:
+    """As Java's client sends it. RFC 9110, 7.8: a server "MAY ignore a received Upgrade"."""
+    header, is_chunked = framed
+    body = _chunked(_body("offer")) if is_chunked else None
+    whole = _put("offer", header, *_OFFER, body=body)
+    for piece in (whole[:90], whole[90:-20], whole[-20:] + whole + _NOBODY + b"\0"):
+        opened.sendall(piece)
+        time.sleep(0.05)
+    assert [status for status, _ in answers(opened)][1:] == [200, 404]
+    assert client.get("/Patient/offer").json()["gender"] == "female"
+
+
+def test_an_offer_of_a_websocket_is_not_taken_up(opened: socket.socket) -> None:
+    offer = _NOBODY.replace(b"\r\n\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    opened.sendall(offer + b"\0")
+    assert [status for status, _ in answers(opened)] == [404]
+
+
+@pytest.mark.parametrize("hosts", ["", "Host: here\r\nHost: there\r\n"])
+def test_a_request_names_one_host(opened: socket.socket, hosts: str) -> None:
+    """RFC 9112, 3.2: "A server MUST respond with a 400 ... to any HTTP/1.1 request message that
+    lacks a Host header field and to any request message that contains more than one"."""
+    opened.sendall(f"GET /fhir/Patient/nobody HTTP/1.1\r\n{hosts}\r\n".encode() + b"\0")
+    assert [status for status, _ in answers(opened)] == [400]

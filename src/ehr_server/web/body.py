@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ehr_server.call import Request
-from ehr_server.errors import Invalid, TooLarge, UnsupportedMediaType
+from ehr_server.errors import Invalid, NotSupported, TooLarge, UnsupportedMediaType
 from ehr_server.web.streams import coming
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -15,6 +15,17 @@ _GZIP = {"gzip", "x-gzip"}  # https://www.rfc-editor.org/rfc/rfc9110#section-8.4
 _GZIP_FRAME = 16 + zlib.MAX_WBITS
 _SLICE_BYTES = 1 << 16  # what zlib has not read yet it copies: little of it, so that it is little
 _MEMBERS_MAX = 10_000  # a file of small blocks has one for each 64 KiB; a million empty ones, 20 s
+
+
+def framed(headers: Mapping[str, str]) -> None:
+    """Raises `NotSupported` for a body in another transfer coding than chunks, which would be read
+    as something else: https://www.rfc-editor.org/rfc/rfc9112#section-6.1."""
+    coding = headers.get("transfer-encoding", "chunked").strip().lower()
+    if coding != "chunked":
+        raise NotSupported(
+            f"The transfer coding {coding[:40]} is not understood; send chunked, or a length.",
+            vi=f"Không hiểu Transfer-Encoding {coding[:40]}; xin gửi chunked hoặc nêu độ dài.",
+        )
 
 
 async def whole(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:

@@ -51,6 +51,7 @@ class FhirEndpoint:
         shown = {"x-request-id": id_}
         path, body, upload = _path(scope), b"", None
         try:
+            bodies.framed(headers)
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
@@ -116,7 +117,8 @@ def _path(scope: Scope) -> tuple[str, ...]:
 
 
 def _base_url(scope: Scope, request: Request) -> str:
-    host = request.headers.get("host", "localhost")
+    missing = "localhost" if scope["http_version"] == "1.0" else ""  # RFC 9112, 3.2
+    host = request.headers.get("host", missing)
     if not _HOST.fullmatch(host):  # it becomes part of every fullUrl
         raise Invalid(
             "The header Host is not a host name with or without a port.",

@@ -91,6 +91,7 @@ def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[
         app,
         loop="uvloop",
         http=Connection,
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,
