@@ -25,7 +25,7 @@ from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve
 from growth.measure import Time
-from harness import binaries, inputs, validation
+from harness import binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
@@ -101,6 +101,7 @@ def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
         measured = _small_curve(options.quick)
         sections.append(search_report.section(measured))
         sections.append(binaries.section(options.quick))
+        sections.append(writes.section(options.quick))
         made["search"] = search_report.figures(measured)
     text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)

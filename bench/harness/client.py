@@ -48,11 +48,14 @@ class Outcome:
         return all(200 <= status < 300 for status in self.statuses)
 
 
-def request(method: str, path: str, host: str, body: bytes = b"") -> bytes:
-    """A whole HTTP/1.1 request; `path` is everything after the host, encoded."""
+def request(
+    method: str, path: str, host: str, body: bytes = b"", kind: str = "application/fhir+json"
+) -> bytes:
+    """A whole HTTP/1.1 request; `path` is everything after the host, encoded; `kind` is that of
+    the body."""
     head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/fhir+json\r\n"
     if body:
-        head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
+        head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return head.encode("ascii") + b"\r\n" + body
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
-from harness import client, inputs
+from harness import client, inputs, record
 from harness.client import Load, Outcome
 from harness.figures import Figures, figures
 from harness.processes import Usage, peak_memory, usage
@@ -71,6 +71,7 @@ def measure(source: Source, seconds: float, again: int = 0) -> Report:
             for connections in (1, 8):
                 load = Load(server.address, asked, connections, seconds)
                 report.rows.append(_measured(server, what, load))
+        report.rows += record.rows(server, seconds)
         for _ in range(again):
             _load(server, source, inputs.Stored(), range(len(source.sizes())), 4)
         _export(server, report)

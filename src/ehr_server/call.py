@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ehr_server.access.caller import Caller
     from ehr_server.changes.change import Change, Done, Means
+    from ehr_server.changes.push import Push
     from ehr_server.changes.uploads import Upload
     from ehr_server.fhir.outcome import Language
     from ehr_server.settings import Settings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 FHIR_JSON = "application/fhir+json; charset=utf-8"
+FHIR_XML = "application/fhir+xml; charset=utf-8"
 
 _PARTS = re.compile("[,;]")
 
@@ -36,8 +38,9 @@ class Request:
     """A request below the base: `path` in decoded segments, `headers` with names in lower case.
 
     A Bundle entry brings its `resource` parsed, `where` that stands (`Bundle.entry[3].resource`)
-    and, in a transaction, its `full_url`; the socket brings a `body`, nested `depth_max` at most,
-    or an `upload`, the content of a Binary that came raw.
+    and, in a transaction, its `full_url`, in a batch the `push` that it is part of; the socket
+    brings a `body`, nested `depth_max` at most, or an `upload`, the content of a Binary that came
+    raw.
     """
 
     method: str
@@ -49,6 +52,7 @@ class Request:
     where: str = ""
     full_url: str | None = None
     depth_max: int = json.DEPTH_MAX
+    push: Push | None = None
     upload: Upload | None = None
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
@@ -57,6 +58,11 @@ def new_id() -> str:
     Ids that grow with time keep the id index compact, and 80 random bits cannot be guessed.
     """
     return _base32((time.time_ns() // 1_000_000 << 80) | int.from_bytes(os.urandom(10), "big"))
+
+
+def new_urn() -> str:
+    """A new `urn:uuid:`, of random bits: https://www.rfc-editor.org/rfc/rfc4122."""
+    return uuid.uuid4().urn
 
 
 def _base32(number: int) -> str:

@@ -85,6 +85,11 @@ class Settings:
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."
     )
+    receipt_keep_days: int = _setting(
+        400,
+        "Days for which a push that is sent again under the same key gets its first answer.",
+        least=1,
+    )
     references: Literal["check", "accept"] = _setting(
         "check", "Whether a reference to this server must point to a resource that exists."
     )

@@ -72,14 +72,6 @@ def test_pretty_json_of_what_is_nested_as_deep_as_may_be(client: httpx.Client) -
     assert f'"id": "{id_}"' in client.get(f"/Patient?_id={id_}&_pretty=true").text
 
 
-def test_only_json_is_acceptable(client: httpx.Client) -> None:
-    assert client.get("/Patient/x?_format=xml").status_code == 406
-    wants_xml = {"Accept": "application/fhir+xml"}
-    assert client.get("/Patient/x", headers=wants_xml).status_code == 406
-    wants_any = {"Accept": "application/fhir+xml, */*;q=0.1"}
-    assert client.get("/Patient/x", headers=wants_any).status_code == 404
-
-
 @pytest.mark.parametrize("tag", ["*", '"1"', 'W/"9", W/"1"'])
 def test_if_none_match_compares_weakly(client: httpx.Client, tag: str) -> None:
     """RFC 9110 13.1.2."""

@@ -56,6 +56,7 @@ def test_every_example_has_its_readme() -> None:
         "02-find-person",
         "03-history",
         "04-export",
+        "05-push-over-a-bad-link",
     ]
     assert all((folder / "README.md").is_file() for folder in folders)
 

@@ -15,7 +15,7 @@ _MIGRATIONS = "migration"
 # Directories, reference tables and the server's own: they are not distributed by `comp`.
 _WITHOUT_COMP = {
     *("mark", "zdict", "setting", "sender", "job", "job_part", "package", "artifact"),
-    *("finding_kind", "search_parameter", "display", "unit"),
+    *("finding_kind", "search_parameter", "display", "unit", "receipt"),
 }
 _DIRECTORIES = {"rid", "ident"}  # they have a `comp`, but are distributed by their own key
 

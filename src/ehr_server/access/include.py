@@ -4,7 +4,7 @@ https://hl7.org/fhir/R4/search.html#revinclude. Each goes through a query that a
 nothing comes along that the caller could not have found.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -112,10 +112,8 @@ class _Gathering:
         places_of = self._places([one for one in wanted if one not in self.known])
         self._cut(wanted[one] for one in list(places_of)[self.left :])
         places_of = dict(list(places_of.items())[: self.left])
-        by_key = {match.key: match for match in self._at(places_of)}
-        for one, place in places_of.items():
-            if place[1] in by_key:
-                self._add(one, by_key[place[1]])
+        for match in read_places(self._reader, places_of):
+            self._add(identity(match.content), match)
 
     def _places(self, wanted: Sequence[_Identity]) -> dict[_Identity, tuple[int, int]]:
         """Where those lie that are there, in the order in which they are wanted."""
@@ -126,15 +124,6 @@ class _Gathering:
             if one in found and found[one].live
         }
 
-    def _at(self, places_of: dict[_Identity, tuple[int, int]]) -> list[Match]:
-        """What lies there and may be seen: a statement for each type, because access narrows each
-        in its own way, all of them in one round trip."""
-        by_type: dict[str, list[tuple[int, int]]] = {}
-        for (type_name, _), place in places_of.items():
-            by_type.setdefault(type_name, []).append(place)
-        queries = [Query(type_name, (At(tuple(at)),)) for type_name, at in by_type.items()]
-        return self._all(queries, len(places_of))
-
     def _add_referring(self, include: Include, begin: Sequence[_Identity]) -> None:
         """One more than may come is asked for: it tells that there is more."""
         main_date = self._reader.rules.parameters.of(include.type).main_date
@@ -144,21 +133,11 @@ class _Gathering:
             criteria = (condition, Negation(At(here))) if here else (condition,)
             query = Query(include.type, criteria, order=order)
             limit = self.left
-            several = self._all([query], limit + 1)
+            several = _read(self._reader, [query], limit + 1)
             if len(several) > limit:
                 self._cut([include])
             for match in several[:limit]:
                 self._add(identity(match.content), match)
-
-    def _all(self, queries: Sequence[Query], limit: int) -> list[Match]:
-        reader = self._reader
-        narrowed = [restrict(query, reader.caller) for query in queries]
-        plans = [ready(reader.connection, query, reader.caller) for query in narrowed]
-        with piped(reader.connection):
-            cursors = [_begun(reader.connection, one, limit) for one in plans if one is not None]
-            rows = [row for cursor in cursors for row in cursor.fetchall()]
-        unpack = reader.store.contents.unpack
-        return [Match(row[0], row[1], unpack(row[2], row[3])) for row in rows]
 
     def _add(self, one: _Identity, match: Match) -> None:
         self.known[one] = (match.comp, match.key)
@@ -166,6 +145,27 @@ class _Gathering:
 
     def _cut(self, includes: Iterable[Include]) -> None:
         self.cut |= dict.fromkeys(one.asked for one in includes)
+
+
+def read_places(reader: Reader, places_of: Mapping[_Identity, tuple[int, int]]) -> list[Match]:
+    """What lies at the places (comp, key) and may be seen, in the order given: a statement for
+    each type, because access narrows each in its own way, all of them in one round trip."""
+    by_type: dict[str, list[tuple[int, int]]] = {}
+    for (type_name, _), place in places_of.items():
+        by_type.setdefault(type_name, []).append(place)
+    queries = [Query(type_name, (At(tuple(at)),)) for type_name, at in by_type.items()]
+    by_key = {match.key: match for match in _read(reader, queries, len(places_of))}
+    return [by_key[key] for _, key in places_of.values() if key in by_key]
+
+
+def _read(reader: Reader, queries: Sequence[Query], limit: int) -> list[Match]:
+    narrowed = [restrict(query, reader.caller) for query in queries]
+    plans = [ready(reader.connection, query, reader.caller) for query in narrowed]
+    with piped(reader.connection):
+        cursors = [_begun(reader.connection, one, limit) for one in plans if one is not None]
+        rows = [row for cursor in cursors for row in cursor.fetchall()]
+    unpack = reader.store.contents.unpack
+    return [Match(row[0], row[1], unpack(row[2], row[3])) for row in rows]
 
 
 def _begun(connection: Connection, plan: Plan, limit: int) -> Any:

@@ -7,51 +7,62 @@ happens in one database transaction, so a refusal anywhere leaves nothing behind
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 from ehr_server import clock
 from ehr_server.changes import binary, check, gather, resolve, rows, search_parameters
 from ehr_server.changes.change import Change, Done, Means
+from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
-from ehr_server.errors import Overtaken
+from ehr_server.errors import Invalid, Overtaken, Refusal
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
 from ehr_server.store.write import write
 
-_SENDER_MAX = 400  # characters: an index takes no more than 2,704 bytes
-
 
 def apply(
-    means: Means, changes: Sequence[Change], then: Callable[[], None] | None = None
+    means: Means,
+    changes: Sequence[Change],
+    then: Callable[[], None] | None = None,
+    push: Push | None = None,
 ) -> list[Done]:
     """Make the changes, all or none, and tell what became of each, in the order given.
 
-    `then` runs before the commit and sees what was written: the reads of a transaction.
+    `then` runs before the commit and sees what was written: the reads of a transaction. What was
+    stored before under the key of the `push` is told again, and nothing is stored.
 
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
     place of each finding; `Overtaken` when another request was first and all can be run again from
     what was sent; `Unavailable` when the database is away.
     """
-    settle(means, changes)
-    check.well_formed(means, changes)
+    before = _checked(means, changes, push, then)
+    if before is not None:
+        return before
     binary.set_aside(means, changes)
     for change in changes:
         if change.id is None:
             change.id = clock.new_id()
     try:
-        locks = list(resolve.locks(changes))
+        locks = [*resolve.locks(changes), *(push.locks if push is not None else ())]
         defines = search_parameters.defines(changes)
         is_small = len(changes) == 1 and then is None and not defines
         with means.store.transaction(locks, is_small=is_small) as opened:
             connection = opened.connection
+            before = _before(means, changes, push, then)
+            if before is not None:
+                return before
             resolve.matches(means, connection, changes)
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
             binary.settle(changes)
-            sender = means.store.sender_number(_sender(means, changes))
+            sender = means.store.sender_number(push.sender if push else _sender(means, changes))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
+            if push is not None and push.key and done:
+                batch.rows["receipt"].append(receipt(means.store, push, stamp, done))
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
             binary.take_along(means, connection, batch)
@@ -70,13 +81,43 @@ def apply(
     return done
 
 
+def _checked(
+    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+) -> list[Done] | None:
+    """Refuse what can be refused without a transaction, unless it was stored before: rules and
+    resources may have been others. The look that counts is made in the transaction, with the lock
+    of the key; of several changes there is one before, which is cheaper than to check them."""
+    before = _before(means, changes, push, then) if len(changes) > 1 else None
+    if before is None:
+        try:
+            settle(means, changes)
+            check.well_formed(means, changes)
+        except Refusal:
+            before = _before(means, changes, push, then)
+            if before is None:
+                raise
+    return before
+
+
+def _before(
+    means: Means, changes: Sequence[Change], push: Push | None, then: Callable[[], None] | None
+) -> list[Done] | None:
+    """What was stored under the key before. Reads, which stored nothing, are done anew, and
+    findings, which no receipt holds, are made again for who asks for them."""
+    if push is None or not push.key:
+        return None
+    before = stored_before(means.store, push)
+    if before is None:
+        return None
+    if push.tells_findings:
+        with suppress(Invalid):
+            check.well_formed(means, changes)
+        both = zip(before, changes, strict=True)
+        before = [replace(done, findings=change.findings) for done, change in both]
+    if then is not None:
+        then()
+    return before
+
+
 def _sender(means: Means, changes: Sequence[Change]) -> str:
-    """The caller's name, else what the resources say of their source (meta.source)."""
-    if means.caller.name:
-        return means.caller.name
-    for change in changes:
-        meta = (change.resource or {}).get("meta")
-        if isinstance(meta, dict) and isinstance(meta.get("source"), str):
-            # What follows the # is the request there, not the sender.
-            return str(meta["source"]).partition("#")[0][:_SENDER_MAX]
-    return ""
+    return sender_of(means.caller, (change.resource for change in changes))

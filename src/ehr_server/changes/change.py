@@ -120,7 +120,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of a change. `status` 200, 201 or 204; no `content` after a delete,
-    and `ver` 0 where there was nothing to delete. `findings` did not stand in its way.
+    and `ver` 0 where there was nothing to delete. `findings` did not stand in its way. What was
+    stored before, under the same key, `is_repeated`.
     """
 
     status: int
@@ -130,3 +131,4 @@ class Done:
     at: datetime
     content: bytes | None
     findings: Sequence[Issue] = ()
+    is_repeated: bool = False

@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/bundle.html. 50 entries take 15 µs so, against 191 µs 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from urllib.parse import quote, urlencode
 
 from ehr_server import clock
 from ehr_server.fhir import json
@@ -43,6 +44,12 @@ def bundle(
     )
     body = b",".join(entries)
     return head[:-1] + b',"entry":[' + body + b"]}" if body else head
+
+
+def url(here: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """An address with the names and values, for a link."""
+    query = urlencode(list(pairs), quote_via=quote, safe="|,:/")
+    return f"{here}?{query}" if query else here
 
 
 def search_entry(base_url: str, content: bytes, mode: str) -> bytes:

@@ -76,6 +76,11 @@ def write_pretty(value: Any) -> bytes:
     return orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2)
 
 
+def write_sorted(value: Any) -> bytes:
+    """The value with the keys of its objects in order: equal for what means the same."""
+    return orjson.dumps(value, default=_number, option=orjson.OPT_SORT_KEYS)
+
+
 # A JSON text that stands for itself inside a value to be written.
 raw: Callable[[bytes], object] = orjson.Fragment
 

@@ -3,14 +3,18 @@
 Nothing is rewritten from one entry to another, and one that fails leaves the others be.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from ehr_server.call import Answer, Call
+from ehr_server.changes.push import refuse_other, settle
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.interactions.entries import answered_entry, requests
+from ehr_server.interactions.pushed import push_of_bundle
 from ehr_server.interactions.transaction import transaction
-from ehr_server.interactions.written import applied, preferred
+from ehr_server.interactions.written import REPEATED, applied, preferred
+from ehr_server.store.receipts import BATCH
 
 
 def bundle(call: Call) -> Answer:
@@ -36,12 +40,23 @@ def bundle(call: Call) -> Answer:
 
 
 def batch(call: Call, sent: dict[str, Any]) -> Answer:
-    """200 with an answer for each entry, in the order sent."""
-    with_resource = preferred(call) == "representation"
-    entries = [
-        answered_entry(call, call.routes.answer(request), with_resource=with_resource)
-        for request in requests(call, sent)
+    """200 with an answer for each entry, in the order sent. Under a key each entry is stored once:
+    what was stored before is told again, what was refused is tried again.
+    """
+    asked = requests(call, sent)
+    push = push_of_bundle(call, sent, BATCH)
+    refuse_other(call.store, push)
+    answers = [
+        call.routes.answer(replace(request, push=push.of_entry(number)) if push else request)
+        for number, request in enumerate(asked)
     ]
+    settle(call.store, push, len(asked))
+    with_resource = preferred(call) == "representation"
+    entries = [answered_entry(call, one, with_resource=with_resource) for one in answers]
     response: dict[str, Any] = {"resourceType": "Bundle", "type": "batch-response"}
-    body = json.write({**response, "entry": entries} if entries else response)
-    return Answer(200, body, applied(call))
+    is_repeated = any(one.done is not None and one.done.is_repeated for one in answers)
+    return Answer(
+        200,
+        json.write({**response, "entry": entries} if entries else response),
+        {**applied(call), **(REPEATED if is_repeated else {})},
+    )

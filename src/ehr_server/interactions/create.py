@@ -3,12 +3,14 @@
 from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
+from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import written
 
 
 def create(call: Call) -> Answer:
     """201 with Location, or 200 with what `If-None-Exist` found instead."""
-    (done,) = apply(call.means, [change(call)])
+    intended = change(call)
+    (done,) = apply(call.means, [intended], push=push(call, intended.resource))
     return written(call, done)
 
 

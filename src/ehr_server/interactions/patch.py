@@ -15,6 +15,7 @@ from ehr_server.errors import Invalid, UnsupportedMediaType
 from ehr_server.fhir import json
 from ehr_server.fhir.patch import Patch, json_patch, merge_patch
 from ehr_server.fhirpath.patch import fhirpath_patch
+from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import criteria_of, version_in, written
 
 JSON_PATCH = "application/json-patch+json"
@@ -24,7 +25,7 @@ FORMATS = (JSON_PATCH, "application/fhir+json", MERGE_PATCH, "application/json")
 
 def patch(call: Call) -> Answer:
     """200 with the new version, or with the one there is where the patch changes nothing."""
-    (done,) = apply(call.means, [change(call)])
+    (done,) = apply(call.means, [change(call)], push=push(call, is_json=True))
     return written(call, done)
 
 

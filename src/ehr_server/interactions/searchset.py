@@ -1,7 +1,7 @@
 """A page of what was found as a Bundle. https://hl7.org/fhir/R4/bundle.html#searchset"""
 
 from collections.abc import Iterable, Iterator, Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from ehr_server.access.find import Found
 from ehr_server.access.include import INCLUDED_MAX, ROUNDS_MAX, Included
@@ -53,18 +53,13 @@ def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
         pair for pair in call.request.query if pair[0] not in unsaid and pair not in query.ignored
     ]
     rest = [pair for pair in asked if pair[0] != "_page"]
-    links = [("self", _url(here, asked))]
+    links = [("self", bundle.url(here, asked))]
     if query.page is not None:
-        links.append(("first", _url(here, rest)))
+        links.append(("first", bundle.url(here, rest)))
     for relation, token in (("previous", found.previous), ("next", found.next)):
         if token is not None:
-            links.append((relation, _url(here, [*rest, ("_page", token)])))
+            links.append((relation, bundle.url(here, [*rest, ("_page", token)])))
     return links
-
-
-def _url(here: str, pairs: Iterable[tuple[str, str]]) -> str:
-    query = urlencode(list(pairs), quote_via=quote, safe="|,:/")
-    return f"{here}?{query}" if query else here
 
 
 def _left_out(names: Sequence[str]) -> Issue:

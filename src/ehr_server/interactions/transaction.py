@@ -10,14 +10,18 @@ from ehr_server.errors import Invalid, Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.interactions.entries import answered_entry, requests, written_entry
-from ehr_server.interactions.written import applied, preferred
+from ehr_server.interactions.pushed import push_of_bundle
+from ehr_server.interactions.written import REPEATED, applied, preferred
+from ehr_server.store.receipts import TRANSACTION
 
 
 def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     """200 with an entry for each, in the order sent; otherwise the refusal of the first that
-    cannot be, and nothing is stored. Reads are answered last and see what was written.
+    cannot be, and nothing is stored. Reads are answered last and see what was written, also when
+    the rest was stored before under the same key.
     """
     entries = requests(call, bundle)
+    push = push_of_bundle(call, bundle, TRANSACTION)
     changes: dict[int, Change] = {}
     reads: dict[int, tuple[Route, Call]] = {}
     for index, request in enumerate(entries):
@@ -36,12 +40,13 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
         for index, (route, inner) in reads.items():
             answers[index] = answered_entry(call, _read(route, inner, index), with_resource=True)
 
-    done = apply(call.means, list(changes.values()), read if reads else None)
+    done = apply(call.means, list(changes.values()), read if reads else None, push)
     with_resource = preferred(call) == "representation"
     for index, one in zip(changes, done, strict=True):
         answers[index] = written_entry(call, one, with_resource=with_resource)
     answered = [answers[index] for index in range(len(entries))]
-    return Answer(200, json.write(_response("transaction-response", answered)), applied(call))
+    headers = applied(call) | (REPEATED if any(one.is_repeated for one in done) else {})
+    return Answer(200, json.write(_response("transaction-response", answered)), headers)
 
 
 def _intended(call: Call, request: Request) -> Change | tuple[Route, Call]:

@@ -9,12 +9,14 @@ from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid
 from ehr_server.fhir.references import ID
+from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import criteria_of, version_in, written
 
 
 def update(call: Call) -> Answer:
     """200 with the new version, or 201 when the id is new (or was deleted)."""
-    (done,) = apply(call.means, [change(call)])
+    intended = change(call)
+    (done,) = apply(call.means, [intended], push=push(call, intended.resource))
     return written(call, done)
 
 

@@ -10,6 +10,8 @@ from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
 
+REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
+
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
 _NO_CRITERIA = {"_format", "_pretty"}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
@@ -18,6 +20,8 @@ _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 def written(call: Call, done: Done) -> Answer:
     """The answer to a single write, with the body that `Prefer: return=` asks for."""
     headers = version_headers(done.ver, done.at) if done.ver else {}
+    if done.is_repeated:
+        headers |= REPEATED
     if done.content is None:
         return Answer(done.status, None, headers, done=done)
     headers |= {"Location": location(call, done), **applied(call)}

@@ -11,7 +11,7 @@ from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.jobs import export, reindex
 from ehr_server.jobs.work import Interrupted, Work
-from ehr_server.store import blobs, marks, queue, search_parameters
+from ehr_server.store import blobs, marks, queue, receipts, search_parameters
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
@@ -30,6 +30,7 @@ ATTEMPTS_MAX = 5  # without a part coming to its end; then the job has failed
 _IDLE_S = 0.1  # a look costs 0.1 ms
 _MARK_EVERY = 600  # idle rounds: once a minute a mark, and old exports are removed
 _RETRY_S = 10
+_RECEIPTS = 1_000  # of a sender that are removed by one statement
 _ABANDONED = timedelta(days=1)  # content of which nothing has come for so long
 
 KINDS: Mapping[str, Callable[[Work], None]] = MappingProxyType(
@@ -50,6 +51,7 @@ def run(store: Store, settings: Settings, stop: threading.Event) -> None:
                 with store.connection() as connection:
                     marks.leave_if_written(store, connection, clock.now())
                     _forget_old(connection, settings)
+                    _forget_receipts(connection, settings)
                     blobs.forget_abandoned(connection, clock.now() - _ABANDONED)
         except Unavailable as error:
             log.warning("the worker waits for the database: %s", error)
@@ -69,6 +71,13 @@ def _forget_old(connection: Connection, settings: Settings) -> None:
         queue.forget(connection, id_)
     for id_ in queue.ended_before(connection, search_parameters.KIND, kept_since):
         queue.forget(connection, id_)
+
+
+def _forget_receipts(connection: Connection, settings: Settings) -> None:
+    """So many at a time that none of it takes long."""
+    kept_since = clock.now() - timedelta(days=settings.receipt_keep_days)
+    while receipts.forget(connection, kept_since, _RECEIPTS) >= _RECEIPTS:
+        pass
 
 
 def _claimed(store: Store, settings: Settings) -> Job | None:

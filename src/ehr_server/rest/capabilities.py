@@ -134,7 +134,7 @@ def statement(
         "software": {"name": "ehr-server", "version": ehr_server.__version__},
         "implementation": {"description": "ehr-server", "url": base_url},
         "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json"],
+        "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
         "patchFormat": list(FORMATS),
         **({"implementationGuide": guides.guides} if guides.guides else {}),
         "rest": [rest],

@@ -50,6 +50,18 @@ def places(connection: Connection, ids: Iterable[tuple[str, str]]) -> dict[tuple
     return {identity: place for identity, place in found.items() if identity in wanted}
 
 
+def any_places(
+    connection: Connection, type_names: Sequence[str], most: int
+) -> dict[tuple[str, str], Place]:
+    """Where live resources `(type, id)` of the types lie, so many at most, in no order."""
+    numbers, names = definitions().type_number, definitions().type_name
+    rows = connection.execute(
+        "select type, id, comp, key from rid where type = any(%s::smallint[]) and live limit %s",
+        ([numbers[name] for name in type_names], most),
+    ).fetchall()
+    return {(names[row[0]], row[1]): Place(row[2], row[3], live=True) for row in rows}
+
+
 def place(connection: Connection, type_name: str, id_: str) -> Place | None:
     """Where the resource lies, or None if there never was one."""
     row = connection.execute(

@@ -268,6 +268,25 @@ finding_kind = Table(
     Column("path", Text, nullable=False),  # without indices
 )
 
+# What was stored under a key of its sender, so that what is sent again is stored once
+# (`store.receipts`): a row for a push, written by the transaction that stored it. No content stands
+# in it. The entries of a batch are transactions of their own: they have rows until it is done.
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("key", _text, primary_key=True),
+    _key("sender", Integer),
+    _key("entry", Integer),  # of a batch; -1 for the whole
+    Column("tx", BigInteger, nullable=False),
+    Column("at", _instant, nullable=False),
+    Column("kind", SmallInteger, nullable=False),  # store.receipts.SINGLE and its like
+    Column("digest", LargeBinary, nullable=False),  # of method, address and content
+    Column("types", ARRAY(SmallInteger), nullable=False),  # of each entry; 0: nothing stored
+    Column("enc", SmallInteger, nullable=False),
+    Column("done", LargeBinary, nullable=False),  # status, id and version of each entry
+)
+Index("receipt_day", receipt.c.sender, receipt.c.at)
+
 # Work in the background, and its parts: a part that is done is never done again.
 job = Table(
     "job",

@@ -49,6 +49,10 @@ _TYPES: dict[str, dict[str, str]] = {
         "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
         "kinds": "int8[]",
     },
+    "receipt": {
+        "key": "text", "sender": "int4", "entry": "int4", "tx": "int8", "at": "timestamptz",
+        "kind": "int2", "digest": "bytea", "types": "int2[]", "enc": "int2", "done": "bytea",
+    },
 }  # fmt: skip
 
 _INSERT = {

@@ -20,7 +20,7 @@ from ehr_server.errors import Invalid, Refusal
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
-from ehr_server.web import compress, media_types, streams
+from ehr_server.web import compress, streams
 from ehr_server.web.negotiate import acceptable, fields, form, styled
 
 Scope = MutableMapping[str, Any]
@@ -60,7 +60,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
             spoken = request.language(self._dispatch.settings.language)
-            await _send(send, refused(refusal, spoken), {**shown, "connection": "close"})
+            answer = styled(request, refused(refusal, spoken))
+            await _send(send, answer, {**shown, "connection": "close"})
             return
         request = Request(
             scope["method"],
@@ -88,15 +89,13 @@ class FhirEndpoint:
         try:
             if request.method != "OPTIONS" and not streams.is_read(request.method, request.path):
                 acceptable(request)
-            if request.upload is None and request.body:
-                media_types.understood(request.headers.get("content-type", ""))
-                request = bodies.decoded(request, settings.body_bytes_max)
-            request = form(request)
+            request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
-            return refused(refusal, request.language(settings.language))
-        answer = styled(request, self._dispatch.answer(request, LOOPBACK, base_url))
-        return compress.compressed(request, answer)
+            answer = refused(refusal, request.language(settings.language))
+        else:
+            answer = self._dispatch.answer(request, LOOPBACK, base_url)
+        return compress.compressed(request, styled(request, answer))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

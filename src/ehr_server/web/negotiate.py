@@ -3,32 +3,42 @@
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from ehr_server.call import FHIR_JSON, Answer, Request
+from ehr_server.call import FHIR_JSON, FHIR_XML, Answer, Request
+from ehr_server.definitions.from_xml import from_xml
+from ehr_server.definitions.to_xml import to_xml
 from ehr_server.errors import Invalid, NotAcceptable, UnsupportedMediaType
 from ehr_server.fhir import json
 from ehr_server.issue import Issue
+from ehr_server.web.media_types import chosen, content_type, understood, wished
 
 FIELDS_MAX = 1000  # of an address or a form: ten million, which a form has room for, take 12 s
 
-_JSON = {"application/fhir+json", "application/json", "text/json", "json"}
-_ANY = {"", "*/*", "application/*"}
+_JSON = ("application/fhir+json", "application/json", "text/json")
+_XML = ("application/fhir+xml", "application/xml", "text/xml")
+_SHORT = {"json": _JSON[0], "xml": _XML[0]}
 _FORM = "application/x-www-form-urlencoded"
 # Files are asked for in their own type; whether they are there, the deed knows.
-_FILES = {"application/fhir+ndjson", "application/ndjson", "application/x-ndjson"}
+_FILES = ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson")
+_SERVED = (*_JSON, *_XML, *_FILES)
 
 
 def acceptable(request: Request) -> None:
-    """Raises `NotAcceptable` when the sender wants only what we cannot write: JSON alone is
-    served so far.
+    """Raises `NotAcceptable` when the sender wants only what we cannot write.
+
+    https://hl7.org/fhir/R4/http.html#mime-type
     """
-    wished = dict(request.query).get("_format")
-    names = [wished] if wished else request.headers.get("accept", "").split(",")
-    kinds = [name.partition(";")[0].strip().lower().replace(" ", "+") for name in names]
-    if not any(kind in _JSON or kind in _ANY or kind in _FILES for kind in kinds):
+    if _chosen(request) is None:
         raise NotAcceptable(
-            "Only JSON is served: application/fhir+json.",
-            vi="Chỉ phục vụ JSON: application/fhir+json.",
+            f"Only JSON and XML of FHIR 4.0 are served: {_JSON[0]}, {_XML[0]}.",
+            vi=f"Chỉ phục vụ JSON và XML của FHIR 4.0: {_JSON[0]}, {_XML[0]}.",
         )
+
+
+def _chosen(request: Request) -> str | None:
+    """The type to answer in; JSON where it is wished for as much as XML."""
+    format_ = dict(request.query).get("_format", "")
+    wishes = wished(request.headers.get("accept", ""), _SHORT.get(format_, format_))
+    return chosen(wishes, _SERVED)
 
 
 def fields(text: str) -> tuple[tuple[str, str], ...]:
@@ -46,35 +56,69 @@ def fields(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def form(request: Request) -> Request:
-    """The request with the parameters of a posted form moved to its query.
+    """The request with the parameters of a posted form moved to its query, and with JSON in the
+    place of XML.
 
-    Raises `UnsupportedMediaType` for a body in another format than JSON (or a form, for a
-    search), `Invalid` for a form that is not UTF-8.
+    Raises `UnsupportedMediaType` for a body in another format than JSON and XML (or a form, for a
+    search), in another charset or of another version of FHIR, `Invalid` for what is not well
+    formed. What a patch may be, its deed knows.
     """
-    if not request.body or request.method not in ("POST", "PUT"):
+    if not request.body or request.method not in ("POST", "PUT", "PATCH"):
         return request
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.path[-1:] == ("_search",) and kind in (_FORM, ""):
-        try:
-            text = request.body.decode("utf-8")
-        except UnicodeDecodeError:
-            raise _not_utf8() from None
-        return replace(request, query=(*request.query, *fields(text)), body=b"")
-    wanted = _FORM if request.path[-1:] == ("_search",) else "application/fhir+json"
-    if (kind and kind not in _JSON) or wanted == _FORM:  # criteria left out would find everyone
-        raise UnsupportedMediaType(
-            f"A body in {kind} is not understood here; send {wanted}.",
-            vi=f"Không hiểu nội dung dạng {kind} ở đây; xin gửi {wanted}.",
-        )
+    header = request.headers.get("content-type", "")
+    understood(header)
+    kind = content_type(header).name
+    if request.path[-1:] == ("_search",):
+        return _searched(request, kind)
+    if kind in _XML:
+        return _of_xml(request)
+    if kind and kind not in _JSON and request.method != "PATCH":
+        raise _not_understood(kind, f"{_JSON[0]}, {_XML[0]}")
     return request
 
 
+def _searched(request: Request, kind: str) -> Request:
+    if kind not in (_FORM, ""):  # criteria left out would find everyone
+        raise _not_understood(kind, _FORM)
+    try:
+        text = request.body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _not_utf8() from None
+    return replace(request, query=(*request.query, *fields(text)), body=b"")
+
+
+def _of_xml(request: Request) -> Request:
+    """As if it had come in JSON. What is stored as a Binary and is none itself stays as it is."""
+    try:
+        resource = from_xml(request.body, request.depth_max)
+    except Invalid:
+        if request.path[:1] == ("Binary",):
+            return request
+        raise
+    if request.path[:1] == ("Binary",) and resource["resourceType"] != "Binary":
+        return request
+    headers = {**request.headers, "content-type": _JSON[0]}
+    return replace(request, body=json.write(resource), headers=headers)
+
+
+def _not_understood(kind: str, wanted: str) -> UnsupportedMediaType:
+    return UnsupportedMediaType(
+        f"A body in {kind} is not understood here; send {wanted}.",
+        vi=f"Không hiểu nội dung dạng {kind} ở đây; xin gửi {wanted}.",
+    )
+
+
 def styled(request: Request, answer: Answer) -> Answer:
-    """The answer with line breaks where `_pretty=true` asks for them."""
-    body, is_json = answer.body, answer.content_type == FHIR_JSON
-    if isinstance(body, bytes) and is_json and dict(request.query).get("_pretty") == "true":
-        return replace(answer, body=json.write_pretty(json.read_stored(body)))
-    return answer
+    """The answer in XML where that is wished for, with line breaks where `_pretty=true` asks for
+    them. What is not a resource, such as a file, stays as it is."""
+    body = answer.body
+    if not isinstance(body, bytes) or answer.content_type != FHIR_JSON:
+        return answer
+    is_pretty = dict(request.query).get("_pretty") == "true"
+    if _chosen(request) in _XML:
+        document = to_xml(json.read_stored(body), is_pretty=is_pretty)
+        return replace(answer, body=document, content_type=FHIR_XML)
+    return replace(answer, body=json.write_pretty(json.read_stored(body))) if is_pretty else answer
 
 
 def _not_utf8() -> Invalid:

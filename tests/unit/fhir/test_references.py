@@ -2,8 +2,8 @@
 
 import pytest
 
-from ehr_server.fhir import references
-from ehr_server.fhir.references import Reference, parse
+from ehr_server.fhir import json, references
+from ehr_server.fhir.references import Reference, mentioned, parse
 
 HERE = "http://here/fhir"
 
@@ -45,3 +45,24 @@ def test_long_texts_are_not_kept() -> None:
     before = references._cached.cache_info().currsize
     parse("http://example.org/" + "x" * 100_000)
     assert references._cached.cache_info().currsize == before
+
+
+def test_references_are_read_from_the_bytes_of_a_content() -> None:
+    """Those of contained resources and extensions too; none that a text speaks of."""
+    said = 'She wrote "reference":"Patient/4" here'
+    content = json.write(
+        {
+            "subject": {"reference": "Patient/1"},
+            "contained": [{"performer": [{"reference": f"{HERE}/Practitioner/2"}]}],
+            "extension": [{"valueReference": {"reference": "#inside"}}],
+            "note": [{"text": said}],
+            "data": {"reference": {"reference": "Patient/3"}},
+        }
+    )
+    found = [(one.kind, one.type, one.id) for one in mentioned(content, HERE)]
+    assert found == [
+        ("local", "Patient", "1"),
+        ("local", "Practitioner", "2"),
+        ("contained", None, None),
+        ("local", "Patient", "3"),
+    ]
