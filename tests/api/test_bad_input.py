@@ -99,8 +99,8 @@ def test_405_names_the_methods_that_are_possible(client: httpx.Client) -> None:
 
 
 def test_other_formats_are_415(client: httpx.Client) -> None:
-    xml = {"Content-Type": "application/fhir+xml"}
-    assert client.post("/Patient", content=b"<Patient/>", headers=xml).status_code == 415
+    turtle = {"Content-Type": "application/fhir+turtle"}
+    assert client.post("/Patient", content=b"<Patient/>", headers=turtle).status_code == 415
 
 
 def test_vietnamese_on_request(client: httpx.Client) -> None:
