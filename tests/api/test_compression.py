@@ -196,6 +196,7 @@ def test_a_tiny_answer_is_sent_as_it_is(client: httpx.Client) -> None:
     answer = _page(client, "gzip", "/Patient/nobody")
     assert answer.status_code == 404
     assert "Content-Encoding" not in answer.headers
+    assert answer.headers["Vary"] == "Accept, Accept-Encoding"  # there is another in XML
 
 
 def test_content_of_a_binary_is_sent_as_it_is(client: httpx.Client) -> None:
@@ -205,6 +206,25 @@ def test_content_of_a_binary_is_sent_as_it_is(client: httpx.Client) -> None:
         answer = _page(client, "gzip", f"/Binary/{stored.json()['id']}")
         assert "Content-Encoding" not in answer.headers
         assert len(answer.content) == 50_000
+
+
+def test_a_range_of_content_in_a_type_of_fhir_is_sent_as_it_is(client: httpx.Client) -> None:
+    """RFC 9110, 14.4: Content-Range counts the bytes that are sent."""
+    content = b'{"resourceType":"Basic","code":{"text":"%s"}}' % (b"x" * 5_000)
+    kind = {"Content-Type": "application/fhir+json"}
+    stored = client.post("/Binary", content=content, headers=kind)
+    asked = {"Range": "bytes=10-4009", "Accept-Encoding": "gzip", "Accept": "*/*"}
+    answer = client.get(f"/Binary/{stored.json()['id']}", headers=asked)
+    assert answer.status_code == 206
+    assert "Content-Encoding" not in answer.headers
+    assert answer.content == content[10:4010]
+
+
+def test_xml_is_compressed_too(client: httpx.Client) -> None:
+    answer = client.get("/metadata", headers={"Accept": "application/fhir+xml"})
+    assert answer.headers["Content-Type"].startswith("application/fhir+xml")
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert b"<CapabilityStatement " in answer.content
 
 
 def test_the_version_that_the_sender_has_is_304_with_the_same_vary(client: httpx.Client) -> None:
