@@ -250,6 +250,7 @@ def test_the_file_of_an_export_is_compressed_while_it_is_sent(client: httpx.Clie
         time.sleep(0.1)
     url = told.json()["output"][0]["url"]
     plain, zipped = _page(client, "identity", url), _page(client, "gzip", url)
+    assert (plain.status_code, zipped.status_code) == (200, 200)
     assert zipped.headers["Content-Encoding"] == "gzip"
     assert zipped.num_bytes_downloaded < plain.num_bytes_downloaded / 5
     assert zipped.content == plain.content
