@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from api.patients import resident
+from databases import PostgreSQL
 from servers import Server, serving
 
 _JSON = {"Content-Type": "application/fhir+json"}
@@ -19,10 +20,11 @@ _MOST = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def small(module_database: str) -> Iterator[tuple[httpx.Client, Server]]:
+def small(given_postgresql: PostgreSQL) -> Iterator[tuple[httpx.Client, Server]]:
     """A server that takes bodies of a million bytes."""
     with (
-        serving(module_database, body_bytes_max=str(_MOST)) as server,
+        given_postgresql.database() as url,  # its worker must not take the exports of the other
+        serving(url, body_bytes_max=str(_MOST)) as server,
         httpx.Client(base_url=server.fhir, timeout=30) as client,
     ):
         yield client, server
