@@ -20,6 +20,7 @@ from ehr_server.store.trouble import MIB, Room
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.web.cors import App, Cors
 from ehr_server.web.metrics import follow
 from ehr_server.web.site import Site
 
@@ -33,7 +34,7 @@ class Opening:
     settings: Settings
     database_url: str
 
-    def __call__(self, number: int) -> tuple[Site, Callable[[], None]]:
+    def __call__(self, number: int) -> tuple[App, Callable[[], None]]:
         """The app of process `number`, and what closes it. Process 0 runs the background jobs."""
         configure(self.settings.log_level)
         with ExitStack() as opened:
@@ -46,7 +47,10 @@ class Opening:
                 keep_up(store)
             if number == 0 and not self.settings.no_worker:
                 start_workers(dispatch, opened)
-            site, closing = Site(dispatch), opened.pop_all()
+            site: App = Site(dispatch)
+            if self.settings.origins:
+                site = Cors(site, self.settings.origins)
+            closing = opened.pop_all()
         return site, closing.close
 
 

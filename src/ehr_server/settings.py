@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 PREFIX = "EHR_"
 _TESTS = "EHR_TEST_"  # variables of the test suite, none of ours
+
+# https://datatracker.ietf.org/doc/html/rfc6454#section-6.2
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+", re.ASCII)
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +159,11 @@ class Settings:
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
     count_max: int = _setting(1_000, "Most results on a page.", least=1)
     no_metrics: bool = _setting(False, "Do not count what is done, nor show it at /metrics.")
+    cors_origins: str = _setting(
+        "",
+        "Origins, divided by commas, whose pages may call this server from a browser, such as "
+        "https://app.example.vn; * for all.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important messages to log."
     )
@@ -168,6 +177,11 @@ class Settings:
     def public_url(self) -> str:
         """The address of the FHIR base for everybody, without a slash at the end, or ""."""
         return (self.base_url or "").rstrip("/")
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins whose pages may call this server."""
+        return frozenset(filter(None, (one.strip() for one in self.cors_origins.split(","))))
 
     @property
     def export_path(self) -> Path:
@@ -297,6 +311,12 @@ def _check(settings: Settings) -> None:
             f"--time-zone (EHR_TIME_ZONE) takes a name such as Asia/Ho_Chi_Minh, "
             f"not {settings.time_zone!r}"
         ) from None
+    for origin in settings.origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise SettingError(
+                f"--cors-origins (EHR_CORS_ORIGINS) takes origins as browsers send them, such as "
+                f"https://app.example.vn, without a path and in lower case, not {origin!r}"
+            )
     if settings.count_default > settings.count_max:
         raise SettingError("--count-default is larger than --count-max")
 

@@ -71,9 +71,9 @@ def test_a_decimal_of_400_digits_is_refused_with_its_place(client: httpx.Client)
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("PATCH", "/Patient/1", 405),
+        ("PATCH", "/metadata", 405),
         ("DELETE", "/metadata", 405),
-        ("PUT", "/Patient", 405),
+        ("PUT", "/metadata", 405),
         ("POST", "/Nonsense", 404),
         ("GET", "/Patient/%2e%2e%2fx/y", 404),
         ("GET", "/Patient/a%00", 404),
@@ -95,12 +95,12 @@ def test_addresses_that_lead_nowhere(
 
 
 def test_405_names_the_methods_that_are_possible(client: httpx.Client) -> None:
-    assert client.request("PUT", "/Patient", json={}).headers["Allow"] == "GET, POST"
+    assert client.post("/metadata", json={}).headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 def test_other_formats_are_415(client: httpx.Client) -> None:
-    xml = {"Content-Type": "application/fhir+xml"}
-    assert client.post("/Patient", content=b"<Patient/>", headers=xml).status_code == 415
+    turtle = {"Content-Type": "application/fhir+turtle"}
+    assert client.post("/Patient", content=b"<Patient/>", headers=turtle).status_code == 415
 
 
 def test_vietnamese_on_request(client: httpx.Client) -> None:

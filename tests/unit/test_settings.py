@@ -44,6 +44,9 @@ def test_a_text_becomes_a_value(name: str, text: str, value: object, tmp_path: P
         ("EHR_NO_WORKER", "perhaps", "takes yes or no"),
         ("EHR_TIME_ZONE", "Asia/Saigonn", r"EHR_TIME_ZONE\) takes a name .* not 'Asia/Saigonn'"),
         ("EHR_TIME_ZONE", "../etc/passwd", "EHR_TIME_ZONE"),
+        ("EHR_CORS_ORIGINS", "https://app.example.vn/", "--cors-origins"),
+        ("EHR_CORS_ORIGINS", "https://a.example.vn,app.example.vn", "'app.example.vn'"),
+        ("EHR_CORS_ORIGINS", "https://a.example.vn\nX: y", "--cors-origins"),
         ("EHR_COUNT_DEFAULT", "2000", "larger than --count-max"),
     ],
 )

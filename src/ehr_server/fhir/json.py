@@ -16,6 +16,7 @@ from ehr_server.errors import Invalid
 
 DEPTH_MAX = 100
 
+_BOM = b"\xef\xbb\xbf"  # RFC 8259, 8.1: never to be sent, and may be ignored
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -27,7 +28,10 @@ def read(data: bytes, depth_max: int = DEPTH_MAX) -> Any:
     """
     try:
         value = jiter.from_json(
-            data, allow_inf_nan=False, catch_duplicate_keys=True, float_mode="decimal"
+            data.removeprefix(_BOM),
+            allow_inf_nan=False,
+            catch_duplicate_keys=True,
+            float_mode="decimal",
         )
     except ValueError as error:
         raise Invalid(

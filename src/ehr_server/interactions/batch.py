@@ -13,7 +13,7 @@ from ehr_server.fhir import json
 from ehr_server.interactions.entries import answered_entry, requests
 from ehr_server.interactions.pushed import push_of_bundle
 from ehr_server.interactions.transaction import transaction
-from ehr_server.interactions.written import REPEATED, preferred
+from ehr_server.interactions.written import REPEATED, applied, preferred
 from ehr_server.store.receipts import BATCH
 
 
@@ -58,5 +58,5 @@ def batch(call: Call, sent: dict[str, Any]) -> Answer:
     return Answer(
         200,
         json.write({**response, "entry": entries} if entries else response),
-        REPEATED if is_repeated else {},
+        {**applied(call), **(REPEATED if is_repeated else {})},
     )

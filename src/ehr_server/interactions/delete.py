@@ -19,6 +19,7 @@ from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import (
     CASCADE,
     REPEATED,
+    applied,
     criteria_of,
     preferred,
     version_in,
@@ -89,4 +90,5 @@ def _deleted(call: Call, done: Sequence[Done]) -> Answer:
     count = sum(one.ver > 0 for one in done)
     counted = Issue("information", "informational", f"Deleted: {count}.", vi=f"Đã xóa: {count}.")
     along = [issue for one in done for issue in one.findings]
-    return Answer(200, json.write(operation_outcome([counted, *along], call.language)), headers)
+    outcome = json.write(operation_outcome([counted, *along], call.language))
+    return Answer(200, outcome, {**headers, **applied(call)})

@@ -93,7 +93,14 @@ def _answer(call: Call, queries: Sequence[Query], rules: Rules) -> Answer:
             (page, further), told = explain(connection, first, call.caller, rules.zone, found)
         else:
             (page, further), told = found(), []
-    return Answer(200, searchset(call, first, page, further, told))
+    return Answer(200, searchset(call, first, page, further, told), _handled(call))
+
+
+def _handled(call: Call) -> dict[str, str]:
+    """The header that says which `handling=` was followed: RFC 7240, 3."""
+    handling = call.request.preference("handling")
+    is_known = handling in ("lenient", "strict")
+    return {"Preference-Applied": f"handling={handling}"} if is_known else {}
 
 
 def _found(call: Call, connection: Connection, queries: Sequence[Query]) -> Found:

@@ -11,7 +11,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.interactions.entries import answered_entry, requests, written_entry
 from ehr_server.interactions.pushed import push_of_bundle
-from ehr_server.interactions.written import REPEATED, preferred
+from ehr_server.interactions.written import REPEATED, applied, preferred
 from ehr_server.store.receipts import TRANSACTION
 
 
@@ -45,7 +45,7 @@ def transaction(call: Call, bundle: dict[str, Any]) -> Answer:
     for index, one in zip(changes, done, strict=True):
         answers[index] = written_entry(call, one, with_resource=with_resource)
     answered = [answers[index] for index in range(len(entries))]
-    headers = REPEATED if any(one.is_repeated for one in done) else {}
+    headers = applied(call) | (REPEATED if any(one.is_repeated for one in done) else {})
     return Answer(200, json.write(_response("transaction-response", answered)), headers)
 
 

@@ -26,7 +26,7 @@ def written(call: Call, done: Done) -> Answer:
         headers |= REPEATED
     if done.content is None:
         return Answer(done.status, None, headers, done=done)
-    headers["Location"] = location(call, done)
+    headers |= {"Location": location(call, done), **applied(call)}
     wish = preferred(call)
     if wish == "minimal":
         return Answer(done.status, None, headers, done=done)
@@ -48,6 +48,12 @@ def location(call: Call, done: Done) -> str:
 def preferred(call: Call) -> str | None:
     """`minimal`, `representation` or `OperationOutcome`, if the sender prefers one."""
     return _WISHES.get(call.request.preference("return") or "")
+
+
+def applied(call: Call) -> dict[str, str]:
+    """The header that says which `return=` was followed: RFC 7240, 3."""
+    wish = preferred(call)
+    return {"Preference-Applied": f"return={wish}"} if wish else {}
 
 
 def criteria_of(call: Call) -> str:

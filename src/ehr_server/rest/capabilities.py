@@ -41,8 +41,8 @@ def capabilities(call: Call) -> Answer:
     guides = guides_of(call.means.rulebook.catalog)
     rules, routes = call.means.rules, tuple(call.routes.rows())
     by = Searching(rules.parameters, rules.full_text)
-    deletes = call.settings.conditional_delete_max
-    return Answer(200, _written(call.base_url, routes, guides, Has(by, deletes)))
+    has = Has(by, call.settings.conditional_delete_max, bool(call.settings.origins))
+    return Answer(200, _written(call.base_url, routes, guides, has))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +84,12 @@ class Searching:
 
 @dataclass(frozen=True, slots=True)
 class Has:
-    """What the settings give: what is searched by, how many one conditional delete may delete."""
+    """What the settings give: what is searched by, how many one conditional delete may delete,
+    whether pages of other origins are answered."""
 
     searching: Searching = field(default_factory=Searching)
     deletes: int = 1
+    cors: bool = False
 
 
 EVERYTHING = Has()
@@ -104,7 +106,7 @@ def statement(
         profiles[type_name].append(url)
     rest: dict[str, Any] = {
         "mode": "server",
-        "security": {"cors": False},
+        "security": {"cors": has.cors},
         "resource": [
             _resource(type_name, routes, operations[type_name], profiles[type_name])
             | _searching(type_name, has.searching)

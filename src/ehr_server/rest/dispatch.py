@@ -14,6 +14,7 @@ from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
 from ehr_server.operations.deferred import defer, is_deferred
 from ehr_server.packages.searchable import Searchable
+from ehr_server.rest.options import options
 from ehr_server.rest.routes import RouteTable
 from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
@@ -83,6 +84,8 @@ class _Session:
             return _outcome(500, (issue,), request.language(self.dispatch.settings.language))
 
     def _done(self, request: Request) -> Answer:
+        if request.method == "OPTIONS":
+            return options(self.dispatch.table, request)
         route, parts = self.match(request)
         means, settings = self.means, self.dispatch.settings
         call = Call(request, parts, means.caller, means.store, means, settings, self)

@@ -73,21 +73,29 @@ class RouteTable:
         are.
         """
         parts: dict[str, str] = {}
-        node: _Node | None = self._tree
-        for segment in request.path:
-            node = node.step(segment, parts) if node is not None else None
-        if node is None or not node.routes:
-            raise _not_found(request)
+        node = self._node(request, parts)
         method = "GET" if request.method == "HEAD" else request.method
         route = node.routes.get(method)
         if route is None:
-            allowed = ", ".join(sorted(node.routes))
+            allowed = ", ".join(_methods(node))
             raise NotAllowed(
                 f"{request.method} is not possible here; possible: {allowed}.",
                 vi=f"Không thể {request.method} ở đây; có thể: {allowed}.",
                 headers={"Allow": allowed},
             )
         return route, parts
+
+    def methods(self, request: Request) -> list[str]:
+        """The methods that are possible at the path of a request. Raises `NotFound`."""
+        return _methods(self._node(request, {}))
+
+    def _node(self, request: Request, parts: dict[str, str]) -> "_Node":
+        node: _Node | None = self._tree
+        for segment in request.path:
+            node = node.step(segment, parts) if node is not None else None
+        if node is None or not node.routes:
+            raise _not_found(request)
+        return node
 
 
 class _Node:
@@ -142,6 +150,11 @@ def _joined(general: dict[str, _Node], special: dict[str, _Node]) -> dict[str, _
         **special,
         **{name: _together(general[name], special[name]) for name in both},
     }
+
+
+def _methods(node: _Node) -> list[str]:
+    """What Allow lists: HEAD is possible where GET is, OPTIONS everywhere."""
+    return sorted({*node.routes, "OPTIONS", *(("HEAD",) if "GET" in node.routes else ())})
 
 
 def _not_found(request: Request) -> NotFound:

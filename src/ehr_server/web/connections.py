@@ -11,7 +11,8 @@ import socket
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ehr_server.web.http1 import Http1
 
 HEAD_S = 15  # for the head of a request, from its first byte or the beginning of the connection
 HEAD_BYTES_MAX = 65_536
@@ -37,7 +38,7 @@ class Config(uvicorn.Config):
     is_leaving = False
 
 
-class Connection(HttpToolsProtocol):
+class Connection(Http1):
     """One connection of a client."""
 
     config: Config
@@ -82,7 +83,7 @@ class Connection(HttpToolsProtocol):
         self._is_in_head = False
         self._forget_timer()
         super().on_headers_complete()
-        if self._is_leaving:
+        if self._is_leaving and self.cycle is not None:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:

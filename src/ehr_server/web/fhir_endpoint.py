@@ -6,7 +6,7 @@ deeds run in threads with plain psycopg, which costs less than its async form.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -16,18 +16,17 @@ from urllib.parse import unquote
 from ehr_server import clock
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request, Stream
-from ehr_server.errors import Invalid, Refusal, RequestTimeout, TooLarge, Unavailable
+from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
-from ehr_server.web import streams
+from ehr_server.web import body as bodies
+from ehr_server.web import compress, streams
 from ehr_server.web.negotiate import acceptable, fields, form, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_CHUNK_BYTES = 1 << 20
-_SILENCE_S = 60
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
@@ -55,11 +54,12 @@ class FhirEndpoint:
         shown = {"x-request-id": id_}
         path, body, upload = _path(scope), b"", None
         try:
+            bodies.framed(headers)
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
             else:
-                body = await _body(headers, receive, self._dispatch.settings.body_bytes_max)
+                body = await bodies.whole(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
             request = Request(scope["method"], (), (), headers)
             spoken = request.language(self._dispatch.settings.language)
@@ -101,13 +101,15 @@ class FhirEndpoint:
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
         try:
-            if not streams.is_read(request.method, request.path):
+            if request.method != "OPTIONS" and not streams.is_read(request.method, request.path):
                 acceptable(request)
-            request = form(request)
+            request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
-            return styled(request, refused(refusal, request.language(settings.language)))
-        return styled(request, self._dispatch.answer(request, LOOPBACK, base_url))
+            answer = refused(refusal, request.language(settings.language))
+        else:
+            answer = self._dispatch.answer(request, LOOPBACK, base_url)
+        return compress.compressed(request, styled(request, answer))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -119,49 +121,11 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-async def _body(headers: dict[str, str], receive: Receive, most: int) -> bytes:
-    """The whole body. Raises `TooLarge` before or while reading more than allowed, `Invalid` when
-    it is cut short."""
-    length = headers.get("content-length", "0")
-    if length.isdigit() and int(length) > most:
-        raise _too_large(most)
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        try:
-            async with asyncio.timeout(_SILENCE_S):
-                message = await receive()
-        except TimeoutError:
-            raise RequestTimeout(
-                f"Nothing of the body came for {_SILENCE_S} seconds; send it again.",
-                vi=f"Không nhận được dữ liệu trong {_SILENCE_S} giây; xin gửi lại.",
-            ) from None
-        if message["type"] == "http.disconnect":
-            raise Invalid(
-                "The connection ended before the body did.",
-                vi="Kết nối bị ngắt khi nội dung chưa gửi hết.",
-            )
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
 def _busy() -> Unavailable:
     return Unavailable(
         f"The server is busy: nobody was free for {_TURN_S} seconds. Nothing was done; try again.",
         vi=f"Máy chủ đang bận: đã chờ {_TURN_S} giây. Chưa có gì được thực hiện; xin thử lại.",
         headers={"Retry-After": "2"},
-    )
-
-
-def _too_large(most: int) -> TooLarge:
-    return TooLarge(
-        f"The body is larger than {most} bytes; send it in parts.",
-        vi=f"Nội dung lớn hơn {most} byte; xin chia nhỏ khi gửi.",
     )
 
 
@@ -174,7 +138,8 @@ def _path(scope: Scope) -> tuple[str, ...]:
 
 
 def _base_url(scope: Scope, request: Request) -> str:
-    host = request.headers.get("host", "localhost")
+    missing = "localhost" if scope["http_version"] == "1.0" else ""  # RFC 9112, 3.2
+    host = request.headers.get("host", missing)
     if not _HOST.fullmatch(host):  # it becomes part of every fullUrl
         raise Invalid(
             "The header Host is not a host name with or without a port.",
@@ -191,24 +156,30 @@ async def _send(
         for name, value in {**answer.headers, **(more or {})}.items()
     ]
     body = answer.body
-    if isinstance(body, Path):
-        length = body.stat().st_size
-    else:
-        length = body.length if isinstance(body, Stream) else len(body or b"")
     if body is not None:
         headers.append((b"content-type", answer.content_type.encode("latin-1")))
-    if answer.status not in (204, 304):
+    length = _length(answer)
+    if length is not None:
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(body, Path) and not head_only:
-        await _send_file(send, body)
+        await _send_file(send, compress.pieces(body, as_gzip=compress.is_compressed(answer)))
     elif not isinstance(body, Stream) or head_only:
         shown = b"" if head_only or not isinstance(body, bytes) else body
         await send({"type": "http.response.body", "body": shown})
 
 
-async def _send_file(send: Send, path: Path) -> None:
-    with path.open("rb") as file:
-        while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+def _length(answer: Answer) -> int | None:
+    """What Content-Length says; None where it may not be said, or is not known yet."""
+    body = answer.body
+    if answer.status in (204, 304) or (isinstance(body, Path) and compress.is_compressed(answer)):
+        return None
+    if isinstance(body, Path):
+        return body.stat().st_size
+    return body.length if isinstance(body, Stream) else len(body or b"")
+
+
+async def _send_file(send: Send, pieces: Iterator[bytes]) -> None:
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

@@ -12,7 +12,9 @@ from fastapi.responses import HTMLResponse
 import ehr_server
 from ehr_server.call import Route
 from ehr_server.rest.dispatch import Dispatch
+from ehr_server.web.cors import METHODS
 from ehr_server.web.fhir_endpoint import FhirEndpoint, Receive, Scope, Send
+from ehr_server.web.http1 import ASTERISK
 from ehr_server.web.metrics import CONTENT_TYPE, App, Counted, exposition
 from ehr_server.web.pages.home import HEADERS, page, state
 
@@ -29,11 +31,16 @@ class Site:
         self._rest = _beside(dispatch)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope.get("path", "")
+        path, method = scope.get("path", ""), scope.get("method")
         if scope["type"] == "http" and (path == BASE_PATH or path.startswith(f"{BASE_PATH}/")):
             await self._fhir({**scope, "root_path": BASE_PATH}, receive, send)
-        else:
-            await self._rest(scope, receive, send)
+        elif method == "OPTIONS" and path == ASTERISK:
+            headers = [(b"allow", METHODS.encode())]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+        else:  # of an answer to HEAD, uvicorn sends no body
+            shown = {**scope, "method": "GET"} if method == "HEAD" else scope
+            await self._rest(shown, receive, send)
 
 
 def _beside(dispatch: Dispatch) -> FastAPI:
