@@ -41,8 +41,10 @@ def locks(changes: Sequence[Change]) -> Iterator[int]:
             yield hash64("id", *change.identity)
         for criteria in (change.if_none_exist, change.criteria):
             if criteria is not None:
-                yield hash64("criteria", change.type, criteria.removeprefix("?"))
-                for value in _identifiers_sought(criteria):
+                values = list(_identifiers_sought(criteria))
+                if not values:  # else the same criteria have the same locks already
+                    yield hash64("criteria", change.type, criteria.removeprefix("?"))
+                for value in values:
                     yield hash64("identifier", change.type, value)
         identifiers = (change.resource or {}).get("identifier")
         for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
