@@ -15,6 +15,7 @@ import pytest
 from api.patients import resident, weight
 from ehr_server.fhir import json
 from ehr_server.validation.rulebook import Rulebook
+from servers import serving
 
 pytestmark = pytest.mark.smoke
 
@@ -164,18 +165,29 @@ def test_persist_stores_it(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("reference", "named"),
     [
-        ("Observation/gone", "Observation/gone"),
         ("http://elsewhere.example/fhir/Observation/1", "http://elsewhere.example"),
     ],
 )
 def test_what_is_not_here_is_named(client: httpx.Client, reference: str, named: str) -> None:
     """ "Either returns a full document bundle, or returns an error"."""
-    put(client, weight("Patient/ngop") | {"id": "gone"})
     put(client, composition("broken", section=[{"entry": [{"reference": reference}]}]))
-    client.delete("/Observation/gone")
     answer = client.get("/Composition/broken/$document")
     assert answer.status_code == 422
     assert named in answer.json()["issue"][0]["details"]["text"]
+
+
+def test_what_was_deleted_is_named(client: httpx.Client, module_database: str) -> None:
+    """Only where references are accepted unchecked may what is referred to go."""
+    put(client, weight("Patient/ngop") | {"id": "gone"})
+    put(client, composition("broken-off", section=[{"entry": [{"reference": "Observation/gone"}]}]))
+    with (
+        serving(module_database, references="accept") as unchecked,
+        httpx.Client(base_url=unchecked.fhir) as other,
+    ):
+        assert other.delete("/Observation/gone").status_code == 204
+    answer = client.get("/Composition/broken-off/$document")
+    assert answer.status_code == 422
+    assert "Observation/gone" in answer.json()["issue"][0]["details"]["text"]
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,6 @@ def test_an_operation_cannot_commit_half_a_transaction(client: httpx.Client, url
         post(resident("001174000999")),
         {"request": {"method": "GET", "url": url}},
         {"request": {"method": "GET", "url": "Patient/nobody"}},
-        Prefer="respond-async",
     )
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1].request"]

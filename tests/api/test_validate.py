@@ -179,7 +179,7 @@ def test_what_is_stored_is_validated(client: httpx.Client) -> None:
         ("", b"[]", 400, "application/fhir+json"),
         ("", b'{"resourceType":"Patient"}\n{"resourceType":"Patient"}\n', 400, "application/json"),
         ("", b'{"resourceType":"Patient"}\n', 415, "application/fhir+ndjson"),
-        ("", b"<Patient/>", 415, "application/fhir+xml"),
+        ("", b"<Patient/>", 400, "application/fhir+xml"),
         ("mode=check", b'{"resourceType":"Patient"}', 400, "application/fhir+json"),
         ("mode=profile", b'{"resourceType":"Patient"}', 400, "application/fhir+json"),
         ("level=1", b'{"resourceType":"Patient"}', 400, "application/fhir+json"),

@@ -17,6 +17,8 @@ TOLD_IN = {
     "history-type": "history",
     "history-system": "history",
     "search-compartment": "search-system",
+    "meta-add": "meta",
+    "meta-delete": "meta",
 }
 FLAGS = ("conditionalCreate", "conditionalRead", "conditionalUpdate", "conditionalDelete")
 

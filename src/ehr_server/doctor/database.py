@@ -131,6 +131,8 @@ CHECKS: tuple[Callable[[Case], Finding], ...] = (
 
 
 def index(record: Record, case: Case) -> Finding:
+    if record.index_format is None:
+        return ok("nothing is stored yet")
     if record.index_format < case.index_format:
         return warn(f"the search index is of format {record.index_format}, the newest is "
                     f"{case.index_format}: searches find everything, but slower",

@@ -12,6 +12,7 @@ from ehr_server import clock
 from ehr_server.store import queue
 from ehr_server.store.migrate import revision
 from ehr_server.store.search_parameters import index_format, without_job
+from ehr_server.store.walk import has_resources
 
 _WAIT_S = 5
 _SETTINGS = "select name, setting from pg_settings"
@@ -60,7 +61,7 @@ class Record:
     """What is told of the tables: `building` are types with search parameters that no job builds
     an index of."""
 
-    index_format: int
+    index_format: int | None  # None of an empty record: a server that starts sets it
     invalid_indexes: list[str]
     jobs: list[tuple[str, str, int]]
     jobs_stuck: int
@@ -96,7 +97,7 @@ def look(url: str, newest: str) -> Facts:
 
 def _record(connection: psycopg.Connection[tuple[Any, ...]]) -> Record:
     return Record(
-        index_format(connection),
+        index_format(connection) if has_resources(connection) else None,
         [name for (name,) in connection.execute(_INVALID)],
         queue.counts(connection),
         _row(connection, _STUCK)[0],
