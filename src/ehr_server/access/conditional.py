@@ -12,7 +12,7 @@ from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
 from ehr_server.search.query import Condition, Query
 from ehr_server.search.types import token
-from ehr_server.store.connect import Connection, Store
+from ehr_server.store.connect import Connection, Store, by_index, snapshot
 
 
 def matches(
@@ -53,7 +53,8 @@ def _carriers(
     together = Condition("identifier", tuple(every))
     most = 2 * len(queries) + 10
     query = replace(first, criteria=(together, *first.criteria[1:]))
-    rows = at_most(store, connection, query, caller, most)
+    with snapshot(connection), by_index(connection):
+        rows = at_most(store, connection, query, caller, most)
     if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]

@@ -318,6 +318,16 @@ def snapshot(connection: Connection) -> Iterator[None]:
         connection.execute("rollback")
 
 
+@contextmanager
+def by_index(connection: Connection) -> Iterator[None]:
+    """No table is read from end to end in the block, where the statement can do otherwise; part of
+    a transaction. For what is known to be rare, which the planner takes for common: of hundreds of
+    identifiers asked for together it expects some of each."""
+    connection.execute("set local enable_seqscan = off")
+    yield
+    connection.execute("set local enable_seqscan = on")
+
+
 def is_in_transaction(connection: Connection) -> bool:
     """Whether what runs now is part of a transaction that others began."""
     return connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
