@@ -17,7 +17,7 @@ help:
 run: $(VENV)/.run ## serve with the embedded PostgreSQL, data in ./data
 	@exec $(BIN)/ehr-server serve $(ARGS)
 
-test: check ## every check and test, about six minutes on two cores
+test: check ## every check and test, about ten minutes on two cores
 	$(PYTEST) -m "not slow" $(ARGS)
 	@if [ -x $(DEBIAN_POSTGRESQL)/postgres ]; then set -x; \
 	  $(BIN)/python tests/given_postgresql.py $(DEBIAN_POSTGRESQL) $(PYTEST) -m smoke; \

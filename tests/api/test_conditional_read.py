@@ -8,8 +8,6 @@ import pytest
 
 from api.patients import resident
 
-pytestmark = pytest.mark.smoke
-
 
 @pytest.fixture
 def address(client: httpx.Client) -> str:

@@ -5,8 +5,6 @@ import pytest
 
 from api.patients import resident
 
-pytestmark = pytest.mark.smoke
-
 JSON = "application/fhir+json; charset=utf-8"
 XML = "application/fhir+xml; charset=utf-8"
 

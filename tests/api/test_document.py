@@ -17,8 +17,6 @@ from ehr_server.fhir import json
 from ehr_server.validation.rulebook import Rulebook
 from servers import serving
 
-pytestmark = pytest.mark.smoke
-
 CHECKUP = Path(__file__).parents[2] / "examples" / "01-checkup" / "checkup.json"
 
 

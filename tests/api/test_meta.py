@@ -12,8 +12,6 @@ import pytest
 
 from api.patients import resident
 
-pytestmark = pytest.mark.smoke
-
 TAGS = "http://example.org/tags"
 VERY = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "V"}
 LATE = {"system": TAGS, "code": "late"}

@@ -9,8 +9,6 @@ from api.links import answers, link
 from api.patients import resident
 from servers import Server
 
-pytestmark = pytest.mark.smoke
-
 _ALL = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 

@@ -5,8 +5,6 @@ import pytest
 
 from api.patients import resident
 
-pytestmark = pytest.mark.smoke
-
 _RETURNS = {
     "minimal": None,
     "representation": "Patient",

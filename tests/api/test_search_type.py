@@ -12,8 +12,6 @@ from api.patients import CCCD, resident, weight
 from ehr_server.fhir import json
 from servers import Server
 
-pytestmark = pytest.mark.smoke
-
 JSON = {"Content-Type": "application/fhir+json"}
 _PEOPLE = 5
 

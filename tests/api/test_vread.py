@@ -1,11 +1,8 @@
 """vread: https://hl7.org/fhir/R4/http.html#vread"""
 
 import httpx
-import pytest
 
 from api.patients import resident
-
-pytestmark = pytest.mark.smoke
 
 
 def test_each_version_is_given_as_it_was(client: httpx.Client) -> None:

@@ -1,14 +1,11 @@
 """XML in and out: https://hl7.org/fhir/R4/xml.html"""
 
 import httpx
-import pytest
 
 from api.patients import CCCD, resident, weight
 from ehr_server.definitions.from_xml import from_xml
 from ehr_server.definitions.to_xml import to_xml
 from ehr_server.fhir import json
-
-pytestmark = pytest.mark.smoke
 
 XML = {"Content-Type": "application/fhir+xml", "Accept": "application/fhir+xml"}
 
