@@ -177,6 +177,8 @@ def test_what_stands_beside_a_primitive_goes_with_it() -> None:
     }
     moved = patched(resource, op("move", "Patient.name.given", source=1, destination=0))
     assert moved["name"][0] == {"given": ["b", "a"], "_given": [note, None]}
+    added = op("add", "Patient.name", name="given", value={"valueString": "c"})
+    assert patched(resource, added)["name"][0]["_given"] == [None, note, None]
     deleted = patched(resource, op("delete", "Patient.birthDate"))
     assert "_birthDate" not in deleted
 

@@ -104,6 +104,8 @@ def _add(operation: _Operation, resource: dict[str, Any]) -> None:
     key, element = _named(operation, spot)
     if element.is_list:
         spot.value.setdefault(key, []).append(_value(operation, element))
+        if f"_{key}" in spot.value:
+            spot.value[f"_{key}"].append(None)
         return
     if any(name in spot.value or f"_{name}" in spot.value for name, _ in element.json_names()):
         raise _refused(operation, f"has {operation.name} already; replace it instead")
@@ -133,7 +135,7 @@ def _delete(operation: _Operation, resource: dict[str, Any]) -> None:
             continue
         if spot.at is not None:
             del spot.holder[name][spot.at]
-        if spot.at is None or not any(spot.holder[name]):
+        if spot.at is None or all(one is None for one in spot.holder[name]):
             del spot.holder[name]
 
 
