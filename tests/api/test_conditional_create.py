@@ -53,3 +53,15 @@ def test_a_deleted_match_is_none(client: httpx.Client) -> None:
     answer = client.post("/Patient", json=resident("001174003005"), headers=unless("001174003005"))
     assert answer.status_code == 201
     assert answer.json()["id"] != first["id"]
+
+
+def test_what_the_same_transaction_deletes_is_no_answer(client: httpx.Client) -> None:
+    first = client.post("/Patient", json=resident("001174003006")).json()
+    post = {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={CCCD}|001174003006"}
+    entries = [
+        {"resource": resident("001174003006"), "request": post},
+        {"request": {"method": "DELETE", "url": f"Patient/{first['id']}"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert client.post("/", json=bundle).status_code == 400
+    assert client.get(f"/Patient/{first['id']}").status_code == 200

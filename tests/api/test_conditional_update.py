@@ -147,3 +147,11 @@ def test_two_entries_of_the_same_criteria_are_refused(client: httpx.Client) -> N
     bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
     assert client.post("/", json=bundle).status_code == 400
     assert count(client, "001174001013") == 0
+
+
+def test_an_id_that_is_none_is_400(client: httpx.Client) -> None:
+    for id_ in (["a"], 7, "", "a b"):
+        sent = resident("001174001014", id=id_)
+        answer = client.put("/Patient", params=about("001174001014"), json=sent)
+        assert answer.status_code == 400
+    assert count(client, "001174001014") == 0

@@ -88,6 +88,34 @@ def test_if_match_guards_against_the_lost_update(client: httpx.Client, address: 
     assert client.get(address).headers["ETag"] == 'W/"2"'
 
 
+def test_a_stale_if_match_is_412_whatever_the_patch_says(
+    client: httpx.Client, address: str
+) -> None:
+    client.patch(address, json=ACTIVATE, headers=JSON_PATCH)
+    failing = [{"op": "test", "path": "/gender", "value": "male"}]
+    stale = {**JSON_PATCH, "If-Match": 'W/"1"'}
+    assert client.patch(address, json=failing, headers=stale).status_code == 412
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"name": ["x"]},
+        {"name": "type", "valueCode": []},
+        {"name": "name", "valueString": [1]},
+        {"name": "path", "valueString": "Patient.name" + ".where(true)" * 3000},
+    ],
+)
+def test_a_malformed_operation_is_no_failure_of_the_server(
+    client: httpx.Client, address: str, part: dict[str, Any]
+) -> None:
+    patch = operation("delete", "Patient.birthDate")
+    patch["parameter"][0]["part"].append(part)
+    answer = client.patch(address, json=patch, headers=FHIR)
+    assert answer.status_code in (400, 422) or part == {"name": ["x"]}
+    assert answer.status_code < 500
+
+
 def test_prefer_says_what_is_answered(client: httpx.Client, address: str) -> None:
     minimal = client.patch(
         address, json=ACTIVATE, headers={**JSON_PATCH, "Prefer": "return=minimal"}
@@ -242,6 +270,7 @@ def test_a_transaction_with_a_patch_that_fails_stores_nothing(
     [
         {"resourceType": "Binary", "contentType": "text/plain", "data": "eA=="},
         {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "*"},
+        {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "é"},
         {"resourceType": "Binary", "contentType": "application/json-patch+json"},
         {"resourceType": "Patient", "active": True},
     ],

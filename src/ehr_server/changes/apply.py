@@ -55,6 +55,7 @@ def apply(
             if before is not None:
                 return before
             resolve.matches(means, connection, changes)
+            check.no_match_goes(changes)
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
@@ -114,7 +115,7 @@ def _before(
     before = stored_before(means.store, push)
     if before is None:
         return None
-    if push.tells_findings:
+    if push.tells_findings and len(before) == len(changes):
         with suppress(Invalid):
             check.well_formed(means, changes)
         both = zip(before, changes, strict=True)

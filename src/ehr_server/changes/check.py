@@ -39,21 +39,7 @@ def may_happen(changes: Sequence[Change]) -> None:
     """
     for change in changes:
         live = change.now if change.place is not None and change.place.live else None
-        if change.if_match is not None and (live is None or live.ver != change.if_match):
-            raise PreconditionFailed(
-                f"If-Match names version {change.if_match}, but the current version is "
-                f"{live.ver if live else 'gone'}; read it again and repeat the change.",
-                vi=f"If-Match nêu phiên bản {change.if_match}, nhưng phiên bản hiện tại là "
-                f"{live.ver if live else 'không còn'}; xin đọc lại rồi sửa.",
-                expression=(change.where,),
-            )
-        is_purged = change.place is not None and change.now is None and change.matched is None
-        if is_purged and change.resource is not None:
-            raise Conflict(
-                f"{change.type}/{change.id} was purged; its id is never used again.",
-                vi=f"{change.type}/{change.id} đã bị xóa vĩnh viễn; id không được dùng lại.",
-                expression=(change.where,),
-            )
+        refuse_other_version(change, live.ver if live else None)
         if change.read is not None and (live is None or live.ver != change.read):
             raise Overtaken(
                 "Another request changed the resource at the same moment; send the patch again.",
@@ -72,6 +58,30 @@ def may_happen(changes: Sequence[Change]) -> None:
             raise PreconditionFailed(
                 f"{change.type}/{change.id} is there already, and If-None-Match is *.",
                 vi=f"{change.type}/{change.id} đã có sẵn, trong khi If-None-Match là *.",
+                expression=(change.where,),
+            )
+
+
+def refuse_other_version(change: Change, ver: int | None) -> None:
+    """Raises `PreconditionFailed` where If-Match names another version than the current one."""
+    if change.if_match is not None and ver != change.if_match:
+        raise PreconditionFailed(
+            f"If-Match names version {change.if_match}, but the current version is "
+            f"{ver or 'gone'}; read it again and repeat the change.",
+            vi=f"If-Match nêu phiên bản {change.if_match}, nhưng phiên bản hiện tại là "
+            f"{ver or 'không còn'}; xin đọc lại rồi sửa.",
+            expression=(change.where,),
+        )
+
+
+def no_match_goes(changes: Sequence[Change]) -> None:
+    """Refuse to answer a conditional create with what the same transaction deletes."""
+    gone = {change.identity for change in changes if change.deed == "delete"}
+    for change in changes:
+        if change.matched is not None and change.identity in gone:
+            raise Invalid(
+                f"ifNoneExist finds {change.type}/{change.id}, which the same transaction deletes.",
+                vi=f"ifNoneExist khớp {change.type}/{change.id}, mà chính giao dịch này xóa.",
                 expression=(change.where,),
             )
 

@@ -102,7 +102,9 @@ def settle(store: Store, push: Push | None, count: int) -> None:
     if push is None or not push.key:
         return
     with store.transaction(push.locks) as opened:
-        found = receipts.find(store, opened.connection, push.key, push.sender)
+        every = receipts.find(store, opened.connection, push.key, push.sender)
+        # Another batch may have come under the same key at the same moment: its own are its own.
+        found = [one for one in every if one.digest == push.digest]
         # Those of several facts, conditional deletes, stay.
         entries = [one for one in found if one.entry != WHOLE and len(one.facts) == 1]
         wholes = [one for one in found if one.entry == WHOLE]

@@ -64,7 +64,8 @@ def refuse(means: Means, connection: Connection, changes: Sequence[Change]) -> N
         seen += len(several)
         if len(named) >= NAMED_MAX:
             break
-    if named and any(one.cascades for one in gone.values()):
+    blocked = [gone[target] for one in named for target in one.targets]
+    if named and all(one.cascades or one.cause is not None for one in blocked):
         raise Collision  # it came to refer since it was seen what does
     if named:
         raise Conflict(issues=list(_issues(gone, named, len(named) + len(others) - seen)))

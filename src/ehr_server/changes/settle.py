@@ -9,9 +9,11 @@ faster, all is run again.
 from collections.abc import Sequence
 
 from ehr_server.changes.change import Change, Means
+from ehr_server.changes.check import refuse_other_version
 from ehr_server.changes.resolve import ids_meant
 from ehr_server.errors import Gone, Invalid, NotFound, PreconditionFailed
 from ehr_server.fhir import json
+from ehr_server.fhir.references import ID
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import DELETE, Version, newest, places
 
@@ -47,6 +49,12 @@ def _mean(change: Change, ids: Sequence[str]) -> None:
         )
     change.meant = ids
     sent = (change.resource or {}).get("id")
+    if sent is not None and not (isinstance(sent, str) and ID.fullmatch(sent)):
+        raise Invalid(
+            "An id holds 1 to 64 letters, digits, hyphens and dots.",
+            vi="id gồm 1 đến 64 chữ cái, chữ số, gạch nối và dấu chấm.",
+            expression=(f"{change.where}.id",),
+        )
     if ids and sent is not None and sent != ids[0]:
         raise Invalid(
             f"The criteria find {change.type}/{ids[0]}, but the body has another id; leave it out, "
@@ -93,6 +101,7 @@ def _patch(change: Change, now: Version | None) -> None:
             vi=f"{type_name}/{id_} đã bị xóa; dùng PUT để khôi phục.",
             expression=(change.where,),
         )
+    refuse_other_version(change, now.ver)  # before a patch of what is another by now is tried
     if change.patch is None:
         raise ValueError("no patch")
     before = json.read_stored(now.content)

@@ -58,6 +58,8 @@ def fhirpath_patch(parameters: dict[str, Any]) -> Patch:
         for operation in operations:
             try:
                 _DEEDS[operation.type](operation, resource)
+            except RecursionError:
+                raise _malformed(operation.where, "a shorter path") from None
             except FHIRPathError as error:
                 text = f"{operation.path[:_SHOWN_MAX]}: {error.text}."
                 raise Unprocessable(
@@ -74,9 +76,11 @@ def _read(where: str, parameter: Any) -> _Operation:
     parts = parameter.get("part") if isinstance(parameter, dict) else None
     if not isinstance(parts, list) or parameter.get("name") != "operation":
         raise _malformed(where, "a parameter named operation, with parts")
-    named = {part.get("name"): part for part in parts if isinstance(part, dict)}
+    objects = [part for part in parts if isinstance(part, dict)]
+    named = {part["name"]: part for part in objects if isinstance(part.get("name"), str)}
     texts = {name: named.get(name, {}).get(element, "") for name, element in _PLAIN.items()}
-    if texts["type"] not in _DEEDS or not isinstance(texts["path"], str) or not texts["path"]:
+    are_texts = all(isinstance(text, str) for text in texts.values())
+    if not are_texts or texts["type"] not in _DEEDS or not texts["path"]:
         raise _malformed(where, f"a type ({', '.join(_DEEDS)}) and a path")
     numbers = {name: named[name].get("valueInteger", -1) for name in _NUMBERS if name in named}
     if not all(type(number) is int and number >= 0 for number in numbers.values()):

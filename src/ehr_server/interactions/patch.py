@@ -5,7 +5,6 @@ the resource of the entry: Parameters, or a Binary that holds a JSON Patch.
 """
 
 import base64
-import binascii
 from typing import Any
 
 from ehr_server.call import Answer, Call, Request
@@ -81,10 +80,11 @@ def _of_entry(resource: dict[str, Any], where: str) -> Patch:
             expression=(where,),
         )
     try:
-        return _of_json(kind, json.read(base64.b64decode(str(data), validate=True)))
-    except binascii.Error:
+        content = base64.b64decode(str(data), validate=True)
+    except ValueError:
         raise Invalid(
             "The data of the Binary is not base64.",
             vi="Nội dung data của Binary không phải base64.",
             expression=(f"{where}.data",),
         ) from None
+    return _of_json(kind, json.read(content))

@@ -9,13 +9,13 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
-from ehr_server.search.parse import PRESENTATION
+from ehr_server.search.parse import HARMLESS, PRESENTATION
 
 REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
 
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
 CASCADE = "_cascade"
-_NO_CRITERIA = {CASCADE, *PRESENTATION}
+_NO_CRITERIA = {CASCADE, *PRESENTATION, *HARMLESS}
 _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
