@@ -101,12 +101,12 @@ def test_a_job_that_never_gets_on_fails(
         runs.append(work.job.attempts)
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(worker, "KINDS", {"k": broken})
     monkeypatch.setattr(worker, "_RETRY_S", 0)
     monkeypatch.setattr(worker, "_IDLE_S", 0.01)
     job = _queued(store)
     stop = threading.Event()
-    thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop))
+    kinds = {"k": broken}
+    thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop, kinds))
     thread.start()
     state = queue.QUEUED
     while state in (queue.QUEUED, queue.RUNNING):
