@@ -40,6 +40,13 @@ def may_happen(changes: Sequence[Change]) -> None:
     for change in changes:
         live = change.now if change.place is not None and change.place.live else None
         refuse_other_version(change, live.ver if live else None)
+        is_purged = change.place is not None and change.now is None and change.matched is None
+        if is_purged and change.resource is not None:
+            raise Conflict(
+                f"{change.type}/{change.id} was purged; its id is never used again.",
+                vi=f"{change.type}/{change.id} đã bị xóa vĩnh viễn; id không được dùng lại.",
+                expression=(change.where,),
+            )
         if change.read is not None and (live is None or live.ver != change.read):
             raise Overtaken(
                 "Another request changed the resource at the same moment; send the patch again.",
