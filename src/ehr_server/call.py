@@ -31,6 +31,7 @@ FHIR_JSON = "application/fhir+json; charset=utf-8"
 FHIR_XML = "application/fhir+xml; charset=utf-8"
 
 _PARTS = re.compile("[,;]")
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +177,13 @@ def etag(ver: int) -> str:
 def version_headers(ver: int, at: datetime) -> dict[str, str]:
     """ETag and Last-Modified of a version."""
     return {"ETag": etag(ver), "Last-Modified": clock.http_date(at)}
+
+
+def version_in(tag: str | None, name: str) -> int | None:
+    """The version number in an entity tag such as `W/"3"`. Raises `Invalid`."""
+    if tag is None:
+        return None
+    found = _ETAG.fullmatch(tag.strip())
+    if found is None:
+        raise Invalid(f'{name} must be a version such as W/"3".', vi=f'{name} phải có dạng W/"3".')
+    return int(found.group(1))

@@ -80,7 +80,9 @@ def test_some_of_it_was_lost_after_it_was_stored(
         assert process.stdout.readline().startswith("attempt 1")
         assert process.stdout.readline().startswith("attempt 2")
         link.is_good = True
-        printed, _ = process.communicate(timeout=60)
+        printed = process.stdout.read()  # with what readline has read ahead
+        assert process.wait(60) == 0
+        process.stdout.close()
     assert "stored before" in printed
     assert visits(client, "01557.2026.0000999") == 1
 

@@ -6,9 +6,10 @@ What can be refused without the database is refused before a connection is held;
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from ehr_server import clock
 from ehr_server.changes import binary, check, gather, referring, resolve, rows, search_parameters
@@ -60,7 +61,8 @@ def apply(
             gather.facts(means, connection, changes)
             check.may_happen(changes)
             binary.settle(changes)
-            sender = means.store.sender_number(push.sender if push else _sender(means, changes))
+            sent_by = push.sender if push else sender_of(means.caller, _resources(changes))
+            sender = means.store.sender_number(sent_by)
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
@@ -89,9 +91,9 @@ def _checked(
     means: Means, changes: list[Change], push: Push | None, then: Callable[[], None] | None
 ) -> list[Done] | None:
     """Add what is deleted along, and refuse what can be refused without a transaction, unless it
-    was stored before: rules and
-    resources may have been others. The look that counts is made in the transaction, with the lock
-    of the key; of several changes there is one before, which is cheaper than to check them."""
+    was stored before: rules and resources may have been others then. The look that counts is made
+    in the transaction, with the lock of the key; of several changes there is one before, which is
+    cheaper than to check them."""
     before = _before(means, changes, push, then) if len(changes) > 1 else None
     if before is None:
         try:
@@ -125,5 +127,5 @@ def _before(
     return before
 
 
-def _sender(means: Means, changes: Sequence[Change]) -> str:
-    return sender_of(means.caller, (change.resource for change in changes))
+def _resources(changes: Sequence[Change]) -> Iterator[dict[str, Any] | None]:
+    return (change.resource for change in changes)

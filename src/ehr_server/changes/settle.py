@@ -91,8 +91,8 @@ def _patch(change: Change, now: Version | None) -> None:
     type_name, id_ = change.identity
     if now is None:
         raise NotFound(
-            f"There is no {type_name}/{id_} to patch.",
-            vi=f"Không có {type_name}/{id_} để sửa.",
+            f"There is no {type_name}/{id_}.",
+            vi=f"Không có {type_name}/{id_}.",
             expression=(change.where,),
         )
     if now.deed == DELETE:

@@ -7,7 +7,7 @@ several: https://hl7.org/fhir/R4/http.html#3.1.0.7.1.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ehr_server.call import Answer, Call
+from ehr_server.call import Answer, Call, version_in
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Done
 from ehr_server.changes.push import stored_before
@@ -22,7 +22,6 @@ from ehr_server.interactions.written import (
     applied,
     criteria_of,
     preferred,
-    version_in,
     written,
 )
 from ehr_server.issue import Issue

@@ -7,7 +7,7 @@ the resource of the entry: Parameters, or a Binary that holds a JSON Patch.
 import base64
 from typing import Any
 
-from ehr_server.call import Answer, Call, Request
+from ehr_server.call import Answer, Call, Request, version_in
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid, UnsupportedMediaType
@@ -15,7 +15,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.patch import Patch, json_patch, merge_patch
 from ehr_server.fhirpath.patch import fhirpath_patch
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import criteria_of, version_in, written
+from ehr_server.interactions.written import criteria_of, written
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"

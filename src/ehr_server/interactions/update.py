@@ -4,13 +4,13 @@ Without an id in the address the criteria there say which resource is meant:
 https://hl7.org/fhir/R4/http.html#cond-update.
 """
 
-from ehr_server.call import Answer, Call
+from ehr_server.call import Answer, Call, version_in
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid
 from ehr_server.fhir.references import ID
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import criteria_of, version_in, written
+from ehr_server.interactions.written import criteria_of, written
 
 
 def update(call: Call) -> Answer:

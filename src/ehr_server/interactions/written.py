@@ -1,6 +1,5 @@
 """What every write answers. https://hl7.org/fhir/R4/http.html#ops (Prefer)"""
 
-import re
 from urllib.parse import urlencode
 
 from ehr_server.call import Answer, Call, Request, version_headers
@@ -16,7 +15,6 @@ REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
 _WISHES = {wish.lower(): wish for wish in ("minimal", "representation", "OperationOutcome")}
 CASCADE = "_cascade"
 _NO_CRITERIA = {CASCADE, *PRESENTATION, *HARMLESS}
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 
 
 def written(call: Call, done: Done) -> Answer:
@@ -75,13 +73,3 @@ def criteria_of(call: Call) -> str:
 def asked(request: Request) -> str:
     """The criteria in the address of a request, "" if there are none."""
     return urlencode([pair for pair in request.query if pair[0] not in _NO_CRITERIA])
-
-
-def version_in(tag: str | None, name: str) -> int | None:
-    """The version number in an entity tag such as `W/"3"`. Raises `Invalid`."""
-    if tag is None:
-        return None
-    found = _ETAG.fullmatch(tag.strip())
-    if found is None:
-        raise Invalid(f'{name} must be a version such as W/"3".', vi=f'{name} phải có dạng W/"3".')
-    return int(found.group(1))

@@ -16,6 +16,7 @@ from ehr_server import clock
 from ehr_server.call import Answer, Route
 from ehr_server.errors import NotFound, Refusal
 from ehr_server.fhir import json
+from ehr_server.operations.given import own_job
 from ehr_server.store import deferred, queue
 from ehr_server.store.deferred import Kept
 
@@ -132,13 +133,8 @@ def _has_key(request: Request) -> bool:
 
 def _job(call: Call, connection: Connection) -> Job:
     """The job named in the address, if it is the caller's own."""
-    job = queue.find(connection, call.parts["job"])
-    if (
-        job is None
-        or job.kind != deferred.KIND
-        or job.state == queue.CANCELLED
-        or job.request["caller"] != call.caller.name
-    ):
+    job = own_job(call, connection, deferred.KIND)
+    if job is None:
         raise _not_there()
     return job
 

@@ -13,6 +13,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.parameters import Given, Known, given, parameters
 from ehr_server.search.parse import PRESENTATION
+from ehr_server.store import queue
 from ehr_server.store.connect import snapshot
 from ehr_server.store.read import current, place
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ehr_server.call import Call
+    from ehr_server.store.connect import Connection
+    from ehr_server.store.queue import Job
 
 _CHECKED = ("ValueSet", "CodeSystem", "ConceptMap")  # types of parameters that are resources
 
@@ -119,3 +122,11 @@ def _check(call: Call, resource: dict[str, Any], type_name: str) -> None:
     errors = [issue for issue in found if issue.severity in ("error", "fatal")]
     if errors:
         raise Unprocessable(issues=errors)
+
+
+def own_job(call: Call, connection: Connection, kind: str) -> Job | None:
+    """The job of a kind that the address names, if it is the caller's own and not cancelled."""
+    job = queue.find(connection, call.parts["job"])
+    if job is None or job.kind != kind or job.state == queue.CANCELLED:
+        return None
+    return job if job.request["caller"] == call.caller.name else None

@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.access.include import Reader, read_places
-from ehr_server.call import Answer, Call, Route, version_headers
+from ehr_server.call import Answer, Call, Route, version_headers, version_in
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.definitions import definitions
-from ehr_server.errors import Conflict, Gone, Invalid, NotFound, NotSupported, PreconditionFailed
+from ehr_server.errors import Gone, Invalid, NotFound, NotSupported
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Known, parameters
 from ehr_server.operations.given import asked, needed
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 SUMMED_UP_MAX = 10_000  # resources whose labels are put together
-TRIES_MAX = 10  # against others who write the same resource
 _AT_ONCE = 1_000  # places of one statement
 
 _DEFINITIONS = "http://hl7.org/fhir/OperationDefinition/Resource-"
@@ -107,39 +106,22 @@ def _once(labels: Iterable[Any]) -> list[Any]:
 
 
 def _changed(call: Call, how: Callable[[Labels, Labels], Labels]) -> Answer:
-    sent = _sent(call)
-    if_match = call.request.headers.get("if-match")
-    for _ in range(TRIES_MAX):
-        version = _version(call)
-        if if_match is not None and if_match.strip() not in (
-            f'W/"{version.ver}"',
-            f'"{version.ver}"',
-        ):
-            raise PreconditionFailed(
-                f"If-Match names {if_match[:64]}, but the current version is {version.ver}.",
-                vi=f"If-Match nêu {if_match[:64]}, nhưng phiên bản hiện tại là {version.ver}.",
-            )
-        resource = json.read_stored(version.content)
+    """A change of labels is a patch: who writes the same resource meanwhile is not undone."""
+    sent, type_name = _sent(call), call.parts["type"]
+
+    def labelled(resource: dict[str, Any]) -> dict[str, Any]:
         kept = {name: v for name, v in resource["meta"].items() if name not in _SETS}
-        resource["meta"] = kept | how(resource["meta"], sent)
-        change = Change(
-            "update",
-            call.parts["type"],
-            call.parts["id"],
-            resource,
-            call.parts["type"],
-            if_match=version.ver,
-        )
-        try:
-            (done,) = apply(call.means, [change])
-        except (Conflict, PreconditionFailed):
-            continue  # somebody wrote it meanwhile: their version is what is labelled
-        content = json.read_stored(done.content or version.content)
-        return _answer(content["meta"], version_headers(done.ver, done.at))
-    raise Conflict(
-        "Others changed the resource again and again at the same moment; send it again.",
-        vi="Tài nguyên liên tục được người khác thay đổi cùng lúc; xin gửi lại.",
+        return {**resource, "meta": kept | how(resource["meta"], sent)}
+
+    if_match = version_in(call.request.headers.get("if-match"), "If-Match")
+    change = Change(
+        "patch", type_name, call.parts["id"], where=type_name, if_match=if_match, patch=labelled
     )
+    (done,) = apply(call.means, [change])
+    if done.content is None:
+        raise ValueError("a patch leaves a content")
+    content = json.read_stored(done.content)
+    return _answer(content["meta"], version_headers(done.ver, done.at))
 
 
 def _sent(call: Call) -> Labels:

@@ -39,7 +39,7 @@ _ELSEWHERE = (
 _XID_MASK = 2**32 - 1  # an activity shows a number without its epoch
 _THERE_S = 3
 _LOCKS_MAX = 512  # a transaction that needs more takes one lock on everything
-_EVERYTHING = 0
+EVERYTHING = 0  # that one
 _WAIT_S = 5  # for a connection: longer than a restart of PostgreSQL
 _AWAY_S = 0.25  # while PostgreSQL is known to be away
 _RECONNECT_S = 2  # after which it is
@@ -344,12 +344,12 @@ def _lock(connection: Connection, locks: Sequence[int]) -> None:
     if not locks:
         return
     if len(locks) > _LOCKS_MAX:
-        connection.execute("select pg_advisory_xact_lock(%s)", (_EVERYTHING,))
+        connection.execute("select pg_advisory_xact_lock(%s)", (EVERYTHING,))
         return
     connection.execute(
         "select pg_advisory_xact_lock_shared(%s), count(pg_advisory_xact_lock(h))"
         " from (select h from unnest(%s::bigint[]) h order by h) sorted",
-        (_EVERYTHING, list(locks)),
+        (EVERYTHING, list(locks)),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ehr_server.definitions import definitions
 from ehr_server.layout import LEAVES
-from ehr_server.store.connect import Connection, Store
+from ehr_server.store.connect import EVERYTHING, Connection, Store
 
 # Keyed by compartment. `rid` and `member` are seen to apart.
 TABLES = (
@@ -32,7 +32,7 @@ class Kept:
 def lock(connection: Connection) -> None:
     """No update, delete or other purge runs meanwhile; the lock that `store.connect` takes for
     very many resources at once."""
-    connection.execute("select pg_advisory_xact_lock(0)")
+    connection.execute("select pg_advisory_xact_lock(%s)", (EVERYTHING,))
 
 
 def versions(store: Store, connection: Connection, comp: int) -> Iterator[Kept]:

@@ -18,6 +18,7 @@ import psycopg
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
+from ehr_server.store.connect import EVERYTHING
 from ehr_server.store.read import contents_of, places
 
 if TYPE_CHECKING:
@@ -167,8 +168,8 @@ def wait(connection: Connection, key: str, wait_ms: int) -> bool:
     connection.execute("begin")
     try:
         connection.execute("select set_config('lock_timeout', %s, true)", (str(wait_ms),))
-        # 0 is what a transaction of very many resources locks instead (`store.connect`).
-        connection.execute("select pg_advisory_xact_lock_shared(0)")
+        # What a transaction of very many resources locks instead.
+        connection.execute("select pg_advisory_xact_lock_shared(%s)", (EVERYTHING,))
         connection.execute("select pg_advisory_xact_lock_shared(%s)", (lock(key),))
     except psycopg.errors.LockNotAvailable:
         return False

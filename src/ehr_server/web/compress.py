@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ehr_server.call import Answer, Request
-from ehr_server.web.media_types import accepted
+from ehr_server.fhir.media_types import accepted
 
 _VARY = "Accept, Accept-Encoding"
 _LEAST_BYTES = 1_024  # one packet either way

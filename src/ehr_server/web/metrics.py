@@ -37,7 +37,8 @@ _CUT = "cut"  # the status of a request whose sender went away before it was ans
 
 
 class Counted:
-    """An ASGI app whose requests are counted; it costs 10 µs each."""
+    """An ASGI app whose requests are counted; it costs 9 µs each, 13 where several
+    processes share what they count."""
 
     def __init__(self, app: App, table: RouteTable, below: str) -> None:
         self._app = app

@@ -8,8 +8,8 @@ from ehr_server.definitions.from_xml import from_xml
 from ehr_server.definitions.to_xml import to_xml
 from ehr_server.errors import Invalid, NotAcceptable, UnsupportedMediaType
 from ehr_server.fhir import json
+from ehr_server.fhir.media_types import chosen, content_type, understood, wished
 from ehr_server.issue import Issue
-from ehr_server.web.media_types import chosen, content_type, understood, wished
 
 FIELDS_MAX = 1000  # of an address or a form: ten million, which a form has room for, take 12 s
 

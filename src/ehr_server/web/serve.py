@@ -1,5 +1,6 @@
 """Server processes: one socket, one or several processes that take from it."""
 
+import asyncio
 import gc
 import multiprocessing
 import signal
@@ -17,6 +18,7 @@ import uvicorn
 from ehr_server.web.connections import KEPT_S, Config, Connection, allow_files, watch
 
 _DRAIN_S = 30
+_ACCEPT_S = 0.1  # before no more connections are taken
 
 # Runs in every process: given the number of the process, opens what it needs and returns the app
 # to serve and what to call at the end.
@@ -118,6 +120,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._config.is_leaving = True  # connections that are just being made learn of it too
+        await asyncio.sleep(_ACCEPT_S)  # those that wait to be accepted would be reset
         await super().shutdown(sockets)
 
 

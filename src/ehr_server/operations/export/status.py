@@ -12,6 +12,7 @@ from ehr_server import clock
 from ehr_server.call import Answer
 from ehr_server.errors import NotFound, Refusal
 from ehr_server.fhir import json
+from ehr_server.operations.given import own_job
 from ehr_server.store import export, files, queue
 from ehr_server.store.files import File, file_of
 
@@ -70,13 +71,8 @@ def cancel(call: Call) -> Answer:
 
 def _job(call: Call, connection: Connection) -> Job:
     """The export named in the address, if it is the caller's own."""
-    job = queue.find(connection, call.parts["job"])
-    if (
-        job is None
-        or job.kind != export.KIND
-        or job.state == queue.CANCELLED
-        or job.request["caller"] != call.caller.name
-    ):
+    job = own_job(call, connection, export.KIND)
+    if job is None:
         raise NotFound("There is no such export.", vi="Không có lần xuất dữ liệu này.")
     return job
 

@@ -115,6 +115,13 @@ def connected(url: str) -> Iterator[psycopg.Connection[Any]]:
         raise BackupError(f"The database cannot be reached, or was lost: {reason}") from error
 
 
+def counted(blocks: Iterator[bytes], told: Told) -> Iterator[bytes]:
+    """The same blocks; `told` hears of the size of each once it is dealt with."""
+    for block in blocks:
+        yield block
+        told(len(block))
+
+
 def _head(connection: psycopg.Connection[Any]) -> Head:
     schema = revision(connection)
     if schema is None:
@@ -142,7 +149,7 @@ def _write(
     )
     rows: list[int] = []
     blocks = _blocks(connection.pgconn, statement.as_bytes(connection), rows)
-    writer.add(table, _told(_ahead(blocks), told), rows)
+    writer.add(table, counted(_ahead(blocks), told), rows)
 
 
 def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -179,9 +186,3 @@ def _blocks(link: PGconn, statement: bytes, rows: list[int]) -> Iterator[bytes]:
         if ended.status != ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(ended)
         rows.append(ended.command_tuples or 0)
-
-
-def _told(blocks: Iterator[bytes], told: Told) -> Iterator[bytes]:
-    for block in blocks:
-        yield block
-        told(len(block))

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from ehr_server.store import export
 from ehr_server.store.backup.archive import BackupError, Counted, Head, Manifest, Reader
-from ehr_server.store.backup.backup import COLUMNS, Told, connected
+from ehr_server.store.backup.backup import COLUMNS, Told, connected, counted
 from ehr_server.store.connect import APPLICATION
 from ehr_server.store.migrate import migrate, newest, revision
 
@@ -66,8 +66,9 @@ update job set state = 'queued', lease = null where state = 'running'
 def restore(url: str, file: IO[bytes], told: Told, *, replace: bool = False) -> Manifest:
     """Put the record of a backup into the database; `told` hears how many more bytes were read.
 
-    Raises `BackupError`, and leaves the database as it was, when the file is damaged, when the
-    database holds a record that is not to be replaced, or is in use.
+    Raises `BackupError` when the file is damaged, when the database holds a record that is not to
+    be replaced, or is in use. The database is left as it was, but for one that is to be replaced
+    and has another schema than the backup: its tables are made anew first, and are empty then.
     """
     reader = Reader(file)
     if reader.head.revision > newest():
@@ -133,7 +134,7 @@ def _fill(connection: Connection, reader: Reader, told: Told) -> None:
         connection.execute((drop if constraint else f"drop index {index}").encode())
     read: dict[str, Counted] = {}
     for table, blocks in reader.tables():
-        read[table] = _copy(connection, table, head.columns[table], _told(blocks, told))
+        read[table] = _copy(connection, table, head.columns[table], counted(blocks, told))
     _compare(read, reader.manifest)
     for table, _, constraint, definition in indexes:
         add = f'alter table {table} add constraint "{constraint}" {definition}'
@@ -141,12 +142,6 @@ def _fill(connection: Connection, reader: Reader, told: Told) -> None:
         made = add if constraint else definition.replace(" ON ONLY ", " ON ", 1)
         connection.execute(made.encode())
     _go_on(connection, head, reader.manifest)
-
-
-def _told(blocks: Iterator[bytes], told: Told) -> Iterator[bytes]:
-    for block in blocks:
-        yield block
-        told(len(block))
 
 
 def _copy(

@@ -1,11 +1,11 @@
-"""Media types in headers: `ehr_server.web.media_types`."""
+"""Media types in headers: `ehr_server.fhir.media_types`."""
 
 import time
 
 import pytest
 
 from ehr_server.errors import UnsupportedMediaType
-from ehr_server.web.media_types import (
+from ehr_server.fhir.media_types import (
     MediaType,
     accepted,
     chosen,
