@@ -71,18 +71,14 @@ def test_some_of_it_was_lost_after_it_was_stored(
 ) -> None:
     file = checkup(tmp_path, "01557.2026.0000999")
     with bad_link(server.url, 1, {"unheard": 1}) as link:
-        process = subprocess.Popen(
-            [sys.executable, EXAMPLE / "push.py", file, "--base", f"{link.url}/fhir"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("attempt 1")
-        assert process.stdout.readline().startswith("attempt 2")
-        link.is_good = True
-        printed = process.stdout.read()  # with what readline has read ahead
-        assert process.wait(60) == 0
-        process.stdout.close()
+        command = [sys.executable, "-u", EXAMPLE / "push.py", file, "--base", f"{link.url}/fhir"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("attempt 1")
+            assert process.stdout.readline().startswith("attempt 2")
+            link.is_good = True
+            printed = process.stdout.read()  # with what readline has read ahead
+        assert process.returncode == 0
     assert "stored before" in printed
     assert visits(client, "01557.2026.0000999") == 1
 
