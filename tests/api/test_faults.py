@@ -9,7 +9,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,23 @@ class Site:
         link.to = self.server.url
 
     def kill_process(self, _: BadLink) -> None:
-        processes = [one for one in self._below() if "spawn_main" in " ".join(one.cmdline())]
-        processes[0].kill()
+        processes = [pid for pid, command in self._below() if "spawn_main" in " ".join(command)]
+        os.kill(processes[0], signal.SIGKILL)
 
     def kill_postgresql(self, _: BadLink) -> None:
-        for one in self._below():
-            if one.name() == "postgres" and "-D" in one.cmdline():
-                os.kill(one.pid, signal.SIGKILL)
+        for pid, command in self._below():
+            if command and command[0].endswith("/postgres") and "-D" in command:
+                os.kill(pid, signal.SIGKILL)
                 return
         raise AssertionError("no postmaster below the server")
 
-    def _below(self) -> list[psutil.Process]:
-        return psutil.Process(self.server.process.pid).children(recursive=True)
+    def _below(self) -> list[tuple[int, list[str]]]:
+        """The processes below the server with their command lines; those that just end are none."""
+        found = []
+        for one in psutil.Process(self.server.process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                found.append((one.pid, one.cmdline()))
+        return found
 
 
 @pytest.fixture
