@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#search
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ehr_server import sealing
 from ehr_server.access.explain import explain
 from ehr_server.access.find import Found, find, find_types
 from ehr_server.access.include import Included, Reader, included
@@ -18,8 +19,6 @@ from ehr_server.search.parse import parse, parse_types
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.store.connect import Connection
-
-PAGE_KEY = "page_key"
 
 
 def search(call: Call) -> Answer:
@@ -104,7 +103,7 @@ def _handled(call: Call) -> dict[str, str]:
 
 
 def _found(call: Call, connection: Connection, queries: Sequence[Query]) -> Found:
-    store, key = call.store, call.store.secret(PAGE_KEY)
+    store, key = call.store, call.store.secret(sealing.KEY)
     if len(queries) == 1:
         return find(store, connection, queries[0], call.caller, key)
     return find_types(store, connection, queries, call.caller, key)
