@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ehr_server import sealing
-from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.identity.folding import fold
@@ -40,13 +38,13 @@ SEALED = "_sealed"
 
 Pair = tuple[str, str]
 
-_WORD = re.compile("[A-Za-z]+")
 _PARTED = re.compile(r"[,|$]")
 # A number by which a person may be found, as it may stand among the words of a text.
 _NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){5}")
 _STRUCK_MIN = 4  # characters; less is nobody's number, and stands everywhere
-# Elements of the type string that hold one.
-_NUMBERS = frozenset(("subscriberId",))
+# What an expression goes through to one: an element that is an Identifier, by its name, or a
+# number that the standard has as a string.
+_OF_NUMBERS = re.compile("[iI]dentifier|requisition|subscriberId")
 
 
 def is_private(criterion: Criterion, value: str) -> bool:
@@ -130,20 +128,5 @@ def _is_number(one: Alternative, value: str) -> bool:
 
 
 def _holds_numbers(parameter: Parameter) -> bool:
-    if "Identifier" in parameter.types:
-        return True
-    words = {word for path in parameter.paths for word in _WORD.findall(path)}
-    return not words.isdisjoint(_elements_of_numbers())
-
-
-@cache
-def _elements_of_numbers() -> frozenset[str]:
-    """The names of elements that are an Identifier: `identifier`, `masterIdentifier` and so on."""
-    named = (
-        name
-        for definition in definitions().types.values()
-        for element in definition.elements.values()
-        for name, type_name in element.json_names()
-        if type_name == "Identifier"
-    )
-    return frozenset(named) | _NUMBERS
+    """Its values are Identifiers, or are taken out of one: `Patient.identifier.value`."""
+    return "Identifier" in parameter.types or any(map(_OF_NUMBERS.search, parameter.paths))
