@@ -109,7 +109,7 @@ def _refuse_no_versions(
         if (*one.identity, one.version) in written:
             continue
         if place is None or (place.key, one.version) not in there:
-            what = f"{_told(one.identity)}/_history/{one.version}"
+            what = f"{_told(one.identity)}/_history/{id_without_number(one.version)}"
             issues.append(
                 Issue(
                     "error",

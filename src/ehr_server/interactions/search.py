@@ -14,6 +14,7 @@ from ehr_server.call import Answer, Call
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.interactions.searchset import searchset
+from ehr_server.redact import without_numbers
 from ehr_server.search import compartment
 from ehr_server.search.parse import parse, parse_types
 from ehr_server.search.query import Query
@@ -42,9 +43,10 @@ def search_compartment(call: Call) -> Answer:
     kind, id_, member = call.parts["type"], call.parts["id"], call.parts["member"]
     inside = compartment.members(kind)
     if not inside or (member != "*" and member not in inside):
+        told = without_numbers(member)
         raise NotFound(
-            f"There is no compartment of {kind} with {member} in it.",
-            vi=f"Không có ngăn dữ liệu {kind} chứa {member}.",
+            f"There is no compartment of {kind} with {told} in it.",
+            vi=f"Không có ngăn dữ liệu {kind} chứa {told}.",
         )
     rules = _rules(call)
     if member != "*":

@@ -30,7 +30,7 @@ from ehr_server.fhir.dates import LATEST
 from ehr_server.fhir.parameters import Given, Known
 from ehr_server.fhir.references import parse
 from ehr_server.operations.given import asked, moment
-from ehr_server.redact import without_numbers
+from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.search import compartment
 from ehr_server.search.criteria import criterion
 from ehr_server.search.page import Keyset, seal
@@ -165,7 +165,8 @@ def _record(
     here = (At(((at.comp, at.key),)),) if at is not None else ()
     found = _first(call, connection, Query(kind, here)) if here else ()
     if at is None or not found:
-        raise NotFound(f"There is no {kind}/{id_}.", vi=f"Không có {kind}/{id_}.")
+        told = id_without_number(id_)
+        raise NotFound(f"There is no {kind}/{told}.", vi=f"Không có {kind}/{told}.")
     patient = id_ if kind == "Patient" else _subject(call, found[0])
     record = _Record(call, sent, kind, id_, (at.comp, at.key), patient, types, ())
     if "_since" in sent:

@@ -61,7 +61,7 @@ def lastn(call: Call) -> Answer:
     entries = [bundle.search_entry(call.base_url, content, "match") for _, content in chosen]
     here = f"{call.base_url}/{_TYPE}/$lastn"
     told = shown(
-        [pair for pair in pairs if pair[0] not in PRESENTATION],
+        [one for one in pairs if one[0] not in PRESENTATION and one not in query.ignored],
         {*query.private, *call.request.private, *sent},
         call.request.path,
         call.store.secret(sealing.KEY),

@@ -16,7 +16,7 @@ from ehr_server import sealing
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.identity.folding import fold
-from ehr_server.redact import LEFT_OUT
+from ehr_server.redact import LEFT_OUT, id_without_number
 from ehr_server.search.query import (
     Chain,
     Condition,
@@ -38,7 +38,8 @@ SEALED = "_sealed"
 
 Pair = tuple[str, str]
 
-_PARTED = re.compile(r"[,|$]")
+_VALUES = re.compile("[,|$]")
+_IDS = re.compile("[,|/]")
 # A number by which a person may be found, as it may stand among the words of a text.
 _NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){5}")
 _STRUCK_MIN = 4  # characters; less is nobody's number, and stands everywhere
@@ -91,7 +92,8 @@ def revealed(
 
 def struck(text: str, value: str) -> str:
     """A text about a private pair with `…` in the place of its value; naming systems stay."""
-    parts = [one for one in _PARTED.split(value) if "://" not in one and len(one) >= _STRUCK_MIN]
+    sent = _VALUES.split(value)
+    parts = [one for one in sent if "://" not in one and len(one) >= _STRUCK_MIN]
     for part in (*parts, *map(fold, parts)):
         text = re.sub(re.escape(part), LEFT_OUT, text, flags=re.IGNORECASE)
     return text
@@ -122,11 +124,16 @@ def _is_number(one: Alternative, value: str) -> bool:
     parts = [part.parameter for part in parameter.parts]
     if any(map(_holds_numbers, (parameter, *parts))):
         return True
-    if parameter.type == "reference":  # `patient:identifier`
-        return not isinstance(one.term, Target | Kin)
-    return parameter.type in ("string", "fulltext") and bool(_NUMBER.search(value))
+    if parameter.type == "reference" and not isinstance(one.term, Target | Kin):
+        return True  # `patient:identifier`
+    if parameter.type in ("string", "fulltext"):
+        return bool(_NUMBER.search(value))
+    is_code = parameter.type != "reference" and parameter.place != "id"
+    return not is_code and any(id_without_number(one) != one for one in _IDS.split(value))
 
 
 def _holds_numbers(parameter: Parameter) -> bool:
-    """Its values are Identifiers, or are taken out of one: `Patient.identifier.value`."""
-    return "Identifier" in parameter.types or any(map(_OF_NUMBERS.search, parameter.paths))
+    """Its values are Identifiers, or are taken out of one, as `Patient.identifier.value`; or they
+    are numbers of telephones."""
+    is_one = not parameter.types.isdisjoint(("Identifier", "ContactPoint"))
+    return is_one or any(map(_OF_NUMBERS.search, parameter.paths))

@@ -46,6 +46,10 @@ def private(search: str) -> list[str]:
         "MedicationRequest?identifier=5",
         "ServiceRequest?requisition=5",
         "Specimen?accession=5",
+        "Observation?patient=Patient/001174000456",
+        "Patient?_id=a,001174000456",
+        "Patient?_list=001174000456",
+        "Patient?phone=0912",
         "Patient?_has:Observation:patient:_has:AuditEvent:entity:entity-name=001174000456",
     ],
 )
@@ -63,7 +67,8 @@ def test_what_may_be_somebodys_number(search: str) -> None:
         "Patient?_lastUpdated=ge2026-11-22T08:15:30.123456%2B07:00",
         "Observation?code=http://snomed.info/sct|271649006",
         "Observation?component-code-value-quantity=1234-5$gt5",
-        "Observation?patient=Patient/1234567890",
+        "Observation?patient=Patient/his-1234567890",
+        "Patient?_id=01kb0b123456789g6h7j8k9m0n",
         "Patient?_count=5&_sort=name&_include=Patient:organization",
     ],
 )
