@@ -241,8 +241,8 @@ def push(client: httpx.Client) -> Iterator[httpx.Response]:
     for text in (xml, f"<{NUMBER}", f"<Patient>{NUMBER}</Patient>"):
         kind = {"content-type": "application/fhir+xml"}
         yield client.post("/Patient", content=text, headers=kind)
-    for patch in PATCHES:
-        yield client.patch("/Patient/card", json=patch, headers=PATCH)
+    for operations in PATCHES:
+        yield client.patch("/Patient/card", json=operations, headers=PATCH)
     yield client.patch(f"/Patient?identifier={NUMBER}", json=PATCHES[0], headers=PATCH)
     for parts in (OPERATION, [OPERATION[0], {"name": "path", "valueString": NUMBER}, OPERATION[2]]):
         patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": parts}]}
@@ -253,7 +253,7 @@ def bundles(client: httpx.Client) -> Iterator[httpx.Response]:
     one, criteria = resident(NUMBER), f"identifier={CCCD}|{NUMBER}"
     link = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
     for kind in ("transaction", "batch"):
-        for entries in (
+        several: tuple[list[tuple[str, str, dict[str, Any]]], ...] = (
             [("PUT", f"Patient?{criteria}", one)],
             [("PUT", f"Patient?{criteria}", one), ("PUT", f"Patient?{criteria}", one)],
             [("PUT", f"Patient/{NUMBER}", one), ("DELETE", f"Patient/{NUMBER}", {})],
@@ -265,7 +265,8 @@ def bundles(client: httpx.Client) -> Iterator[httpx.Response]:
             [("POST", "Observation", link | {"subject": {"reference": f"Patient?{criteria}"}})],
             [("POST", "Observation", link | {"subject": {"reference": f"Patient/{NUMBER}"}})],
             [(NUMBER, NUMBER, one)],
-        ):
+        )
+        for entries in several:
             yield client.post("", json=transaction(*entries, kind=kind))
     yield client.post("", json={"resourceType": "Bundle", "type": NUMBER, NUMBER: 1})
 
