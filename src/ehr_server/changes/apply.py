@@ -1,6 +1,7 @@
 """The write path, top to bottom.
 
-    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> claims -> rows
+    -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -12,11 +13,21 @@ from dataclasses import replace
 from typing import Any
 
 from ehr_server import clock
-from ehr_server.changes import binary, check, gather, referring, resolve, rows, search_parameters
+from ehr_server.changes import (
+    binary,
+    check,
+    claims,
+    gather,
+    referring,
+    resolve,
+    rows,
+    search_parameters,
+)
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
 from ehr_server.errors import Invalid, Overtaken, Refusal
+from ehr_server.identity.naming import name_anew
 from ehr_server.metrics import count_stored
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
@@ -60,6 +71,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            changes += claims.settle(means, connection, changes)
             binary.settle(changes)
             sent_by = push.sender if push else sender_of(means.caller, _resources(changes))
             sender = means.store.sender_number(sent_by)
@@ -100,6 +112,8 @@ def _checked(
             settle(means, changes)
             changes += referring.widen(means, changes)
             check.well_formed(means, changes)
+            for resource in filter(None, _resources(changes)):
+                name_anew(resource, means.identifier_systems)
         except Refusal:
             before = _before(means, changes, push, then)
             if before is None:
