@@ -17,6 +17,7 @@ from ehr_server.definitions import definitions
 from ehr_server.errors import Unprocessable
 from ehr_server.fhir.references import parse
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place, newest, places, versions_there
 from ehr_server.store.referring import hold
@@ -108,7 +109,7 @@ def _refuse_no_versions(
         if (*one.identity, one.version) in written:
             continue
         if place is None or (place.key, one.version) not in there:
-            what = f"{'/'.join(one.identity)}/_history/{one.version}"
+            what = f"{_told(one.identity)}/_history/{id_without_number(one.version)}"
             issues.append(
                 Issue(
                     "error",
@@ -130,14 +131,19 @@ def _refuse_dangling(
         Issue(
             "error",
             "not-found",
-            f"There is no {type_name}/{id_} on this server; create it first, or in the same "
+            f"There is no {_told(target)} on this server; create it first, or in the same "
             "transaction.",
             (place_of(*where),),
-            vi=f"Không có {type_name}/{id_} trên máy chủ này; xin tạo trước, hoặc trong cùng "
+            vi=f"Không có {_told(target)} trên máy chủ này; xin tạo trước, hoặc trong cùng "
             "giao dịch.",
         )
-        for (type_name, id_), where in targets.items()
-        if (type_name, id_) not in there
+        for target, where in targets.items()
+        if target not in there
     ]
     if issues:
         raise Unprocessable(issues=issues)
+
+
+def _told(target: Identity) -> str:
+    type_name, id_ = target
+    return f"{type_name}/{id_without_number(id_)}"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.errors import Invalid
+from ehr_server.redact import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,11 +67,11 @@ def given(
         if name not in known:
             if is_lenient:
                 continue
-            listed = ", ".join(sorted(known))
+            listed, told = ", ".join(sorted(known)), without_numbers(name)[:_NAME_MAX]
             raise Invalid(
-                f"The parameter {name[:_NAME_MAX]} is not known here; known are: {listed}.",
-                vi=f"Không có tham số {name[:_NAME_MAX]} ở đây; các tham số: {listed}.",
-                expression=(name[:_NAME_MAX],),
+                f"The parameter {told} is not known here; known are: {listed}.",
+                vi=f"Không có tham số {told} ở đây; các tham số: {listed}.",
+                expression=(told,),
             )
         values.setdefault(name, []).append(value)
     for name, several in values.items():
