@@ -14,7 +14,7 @@ from ehr_server.store.connect import EVERYTHING, Connection, Store
 # Keyed by compartment. `rid` and `member` are seen to apart.
 TABLES = (
     "resource", "version", "ident", "string", "date", "quantity", "full_text", "finding",
-    "blob", "upload",
+    "blob", "upload", "merged",
 )  # fmt: skip
 _NOWHERE = 0  # no compartment and no key: a resource's are hashes and numbers from 1 on
 
