@@ -36,13 +36,20 @@ def persons(connection: Connection, comps: Collection[int]) -> dict[int, int]:
 
 
 def records(connection: Connection, comps: Collection[int]) -> list[Record]:
-    """All records of the persons whose compartments these are; nothing of who was never merged."""
+    """All records of the persons whose compartments these are; nothing of who was never merged.
+
+    Two plain statements and not one with a join: nearly always the first says that there is
+    nothing, and it costs a third of the other.
+    """
     if not comps:
         return []
+    found = "select person from merged where comp = any(%s::bigint[])"
+    people = {person for (person,) in connection.execute(found, (sorted(comps),)).fetchall()}
+    if not people:
+        return []
     rows = connection.execute(
-        "select distinct p.comp, p.id, p.target, p.person, p.provenance"
-        " from merged m join merged p on p.person = m.person where m.comp = any(%s::bigint[])",
-        (sorted(comps),),
+        "select comp, id, target, person, provenance from merged where person = any(%s::bigint[])",
+        (sorted(people),),
     )
     return [Record(*row) for row in rows]
 
