@@ -108,6 +108,20 @@ def test_a_target_that_the_sender_made_is_taken_back_too(
     assert content(client, target) == {**before, "gender": "male"}
 
 
+def test_two_who_have_one_number_again_are_listed_for_review(client: httpx.Client) -> None:
+    """As when they came: a second holder is stored, and a human decides which of them it is."""
+    card = new_number()
+    source, target = person(client, card), person(client, card)
+    merged(client, source, target)
+    assert found(client, f"Patient?identifier={card}") == {target}
+    before = client.get("/Task?code=same-person&_summary=count").json()["total"]
+    answer = unmerge(client, source)
+    assert answer.status_code == 200, answer.text
+    assert "Task/" in str(part(answer, "outcome"))
+    assert client.get("/Task?code=same-person&_summary=count").json()["total"] == before + 1
+    assert found(client, f"Patient?identifier={card}") == {source, target}
+
+
 class TestInAChain:
     """A record takes along what was merged into it, and leaves nothing of itself further up."""
 

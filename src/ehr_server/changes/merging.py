@@ -8,7 +8,7 @@ is taken back.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,6 +21,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import person_comp
 from ehr_server.identity.merging import added, source_of, taken, target_of, undone, without
+from ehr_server.identity.naming import name_anew
 from ehr_server.issue import Issue
 from ehr_server.store import merged
 from ehr_server.store.connect import Collision, Connection, snapshot
@@ -53,9 +54,19 @@ class Ask:
     is_preview: bool = False
 
 
-def merge(means: Means, ask: Ask) -> list[Any]:
-    """Source and target as they are then, as JSON. Raises `Unprocessable` where the two cannot be
-    merged, and whatever a write raises."""
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Source and target as they are then, as JSON, and what was found that did not stand in the
+    way."""
+
+    source: Any
+    target: Any
+    findings: Sequence[Issue]
+
+
+def merge(means: Means, ask: Ask) -> Merged:
+    """Merge the source into the target. Raises `Unprocessable` where the two cannot be merged, and
+    whatever a write raises."""
     source, target = ask.source.id, ask.target.id
     if source == target:
         raise refused(ask.source, "is the target itself", "chính là hồ sơ đích", "invalid")
@@ -78,9 +89,9 @@ def merge(means: Means, ask: Ask) -> list[Any]:
     return _carried_out(means, pair, "merge", _Rows(group, (source, target), join), ask)
 
 
-def unmerge(means: Means, ask: Ask) -> list[Any]:
-    """Source and target as they are then, as JSON; of a target that is not named (""), whichever it
-    was. What was merged into the target later stays with it.
+def unmerge(means: Means, ask: Ask) -> Merged:
+    """Take the merge of the source back; the target may be left open (""). What else was merged
+    into the target stays with it.
 
     Raises `Unprocessable` where the source was not merged into the target, and whatever a write
     raises.
@@ -100,7 +111,7 @@ def unmerge(means: Means, ask: Ask) -> list[Any]:
     def part(connection: Connection, provenance: str) -> None:  # noqa: ARG001
         merged.part(connection, source)
 
-    return _carried_out(means, steps, "unmerge", _Rows(group, (source,), part), ask)[:2]
+    return _carried_out(means, steps, "unmerge", _Rows(group, (source,), part), ask)
 
 
 def refused(named: Named, text: str, vi: str, code: str = "business-rule") -> Unprocessable:
@@ -132,7 +143,8 @@ class _Step:
 
     @property
     def change(self) -> Change:
-        """The update of the version that was read, and of no other."""
+        """The update of the version that was read, and of no other. Two people who have one number
+        once they are apart again, a human looks at."""
         return Change(
             "update",
             _TYPE,
@@ -141,6 +153,7 @@ class _Step:
             where=self.where,
             if_match=self.if_match,
             read=self.now.version.ver,
+            is_reviewed=True,
         )
 
     @property
@@ -165,9 +178,8 @@ class _Previewed(Exception):
     """All would have gone well."""
 
 
-def _carried_out(
-    means: Means, steps: Sequence[_Step], code: str, rows: _Rows, ask: Ask
-) -> list[Any]:
+def _carried_out(means: Means, steps: Sequence[_Step], code: str, rows: _Rows, ask: Ask) -> Merged:
+    steps = [replace(step, resource=_as_written(means, step.resource)) for step in steps]
     provenance = clock.new_id()
     told = _provenance(means, steps, code)
     changes = [
@@ -184,11 +196,21 @@ def _carried_out(
     def undo() -> None:
         raise _Previewed
 
+    records: list[Any]
     try:
         done = apply(means, changes, then=undo if ask.is_preview else None, first=first)
+        records = [json.raw(one.content or b"") for one in done]
     except _Previewed:
-        return [change.resource for change in changes[:-1]]
-    return [json.raw(one.content or b"") for one in done[:-1]]
+        records = [change.resource for change in changes]
+    findings = [issue for change in changes for issue in change.findings]
+    return Merged(records[0], records[1], findings)
+
+
+def _as_written(means: Means, resource: Patient) -> Patient:
+    """A copy of its own, as the write path leaves it."""
+    copy: Patient = json.read_stored(json.write(resource))
+    name_anew(copy, means.identifier_systems)
+    return copy
 
 
 def _provenance(means: Means, steps: Sequence[_Step], code: str) -> dict[str, Any]:

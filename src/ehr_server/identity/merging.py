@@ -7,13 +7,13 @@ Pure: Patients go in and come out as dicts, those given are not changed.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from ehr_server.identity.kinds import kind_of
+from ehr_server.identity.forms import Key, keys
 
 Patient = dict[str, Any]
-Number = tuple[str, str]  # the kind, or the naming system; the value in its normal form
 
 REPLACES, REPLACED_BY = "replaces", "replaced-by"
 _OF_VERSION = ("versionId", "lastUpdated")
+_OF_A_LIST = 3  # parts of a key that is a number of a known list
 
 
 def source_of(source: Patient, target_id: str) -> Patient:
@@ -52,16 +52,17 @@ def undone(before: Patient, after: Patient, now: Patient) -> Patient:
     return found
 
 
-def taken(before: Patient, after: Patient) -> frozenset[Number]:
+def taken(before: Patient, after: Patient) -> frozenset[Key]:
     """The numbers that a record has lost from one content to the other."""
-    left = set(_numbers(after))
-    return frozenset(one for one in _numbers(before) if one not in left)
+    return frozenset(_of_all(before) - _of_all(after))
 
 
-def without(now: Patient, added: Collection[Any], numbers: Collection[Number]) -> Patient:
+def without(now: Patient, added: Collection[Any], numbers: frozenset[Key]) -> Patient:
     """A record without those of the identifiers `added` to it that are of the numbers."""
     identifiers = [
-        one for one in now.get("identifier", ()) if one not in added or _number(one) not in numbers
+        one
+        for one in now.get("identifier", ())
+        if one not in added or numbers.isdisjoint(_numbers(one))
     ]
     rest = {name: value for name, value in now.items() if name != "identifier"}
     return {**now, "identifier": identifiers} if identifiers else rest
@@ -83,36 +84,37 @@ def _carried(here: Sequence[Patient], there: Sequence[Patient]) -> Iterator[Pati
     """The identifiers of the record merged away that the other is to have: as old, but of a kind of
     which it has none that is in use. So the person keeps a number to be known by."""
     in_use = [one for one in here if one.get("use") != "old"]
-    kinds = {_kind(one) for one in in_use}
+    kinds = {kind for one in in_use for kind in _kinds(one)}
     for one in there:
         is_known = any(_is_same(one, other) for other in in_use)
         was_known = any(_is_same(one, other) for other in here)
-        if is_known or (was_known and (_kind(one) in kinds or one.get("use") == "old")):
+        has_kind = not kinds.isdisjoint(_kinds(one))
+        if is_known or (was_known and (has_kind or one.get("use") == "old")):
             continue
-        yield {**one, "use": "old"} if _kind(one) in kinds else one
+        yield {**one, "use": "old"} if has_kind else one
 
 
 def _is_same(one: Patient, other: Patient) -> bool:
-    number = _number(one)
-    return one == other if number is None else number == _number(other)
+    numbers = _numbers(one)
+    return not numbers.isdisjoint(_numbers(other)) if numbers else one == other
 
 
-def _kind(identifier: Patient) -> str:
-    system = identifier.get("system", "")
-    kind = kind_of(system)
-    return system if kind is None else kind.name
+def _kinds(identifier: Patient) -> set[str]:
+    """The lists that an identifier is a number of, else its naming system."""
+    lists = {key[1] for key in _numbers(identifier) if len(key) == _OF_A_LIST}
+    return lists or {identifier.get("system", "")}
 
 
-def _number(identifier: Patient) -> Number | None:
+def _numbers(identifier: Patient) -> set[Key]:
+    """What tells the identifier from those of others: not the bare value, which says nothing
+    without its naming system."""
     value = identifier.get("value")
-    if value is None:
-        return None
-    kind = kind_of(identifier.get("system", ""))
-    return _kind(identifier), value.casefold() if kind is None else kind.normal(value)
+    found = keys(identifier.get("system"), value) if value else ()
+    return {key for key in found if len(key) > 1}
 
 
-def _numbers(patient: Patient) -> Iterator[Number]:
-    return filter(None, map(_number, patient.get("identifier", ())))
+def _of_all(patient: Patient) -> set[Key]:
+    return {key for one in patient.get("identifier", ()) for key in _numbers(one)}
 
 
 def _plain(patient: Patient) -> Patient:

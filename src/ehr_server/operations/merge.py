@@ -21,6 +21,8 @@ from ehr_server.operations.given import answered, asked, posted
 from ehr_server.operations.patient_named import needed, patient_named, with_if_match
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ehr_server.fhir.parameters import Given
 
 DEFINITION = "http://hl7.org/fhir/OperationDefinition/Patient-merge"
@@ -47,17 +49,17 @@ def merge(call: Call) -> Answer:
     source = needed(patient_named(call, sent, "source"), "source")
     target = with_if_match(call, needed(patient_named(call, sent, "target"), "target"))
     ask = Ask(source, target, _result(call, sent, source, target), sent.one("preview", False))
-    _, result = carry_out(call.means, ask)
-    return told(call, _outcome(ask), [("result", "resource", result)])
+    done = carry_out(call.means, ask)
+    return told(call, [_outcome(ask), *done.findings], [("result", "resource", done.target)])
 
 
-def told(call: Call, outcome: Issue, results: list[tuple[str, str, Any]]) -> Answer:
+def told(call: Call, issues: Sequence[Issue], results: list[tuple[str, str, Any]]) -> Answer:
     """200 with what was sent, the outcome, and the results."""
     sent = posted(call)
     return answered(
         [
             *([("input", "resource", sent)] if sent else []),
-            ("outcome", "resource", operation_outcome([outcome], call.language)),
+            ("outcome", "resource", operation_outcome(issues, call.language)),
             *results,
         ]
     )

@@ -35,11 +35,9 @@ def unmerge(call: Call) -> Answer:
     source = needed(patient_named(call, sent, "source"), "source")
     target = patient_named(call, sent, "target") or Named("", parameter="target-patient")
     ask = Ask(source, with_if_match(call, target), is_preview=sent.one("preview", False))
-    restored = carry_out(call.means, ask)
-    results = [
-        (name, "resource", one) for name, one in zip(("source", "target"), restored, strict=True)
-    ]
-    return told(call, _outcome(ask), results)
+    done = carry_out(call.means, ask)
+    results = [("source", "resource", done.source), ("target", "resource", done.target)]
+    return told(call, [_outcome(ask), *done.findings], results)
 
 
 def _outcome(ask: Ask) -> Issue:
