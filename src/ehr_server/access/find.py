@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import Known, believed, estimated, ready, run
+from ehr_server.access.directories import believed, estimated, ready, run
+from ehr_server.access.persons import Known, numbers
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
@@ -329,18 +330,10 @@ def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
 
     A compartment needs no such look, because the reference to the patient is hashed apart.
     """
-    sought = [one for one in query.criteria if _is_identifier(one)]
+    sought = numbers(query)
     if not sought:
         return tuple(found)
     return tuple(match for match in found if _carries(match.content, sought))
-
-
-def _is_identifier(criterion: Criterion) -> bool:
-    return (
-        isinstance(criterion, Condition)
-        and criterion.parameter is not None
-        and criterion.parameter.place == "identifier"
-    )
 
 
 def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
