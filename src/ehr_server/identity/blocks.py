@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ehr_server.hashing import hash64
 from ehr_server.identity.names import Name
-from ehr_server.identity.traits import Core, core
+from ehr_server.identity.traits import Outline, outline
 
 # The most selective first: where there is a limit, they are asked first.
 Kind = Literal[
@@ -31,18 +31,18 @@ Key = tuple[Kind, int]
 
 def kept(patient: Mapping[str, Any]) -> list[int]:
     """The keys under which a Patient is found."""
-    found = core(patient)
+    found = outline(patient)
     return list(dict.fromkeys(hash_ for _, hash_ in _keys(found, (found.day,))))[:KEPT_MAX]
 
 
-def sought(person: Core) -> list[Key]:
+def sought(person: Outline) -> list[Key]:
     """The keys under which the same person may be kept: with day and month exchanged too."""
     days = (person.day, _swapped(person.day))
     found = dict.fromkeys(_keys(person, days))
     return sorted(found, key=lambda key: KINDS.index(key[0]))[: 2 * KEPT_MAX]
 
 
-def _keys(person: Core, days: Iterable[str]) -> Iterator[Key]:
+def _keys(person: Outline, days: Iterable[str]) -> Iterator[Key]:
     wards = sorted(person.wards)[:2]
     for name in person.names:
         for day in filter(None, days):

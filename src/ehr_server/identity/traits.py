@@ -28,7 +28,7 @@ Number = tuple[str, str]  # the list and the value in its normal form
 
 
 @dataclass(frozen=True, slots=True)
-class Core:
+class Outline:
     """What records of one person are found by (`identity.blocks`). `birth` is a FHIR date, perhaps
     of a year or month alone, "" if unknown; `wards` are codes, or folded names."""
 
@@ -52,7 +52,7 @@ class Core:
 
 
 @dataclass(frozen=True, slots=True)
-class Person(Core):
+class Person(Outline):
     """`sex` is male, female or "". `lines` are whole addresses, folded. Of `single` numbers in
     force nobody else has the same; `numbers` are all that come from a list of people, old ones
     too; `local` those of one facility, or of a naming system that is not known."""
@@ -69,7 +69,7 @@ class Person(Core):
 def person(patient: Mapping[str, Any], today: str) -> Person:
     """The traits of a Patient. `today` is a FHIR date: numbers whose period ended before it are
     old."""
-    found = core(patient)
+    found = outline(patient)
     addresses = list(_objects(patient, "address"))
     sex = _text(patient, "gender")
     single, numbers, local = _numbers(_objects(patient, "identifier"), today)
@@ -88,9 +88,9 @@ def person(patient: Mapping[str, Any], today: str) -> Person:
     )
 
 
-def core(patient: Mapping[str, Any]) -> Core:
+def outline(patient: Mapping[str, Any]) -> Outline:
     """What a Patient is found by among records of one person."""
-    return Core(
+    return Outline(
         names_of(patient.get("name")),
         _text(patient, "birthDate"),
         _codes(_objects(patient, "address"), "ward"),
@@ -153,7 +153,7 @@ def _is_in_force(identifier: Mapping[str, Any], today: str) -> bool:
 def _codes(addresses: Iterable[dict[str, Any]], unit: str) -> frozenset[str]:
     """The codes of an administrative unit, by the extensions of HL7 Vietnam's guide, the
     Ministry's or our own, whose urls all end with its name; for want of one its folded name."""
-    found = set()
+    found: set[str] = set()
     for address in addresses:
         for extension in _objects(address, "extension"):
             if unit in _text(extension, "url").rpartition("/")[2]:
@@ -183,7 +183,7 @@ def _line(address: Mapping[str, Any]) -> str:
 
 def _phones(telecom: Iterable[dict[str, Any]]) -> frozenset[str]:
     """Digits alone, as they are dialled in the country."""
-    found = set()
+    found: set[str] = set()
     for one in telecom:
         if one.get("system") in ("phone", "sms"):
             digits = "".join(filter(str.isdecimal, _text(one, "value")[:40]))
