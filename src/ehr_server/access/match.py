@@ -21,7 +21,7 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
 from ehr_server.identity.blocks import sought
-from ehr_server.identity.match import LEAST, Likeness, compared
+from ehr_server.identity.match import LEAST, Likeness, compared, has_number_of
 from ehr_server.identity.traits import Person, person
 from ehr_server.identity.weights import Weights, weights
 from ehr_server.search.escapes import escape
@@ -128,8 +128,7 @@ def _of(
     own = {place: records[place] for place in sorted(one.places) if place in records}
     found = {record.id: record for record in own.values()}
     for record in held:
-        numbers = one.person.numbers & record.person.numbers
-        if numbers or one.person.local & record.person.local:
+        if has_number_of(one.person, record.person):
             found[record.id] = record
     return [record for record in found.values() if not record.is_replaced]
 

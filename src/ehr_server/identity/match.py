@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from ehr_server.identity.kinds import PERSONAL
 from ehr_server.identity.names import Agreement, Name, agreements, is_slip
-from ehr_server.identity.traits import Person
+from ehr_server.identity.traits import Person, Single
 from ehr_server.identity.weights import Weights
 
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -145,6 +146,11 @@ def _others(one: Person, other: Person) -> Iterator[tuple[str, str]]:
         yield "number", number
 
 
+def has_number_of(one: Person, other: Person) -> bool:
+    """Whether any number of the two is the same, in force or not, of a person or a facility."""
+    return _number(one, other) in ("same", "card", "local")
+
+
 def birth_level(one: Person, other: Person) -> str:
     """How two birth dates agree; of those known to the year alone, and of the first of January,
     that stands for such, no more than the year counts."""
@@ -189,13 +195,18 @@ def _mother(some: tuple[Name, ...], others: tuple[Name, ...]) -> str:
 
 def _number(one: Person, other: Person) -> str:
     """How the numbers of two records agree; "" where they have none to compare."""
-    if one.single & other.single:
+    if any(_is_same(a, b) for a in one.single for b in other.single):
         return "same"
     if one.numbers & other.numbers:
         return "card"
-    first = [value for name, value in one.single if name == "cccd"]
-    second = [value for name, value in other.single if name == "cccd"]
+    first = [value for name, value, _ in one.single if name == PERSONAL]
+    second = [value for name, value, _ in other.single if name == PERSONAL]
     if first and second:
         is_close = any(is_slip(a, b) for a in first for b in second)
         return "slip" if is_close else "other"
     return "local" if one.local & other.local else ""
+
+
+def _is_same(one: Single, other: Single) -> bool:
+    """Passports of two countries may have one number."""
+    return one[:2] == other[:2] and (one[2] == other[2] or not (one[2] and other[2]))

@@ -8,15 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ehr_server.identity import forms
 from ehr_server.identity.folding import fold
-from ehr_server.identity.kinds import kind_of
+from ehr_server.identity.kinds import PASSPORT, Number, kind_of
 from ehr_server.identity.names import Name, name, names_of
-from ehr_server.identity.numbers import insurance_card
 
 MAIDEN_NAME = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName"
-_SINGLE = frozenset(("cccd", "passport"))  # of which a person has one and nobody else the same
-_LIST_OF = {"bhyt": "bhxh"}  # a card of ten digits holds the number of the insured
-_OF_PEOPLE = frozenset(("cccd", "cmnd", "bhyt", "bhxh", "passport", "driver"))
 _SEXES = frozenset(("male", "female"))
 _MOTHER = frozenset(("MTH", "NMTH"))
 _NO_PHONE = re.compile(r"(\d)\1*")  # 0000000000 stands for none
@@ -24,7 +21,7 @@ _PHONE_MIN = 6  # digits
 _SEVERAL = 8  # of a kind that are looked at
 _PARTIAL_DAY = "-01-01"  # what stands for a day that nobody knows
 
-Number = tuple[str, str]  # the list and the value in its normal form
+Single = tuple[str, str, str]  # the list, the number, the country that gave it or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +51,14 @@ class Outline:
 @dataclass(frozen=True, slots=True)
 class Person(Outline):
     """`sex` is male, female or "". `lines` are whole addresses, folded. Of `single` numbers in
-    force nobody else has the same; `numbers` are all that come from a list of people, old ones
-    too; `local` those of one facility, or of a naming system that is not known."""
+    force nobody else has the same; `numbers` are all of known lists but passports, old ones too;
+    `local` those of one facility, or of a naming system that is not known."""
 
     sex: str
     provinces: frozenset[str]
     lines: frozenset[str]
     phones: frozenset[str]
-    single: frozenset[Number]
+    single: frozenset[Single]
     numbers: frozenset[Number]
     local: frozenset[Number]
 
@@ -112,36 +109,23 @@ def _objects(element: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
 
 def _numbers(
     identifiers: Iterable[dict[str, Any]], today: str
-) -> tuple[frozenset[Number], frozenset[Number], frozenset[Number]]:
-    single: set[Number] = set()
+) -> tuple[frozenset[Single], frozenset[Number], frozenset[Number]]:
+    single: set[Single] = set()
     numbers: set[Number] = set()
     local: set[Number] = set()
     for one in identifiers:
-        system, value = _text(one, "system"), _text(one, "value")
+        system, value = _text(one, "system"), _text(one, "value").strip()
         kind = kind_of(system) if value else None
-        if kind is None or kind.name not in _OF_PEOPLE:
+        if kind is None or kind.is_free:
             if value:
                 local.add((system, value.casefold()))
             continue
         normal = kind.normal(value)
-        if not kind.has_shape(normal):
-            continue
-        number = _number(kind.name, normal)
-        numbers.add(number)
-        if number[0] in _SINGLE and _is_in_force(one, today):
-            single.add(number)
+        if kind.has_shape(normal):
+            numbers.update(one for one in kind.numbers_of(normal) if one[0] != PASSPORT)
+        if _is_in_force(one, today):
+            single.update((*number, country or "") for number, country in forms.single(one))
     return frozenset(single), frozenset(numbers), frozenset(local)
-
-
-def _number(kind: str, normal: str) -> Number:
-    """A card of 15 characters ends with the number of the insured; one of 12 digits is the
-    personal number."""
-    card = insurance_card(normal) if kind == "bhyt" else None
-    if card is not None:
-        return "bhxh", card.bhxh
-    if kind in ("bhyt", "cmnd") and len(normal) == len("001174000456"):
-        return "cccd", normal
-    return _LIST_OF.get(kind, kind), normal
 
 
 def _is_in_force(identifier: Mapping[str, Any], today: str) -> bool:
