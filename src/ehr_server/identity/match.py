@@ -78,17 +78,31 @@ def _score(bits: float, levels: Levels) -> float:
 
 def _bounds(levels: Levels) -> tuple[Grade, Grade]:
     """The lowest and the highest grade that the levels allow."""
-    is_named_otherwise = levels.get("given") == "other"
-    is_born_otherwise = levels.get("birth") == "other"
     if levels.get("number") == "same":
-        if not (is_named_otherwise and is_born_otherwise):
-            return "certain", "certain"
-        # The number of a mother given for her child, as a rule.
-        by_sex: Grade = "possible" if levels.get("sex") == "other" else "probable"
-        return by_sex, by_sex
-    if is_named_otherwise:
-        return "certainly-not", "possible"  # siblings and twins share all the rest
+        grade = _with_number(levels)
+        return grade, grade
+    has_card = levels.get("number") in ("card", "local")
+    is_born_otherwise = levels.get("birth") in ("year", "other")
+    if levels.get("given") == "other":  # kin share all the rest: twins the birth date too
+        is_kin = is_born_otherwise and not has_card
+        return "certainly-not", "certainly-not" if is_kin else "possible"
+    if is_born_otherwise and not has_card and not _is_of_same_house(levels):
+        return "certainly-not", "possible"  # a namesake
     return "certainly-not", "certain" if _is_whole(levels) else "probable"
+
+
+def _with_number(levels: Levels) -> Grade:
+    """Of a live number that both hold: certain, unless it is a mother's, given for her child."""
+    if levels.get("given") != "other" or levels.get("birth") != "other":
+        return "certain"
+    return "possible" if levels.get("sex") == "other" else "probable"
+
+
+def _is_of_same_house(levels: Levels) -> bool:
+    """Whether a telephone number or the mother is the same, and the year of birth, so that it is
+    not the grandfather whose name a child has."""
+    is_near = levels.get("phone") == "same" or levels.get("mother") == "same"
+    return is_near and levels.get("birth") == "year"
 
 
 def _is_whole(levels: Levels) -> bool:
