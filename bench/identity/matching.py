@@ -8,7 +8,6 @@ somebody who is.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -178,7 +177,10 @@ def _asked(
     for one in sample[:50]:
         _ask(dispatch, Row("warm"), one, None)
     both = {**DAMAGES, "two at once: name, date": two, "three at once: name, date, place": three}
-    copies = [_row(dispatch, f"{seed}/{what}", (what, damage), sample[:asked]) for what, damage in both.items()]
+    copies = [
+        _row(dispatch, f"{seed}/{what}", (what, damage), sample[:asked])
+        for what, damage in both.items()
+    ]
     with_numbers = Row("three at once, with the number")
     for one in sample[:asked]:
         damaged = three(random, one)

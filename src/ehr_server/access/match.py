@@ -63,6 +63,7 @@ class Record:
     """A Patient of the record, and what it is compared by."""
 
     id: str
+    key: int
     content: bytes
     person: Person
     is_active: bool
@@ -216,6 +217,7 @@ def _record(match: Match, today: str) -> Record:
     links = patient.get("link", ())
     return Record(
         patient["id"],
+        match.key,
         match.content,
         person(patient, today),
         patient.get("active") is not False,

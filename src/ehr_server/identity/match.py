@@ -41,6 +41,11 @@ class Likeness:
     grade: Grade
     levels: Levels
 
+    @property
+    def is_likely(self) -> bool:
+        """Whether it is worth a human's look: probable or certain."""
+        return self.grade in ("certain", "probable")
+
 
 def compared(one: Person, other: Person, weights: Weights) -> Likeness:
     """How likely both are one person. The order of the two does not matter."""
