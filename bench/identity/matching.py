@@ -239,8 +239,8 @@ def _up_to(counter: Counter[str], grade: str) -> int:
 
 def section(found: Matching) -> str:
     """The tables, in Markdown."""
-    heads = ("copy with", "asked", *(f"found as {grade}" for grade in GRADES), "precision of certain",
-             "of probable", "of possible", "p50 ms", "p95 ms")  # fmt: skip
+    heads = ("copy with", "asked", *(f"found as {grade}" for grade in GRADES),
+             *(f"{grade} precision" for grade in GRADES), "p50 ms", "p95 ms")  # fmt: skip
     lines = [
         (
             row.what,

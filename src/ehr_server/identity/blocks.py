@@ -42,6 +42,12 @@ def sought(person: Outline) -> list[Key]:
     return sorted(found, key=lambda key: KINDS.index(key[0]))[: 2 * KEPT_MAX]
 
 
+def shared(one: Outline, other: Outline) -> set[Kind]:
+    """The kinds of keys by which the one is found under the other's."""
+    there = set(_keys(other, (other.day,)))
+    return {key[0] for key in sought(one) if key in there}
+
+
 def _keys(person: Outline, days: Iterable[str]) -> Iterator[Key]:
     wards = sorted(person.wards)[:2]
     for name in person.names:

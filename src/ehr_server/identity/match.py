@@ -64,6 +64,11 @@ def grade_of(score: float) -> Grade:
     return next(grade for grade in GRADES if score >= LEAST[grade])
 
 
+def is_kept_apart(levels: Levels) -> bool:
+    """Whether no weight makes these levels those of one person: kin, and namesakes."""
+    return GRADES.index(_bounds(levels)[1]) >= GRADES.index("possible")
+
+
 def levels_of(one: Person, other: Person, weights: Weights) -> Levels:
     """The levels alone, of the two names that agree best by the weights."""
     name = _best_names(one.names, other.names, weights)

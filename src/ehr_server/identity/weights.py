@@ -84,7 +84,7 @@ class Weights:
         role = _ROLES.get(field)
         if level == "same" and role is not None:
             u *= share(role, words) / AGREEING[role]
-        return log2(max(m, _LEAST) / min(max(u, _LEAST), 1.0))
+        return bits(m, u)
 
     @property
     def prior(self) -> float:
@@ -94,6 +94,11 @@ class Weights:
     def rows(self) -> list[Row]:
         """The table, in the order of the defaults."""
         return [(field, level, *self.shares[field, level]) for field, level in DEFAULT]
+
+
+def bits(m: float, u: float) -> float:
+    """What a level weighs at which these shares of pairs stand."""
+    return log2(max(m, _LEAST) / min(max(u, _LEAST), 1.0))
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""The search for duplicates: Patients that changed are looked for among all others, again and again.
+"""The search for duplicates: Patients that changed are looked for among all others.
 
 What is probably or certainly of one person becomes a Task on the review list (`identity.review`),
 one for each two records, whatever becomes of it: a pair that a human rejected never comes back. A

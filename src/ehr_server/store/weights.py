@@ -21,3 +21,16 @@ def store(connection: Connection, rows: Iterable[Row]) -> None:
             connection.execute(
                 "insert into weight (field, level, m, u) values (%s, %s, %s, %s)", row
             )
+
+
+def sample(connection: Connection, most: int) -> tuple[int, list[tuple[int, int]]]:
+    """How many Patients there are, and where about so many of them lie (comp, key), taken by
+    chance and always the same."""
+    row = connection.execute("select count(*) from resource_patient").fetchone()
+    count = 0 if row is None else int(row[0])
+    percent = 100 if count <= most else 100 * most / count
+    rows = connection.execute(
+        "select comp, key from resource_patient tablesample bernoulli (%s) repeatable (1) limit %s",
+        (percent, most),
+    )
+    return count, [(comp, key) for comp, key in rows]
