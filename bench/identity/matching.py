@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -23,21 +23,24 @@ from ehr_server.call import Request
 from ehr_server.changes.change import Change, InForce, Means, means
 from ehr_server.changes.rows import Stamp, rows
 from ehr_server.fhir import json
+from ehr_server.jobs.training import train
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded
 from ehr_server.store.migrate import migrate
+from ehr_server.store.weights import store as store_weights
 from ehr_server.store.words import learn
 from ehr_server.store.write import Batch, write
 from ehr_server.validation.rulebook import Rulebook
 from growth.record import START
 from harness.figures import table
 from identity.damages import DAMAGES, OTHERS, Patient, three, two
+from identity.duplicates import COPIES, Watched, copies, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 BASE = "http://here/fhir"
@@ -46,7 +49,6 @@ GRADES = ("certain", "probable", "possible")
 _OF_A_COMMUNE = 10_000
 _TOGETHER = 200
 _ASKED = 400  # persons to a row
-_NUMBERLESS = ("identifier",)
 
 
 @dataclass(slots=True)
@@ -75,31 +77,42 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """The rows: copies, and those who are not there; what was stored and how."""
+    """The rows of copies, and of those who are not there, by the weights that a site begins with
+    and by those that it learns; what the search for duplicates found."""
 
     residents: int
-    copies: list[Row]
-    strangers: list[Row]
-    facts: dict[str, float]
-    postgresql: str
+    at_first: tuple[list[Row], list[Row]]
+    trained: tuple[list[Row], list[Row]]
+    watched: Watched
+    train_s: float
 
 
 def measure(residents: int, folder: Path, asked: int = _ASKED, seed: int = 1) -> Matching:
-    """Store so many residents in a new database in the folder, and ask."""
+    """Store so many residents in a new database in the folder, and ask; then store second
+    records of some, let them be searched for, learn, and ask again."""
     with embedded(folder) as url:
         migrate(url)
         store = Store(url)
         try:
-            is_new = not _is_loaded(store)
-            facts = _load(store, residents, seed) if is_new else {}
+            way = means(store, Settings(), InForce(Rulebook()), LOOPBACK, BASE)
+            if not _is_loaded(store):
+                _load(way, patients(residents, seed))
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute("vacuum (analyze)")
-                version = str(connection.info.server_version // 10_000)
             dispatch = opened(store)
-            copies, strangers = _asked(dispatch, residents, asked, seed)
+            at_first = _asked(dispatch, residents, asked, seed)
+            second = list(copies(patients(residents, seed), seed))
+            _load(way, second)
+            watched = watch(store, {one["id"] for one in second})
+            start = time.perf_counter()
+            learnt = train(store, way.rules).learnt
+            train_s = time.perf_counter() - start
+            with store.connection() as connection:
+                store_weights(connection, learnt.rows)
+            trained = _asked(dispatch, residents, asked, seed)
         finally:
             store.close()
-    return Matching(residents, copies, strangers, facts, version)
+    return Matching(residents, at_first, trained, watched, train_s)
 
 
 def _is_loaded(store: Store) -> bool:
@@ -143,22 +156,13 @@ def patient(resident: people.Resident, commune: places.Commune, id_: str) -> Pat
     return {"resourceType": "Patient", "id": id_, **found}
 
 
-def _load(store: Store, residents: int, seed: int) -> dict[str, float]:
-    way = means(store, Settings(), InForce(Rulebook()), LOOPBACK, BASE)
-    several: list[Patient] = []
-    start = time.perf_counter()
-    for one in patients(residents, seed):
-        several.append(one)
-        if len(several) == _TOGETHER:
-            put(way, several)
-            several = []
-    if several:
-        put(way, several)
-    return {"stored in s": time.perf_counter() - start}
+def _load(way: Means, people_: Iterable[Patient]) -> None:
+    rest = iter(people_)
+    while several := list(islice(rest, _TOGETHER)):
+        _put(way, several)
 
 
-def put(way: Means, several: list[Patient]) -> None:
-    """One transaction of new Patients."""
+def _put(way: Means, several: list[Patient]) -> None:
     with way.store.transaction() as opened_:
         changes = [Change("create", "Patient", one["id"], one) for one in several]
         batch: Batch
@@ -177,7 +181,7 @@ def _asked(
     for one in sample[:50]:
         _ask(dispatch, Row("warm"), one, None)
     both = {**DAMAGES, "two at once: name, date": two, "three at once: name, date, place": three}
-    copies = [
+    copied = [
         _row(dispatch, f"{seed}/{what}", (what, damage), sample[:asked])
         for what, damage in both.items()
     ]
@@ -193,7 +197,7 @@ def _asked(
     fresh = Row("somebody of another commune's making")
     for one in list(patients(residents=asked, seed=seed + 77)):
         _ask(dispatch, fresh, _numberless(one), None)
-    return [*copies, with_numbers], [*strangers, fresh]
+    return [*copied, with_numbers], [*strangers, fresh]
 
 
 def _row(
@@ -229,6 +233,8 @@ def _ask(dispatch: Dispatch, row: Row, patient_: Patient, meant: str | None) -> 
     row.asked += 1
     for entry in json.read_own(answer.body).get("entry", ()):
         grade = entry["search"]["extension"][0]["valueCode"]
+        if meant is not None and entry["resource"]["id"] == f"d{meant}":
+            continue
         is_meant = entry["resource"]["id"] == meant
         (row.meant if is_meant else row.others)[grade] += 1
 
@@ -239,6 +245,20 @@ def _up_to(counter: Counter[str], grade: str) -> int:
 
 def section(found: Matching) -> str:
     """The tables, in Markdown."""
+    parts = [
+        f"### {found.residents:,} residents",
+        "By the weights that a site begins with:",
+        _tables(*found.at_first),
+        f"The search for duplicates, after second records of {100 * COPIES:.0f} % were stored: "
+        f"{found.watched.told()}.",
+        f"By the weights that the site learnt in {found.train_s:,.0f} s (the second record of one "
+        "who is asked for is neither right nor wrong):",
+        _tables(*found.trained),
+    ]
+    return "\n\n".join(parts)
+
+
+def _tables(copied: list[Row], strangers: list[Row]) -> str:
     heads = ("copy with", "asked", *(f"found as {grade}" for grade in GRADES),
              *(f"{grade} precision" for grade in GRADES), "p50 ms", "p95 ms")  # fmt: skip
     lines = [
@@ -249,20 +269,19 @@ def section(found: Matching) -> str:
             *(_percent(row.precision(grade)) for grade in GRADES),
             *_times(row.times_ms),
         )
-        for row in found.copies
+        for row in copied
     ]
     others = ("who is not there", "asked", *(f"wrongly {grade}, by 100" for grade in GRADES),
               "p50 ms", "p95 ms")  # fmt: skip
     strange = [
         (row.what, str(row.asked), *(f"{row.wrong(grade):.1f}" for grade in GRADES),
          *_times(row.times_ms))
-        for row in found.strangers
+        for row in strangers
     ]  # fmt: skip
-    every = [time_ for row in (*found.copies, *found.strangers) for time_ in row.times_ms]
+    every = [time_ for row in (*copied, *strangers) for time_ in row.times_ms]
     p50, p95 = _times(every)
-    head = f"### {found.residents:,} residents\n\n"
-    foot = f"\n\nAll questions: p50 {p50} ms, p95 {p95} ms."
-    return f"{head}{table(heads, lines)}\n\n{table(others, strange)}{foot}"
+    foot = f"All questions: p50 {p50} ms, p95 {p95} ms."
+    return "\n\n".join((table(heads, lines), table(others, strange), foot))
 
 
 def _percent(share: float | None) -> str:
