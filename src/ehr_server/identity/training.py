@@ -7,7 +7,7 @@ block leaves open; the estimates are put together by how many pairs of one perso
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -98,7 +98,7 @@ def _expected(
         for one, count in patterns.items()
         if not is_kept_apart(dict(one))
     ]
-    apart = sum(patterns.values()) - sum(count for _, count in several)
+    pairs = max(1, patterns.total())
     m = {key: shares[0] for key, shares in before.shares.items()}
     share, number = _SHARE_AT_FIRST, 0.0
     levels: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -114,13 +114,9 @@ def _expected(
             number += likely
             for key in open_:
                 levels[key] += likely
-        share = min(0.99, max(_LEAST, number / max(1.0, number + apart + _rest(several, number))))
+        share = min(0.99, max(_LEAST, number / pairs))
         m.update(_put_together(levels, before))
     return levels, number
-
-
-def _rest(several: Iterable[tuple[object, int]], number: float) -> float:
-    return sum(count for _, count in several) - number
 
 
 def _put_together(
