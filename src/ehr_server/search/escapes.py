@@ -23,11 +23,6 @@ def split(text: str, mark: str) -> list[str]:
     return [*parts, text[start:]]
 
 
-def escape(text: str) -> str:
-    """The text as it must stand in a query to be meant as it is."""
-    return "".join(f"\\{one}" if one in _MARKS else one for one in text)
-
-
 def unescape(text: str) -> str:
     """The text as it is meant. Raises `Malformed` for a backslash before anything else."""
     if "\\" not in text:
@@ -44,3 +39,8 @@ def unescape(text: str) -> str:
                 )
         plain.append(character)
     return "".join(plain)
+
+
+def escape(text: str) -> str:
+    """The text as it stands in a query, so that `unescape` gives it back."""
+    return "".join(f"\\{one}" if one in _MARKS else one for one in text)

@@ -336,6 +336,17 @@ job_content = Table(
     Column("content", LargeBinary, nullable=False),
 )
 
+# What agreement at a level says of two records, as a site has learnt it (`identity.weights`): of
+# pairs of one person the share m stands at it, of others the share u. Empty: the defaults.
+weight = Table(
+    "weight",
+    metadata,
+    Column("field", _text, primary_key=True),
+    Column("level", _text, primary_key=True),
+    Column("m", Double, nullable=False),
+    Column("u", Double, nullable=False),
+)
+
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(
     "package",
