@@ -18,6 +18,7 @@ from ehr_server.store.embedded import embedded
 from ehr_server.store.migrate import migrate
 from ehr_server.store.tables import metadata
 from growth.load import Loaded, load
+from growth.record import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ class Databases:
         self.admin = admin
         self.seed = seed
         self.owner = owner
-        self._mark = f"bench_{_shape()}_{seed}"
+        self._mark = f"bench_{shape()}_{seed}"
         self._drop_others()
 
     def url(self, residents: int) -> str:
@@ -58,7 +59,7 @@ class Databases:
         if not before:
             migrate(self._url(new))
         with self._quick():
-            loaded = load(self._url(new), before, residents, self.seed, processes)
+            loaded = load(self._url(new), Part(before, residents, self.seed), processes)
         self._execute(f"alter database {new} rename to {self._mark}_{residents}")
         self._execute("checkpoint")  # now, and not while it is measured
         return loaded
@@ -84,7 +85,7 @@ class Databases:
     def _drop_others(self) -> None:
         """Those of another shape, and those that a run left half loaded."""
         for name in self.names():
-            if not name.startswith(f"bench_{_shape()}_") or name.endswith("_growing"):
+            if not name.startswith(f"bench_{shape()}_") or name.endswith("_growing"):
                 self._execute(f"drop database {name} with (force)")
 
     def _url(self, name: str) -> str:
@@ -103,7 +104,7 @@ def databases(folder: Path, seed: int = 1) -> Iterator[Databases]:
         yield Databases(make_conninfo(url, user="postgres", dbname="postgres"), seed)
 
 
-def _shape() -> str:
+def shape() -> str:
     """Stands for the columns of the tables and the format of the index rows."""
     columns = [
         f"{table.name}.{column.name} {column.type}"
