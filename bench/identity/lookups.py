@@ -32,6 +32,7 @@ P50_MS, P99_MS = 2.0, 10.0  # goals, while checkups are written
 
 _READERS, _WRITERS = 16, 8  # connections: so many may wait at the same time
 _CHECKED = 200  # persons of whom it is looked whether each way finds them
+_WARM = 40  # checkups
 _RESOURCES = 50  # of a checkup, at the least on average: how many Bundles are made
 
 
@@ -86,6 +87,7 @@ class Lookups:
 def lookups(town: Town, seconds: float) -> Lookups:
     """Every way for so many seconds alone, then for so many beside the pushes."""
     pushes = _Pushes(town, seconds * len(WAYS))
+    client.good(pushes.warm())
     alone: list[Outcome] = []
     beside: list[tuple[Outcome, Outcome]] = []
     found = []
@@ -146,23 +148,31 @@ class _Pushes:
     def __init__(self, town: Town, seconds: float) -> None:
         self.resources = 0
         self._server: Server = town.server
-        count = 2 + round(RESOURCES_PER_S * seconds / _RESOURCES)
+        count = _WARM + 2 + round(RESOURCES_PER_S * seconds / _RESOURCES)
         strangers = town.fresh(count // 2 + 1)
         known = random.Random(SEED).choices(town.known, k=count // 2 + 1)
         people = [one for two in zip(strangers, known, strict=True) for one in two]
         self._entries = _endless(people)
+
+    def warm(self) -> Load:
+        """A few before it counts: every process has seen every type by then."""
+        entries = [next(self._entries) for _ in range(_WARM)]
+        return Load(self._server.address, [self._request(one) for one in entries], _WRITERS)
 
     def load(self, seconds: float) -> Load:
         """The pushes of the next so many seconds, each due when those before it are paid for."""
         sent, due, at = [], [], 0.0
         while at < seconds:
             entries = next(self._entries)
-            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
-            sent.append(request("POST", "/fhir", self._server.name, json.write(bundle)))
+            sent.append(self._request(entries))
             due.append(at)
             at += len(entries) / RESOURCES_PER_S
             self.resources += len(entries)
         return Load(self._server.address, sent, _WRITERS, due=due)
+
+    def _request(self, entries: list[dict[str, Any]]) -> bytes:
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        return request("POST", "/fhir", self._server.name, json.write(bundle))
 
 
 def _endless(people: list[Resident]) -> Iterator[list[dict[str, Any]]]:
