@@ -62,7 +62,9 @@ def _carriers(
         at: [
             id_
             for id_, identifiers in carried
-            if any(token.is_met(identifiers, term) for term in condition.terms)
+            if any(
+                token.is_met(identifiers, one.term, one.parameter) for one in condition.alternatives
+            )
         ]
         for at, condition in conditions.items()
     }

@@ -346,7 +346,7 @@ def _is_identifier(criterion: Criterion) -> bool:
 def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
     identifiers = identifiers_of(content)
     return all(
-        any(token.is_met(identifiers, term) for term in criterion.terms)
+        any(token.is_met(identifiers, one.term, one.parameter) for one in criterion.alternatives)
         for criterion in sought
         if isinstance(criterion, Condition)
     )

@@ -1,6 +1,7 @@
 """The write path, top to bottom.
 
-    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> rows -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> claims -> rows
+    -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -12,7 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 from ehr_server import clock
-from ehr_server.changes import binary, check, gather, referring, resolve, rows, search_parameters
+from ehr_server.changes import (
+    binary,
+    check,
+    claims,
+    gather,
+    referring,
+    resolve,
+    rows,
+    search_parameters,
+)
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
@@ -60,6 +70,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            changes += claims.settle(means, connection, changes)
             binary.settle(changes)
             sent_by = push.sender if push else sender_of(means.caller, _resources(changes))
             sender = means.store.sender_number(sent_by)

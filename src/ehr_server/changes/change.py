@@ -98,6 +98,7 @@ class Change:
     cause: "Change | None" = None  # the delete that it goes along with
     patch: Patch | None = None
     blob: Blob | None = None  # content of a Binary, to be kept beside it
+    is_reviewed: bool = False  # a second holder of a number is stored, and a human decides
 
     meant: Sequence[str] = ()  # the ids that the criteria found
     read: int | None = None  # the version that was patched

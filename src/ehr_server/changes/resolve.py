@@ -19,6 +19,7 @@ from ehr_server.fhir.bundle import identity, version
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
+from ehr_server.identity import forms
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parse import parse_criteria
@@ -32,24 +33,23 @@ Criteria = tuple[str, str]  # type, criteria as in an address
 def locks(changes: Sequence[Change]) -> Iterator[int]:
     """The locks that keep the decisions true until the commit.
 
-    What is conditional locks its criteria; whoever writes an identifier locks it by its value,
-    so that neither can slip in between another's look and its write. An update or delete locks
-    the id. Plain creates without identifiers lock nothing.
+    What is conditional locks its criteria; whoever writes an identifier locks it by its value and
+    by the number that it is, in whatever spelling and naming system, so that neither can slip in
+    between another's look and its write. An update or delete locks the id. Plain creates without
+    identifiers lock nothing.
     """
     for change in changes:
         if change.deed != "create":
             yield hash64("id", *change.identity)
         for criteria in (change.if_none_exist, change.criteria):
             if criteria is not None:
-                values = list(_identifiers_sought(criteria))
+                values = set(_identifiers_sought(criteria))
                 if not values:  # else the same criteria have the same locks already
                     yield hash64("criteria", change.type, criteria.removeprefix("?"))
                 for value in values:
                     yield hash64("identifier", change.type, value)
-        identifiers = (change.resource or {}).get("identifier")
-        for identifier in identifiers if isinstance(identifiers, list) else [identifiers]:
-            if isinstance(identifier, dict) and "value" in identifier:
-                yield hash64("identifier", change.type, str(identifier["value"]).casefold())
+        for value in set(_identifiers_written(change.resource or {})):
+            yield hash64("identifier", change.type, value)
 
 
 def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
@@ -196,10 +196,21 @@ def _query(means: Means, criteria: Criteria, change: Change) -> Query:
 
 
 def _identifiers_sought(criteria: str) -> Iterator[str]:
+    """What keys end with is the same for who seeks an identifier and who writes it."""
     for name, text in parse_qsl(criteria.removeprefix("?")):
         for one in split(text, ",") if name == "identifier" else ():
             try:
-                value = unescape(split(one, "|")[-1])
+                parts = [unescape(part) for part in split(one, "|")]
             except Malformed:  # refused when the criteria are parsed
                 continue
-            yield value.casefold()
+            system = parts[0] if len(parts) > 1 else None
+            for key in forms.sought(system, parts[-1], of_person=True):
+                yield key[-1]
+
+
+def _identifiers_written(resource: dict[str, Any]) -> Iterator[str]:
+    held = resource.get("identifier")
+    for identifier in held if isinstance(held, list) else [held]:
+        if isinstance(identifier, dict) and isinstance(identifier.get("value"), str):
+            for key in forms.keys(identifier.get("system"), identifier["value"]):
+                yield key[-1]

@@ -11,25 +11,42 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from unicodedata import normalize
 
-from ehr_server.identity.numbers import has_gs1_check_digit
+from ehr_server.identity.numbers import has_gs1_check_digit, insurance_card
 
 _HL7_VN = "http://fhir.hl7.org.vn/core/sid/"
 _MOH = "http://fhir.ehealth.gov.vn/core/sid/"
 _HIV = "https://basespecs.vn/NamingSystem/"
+_OURS = "http://ehr-server.org/fhir/vn/sid/"
+_PASSPORT_OF = "http://hl7.org/fhir/sid/passport-"  # then the country, in three letters
 
-_SEPARATORS = re.compile(r"[\s.\-]+")
+# Of typists (spaces, dots, hyphens, dashes) and of copied text (marks without a width).
+_SEPARATORS = re.compile("[\\s.\\-\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]+")
 _LINK_LENGTH_MAX = 100  # characters of MA_LK
 
 
 def compact(value: str) -> str:
-    """A number as it is compared: capitals, without the spaces, dots and hyphens of a typist."""
-    return _SEPARATORS.sub("", value).upper()
+    """A number as it is compared: capitals of normal width, without the spaces, dots and hyphens of
+    a typist."""
+    return _SEPARATORS.sub("", normalize("NFKC", value)).upper()
+
+
+def _trimmed(value: str) -> str:
+    """What somebody made up, as it is compared: its own spaces and hyphens tell it apart."""
+    return normalize("NFKC", value).strip()
 
 
 def _matches(pattern: str) -> Callable[[str], object]:
     """A quick question to a value: something true if the whole of it fits the pattern."""
     return re.compile(pattern).fullmatch
+
+
+Number = tuple[str, str]  # of which list, and the number in it: ("cccd", "001174000456")
+
+PERSONAL, PASSPORT = "cccd", "passport"  # the lists of which one person has a number
+
+_PERSONAL_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +57,10 @@ class Kind:
     the one the server writes. `has_shape` says by something true that a value is formed as one of
     the kind, and `shape_en` and `shape_vi` say how: they end "The ... must ..." and "... phải ...".
     `has_check_digit` is asked of values of that shape. `normal` makes the form in which two values
-    are compared. `taken_for` names the kinds whose values are found here by mistake.
+    are compared. `taken_for` names the kinds whose values are found here by mistake. `numbers`
+    tells, of a normal value, which number it is of which list: one list may stand behind several
+    kinds, and a card may hold two numbers. `is_free`: anything may be a value, so that a bare one
+    does not tell its kind.
     """
 
     name: str
@@ -53,12 +73,35 @@ class Kind:
     normal: Callable[[str], str] = compact
     has_check_digit: Callable[[str], bool] | None = None
     taken_for: tuple[str, ...] = ()
+    numbers: Callable[[str], tuple[Number, ...]] | None = None
+    is_free: bool = False
 
     @property
     def system(self) -> str:
         """The naming system that the server writes."""
         return self.systems[0]
 
+    def numbers_of(self, normal: str) -> tuple[Number, ...]:
+        """The numbers that a value of good shape is, in its normal form."""
+        return ((self.name, normal),) if self.numbers is None else self.numbers(normal)
+
+
+def _of_identity_card(value: str) -> tuple[Number, ...]:
+    """The last identity cards had the 12 digits that are the personal number now (Circular
+    07/2016/TT-BCA Article 7)."""
+    return ((PERSONAL if len(value) == _PERSONAL_LENGTH else "cmnd", value),)
+
+
+def _of_insurance(value: str) -> tuple[Number, ...]:
+    """Three forms in parallel (Decree 188/2025/NĐ-CP Article 10). Group, level and province of a
+    card change in a life, its last ten digits do not."""
+    card = insurance_card(value)
+    if card is not None:
+        return (("bhyt", value), ("bhxh", card.bhxh))
+    return ((PERSONAL if len(value) == _PERSONAL_LENGTH else "bhxh", value),)
+
+
+_looks_personal = re.compile("[0-9]{12}").fullmatch
 
 KINDS: tuple[Kind, ...] = (
     Kind(
@@ -80,6 +123,7 @@ KINDS: tuple[Kind, ...] = (
         _matches("[0-9]{9}(?:[0-9]{3})?"),
         "have 9 or 12 digits",
         "gồm 9 hoặc 12 chữ số",
+        numbers=_of_identity_card,
     ),
     Kind(
         "bhyt",
@@ -91,6 +135,7 @@ KINDS: tuple[Kind, ...] = (
         "digits of the BHXH number or the 12 digits of the CCCD number",
         "là mã thẻ 15 ký tự (hai chữ hoa, mức hưởng từ 1 đến 5, 12 chữ số), mã số BHXH 10 chữ số "
         "hoặc số CCCD 12 chữ số",
+        numbers=_of_insurance,
     ),
     Kind(
         "bhxh",
@@ -120,6 +165,7 @@ KINDS: tuple[Kind, ...] = (
         str.strip,
         "not be blank",
         "có nội dung",
+        is_free=True,
     ),
     Kind(
         "facility",
@@ -150,7 +196,8 @@ KINDS: tuple[Kind, ...] = (
         str.strip,
         "not be blank",
         "có nội dung",
-        normal=lambda value: "".join(value.split()).upper(),
+        normal=lambda value: "".join(normalize("NFKC", value).split()).upper(),
+        is_free=True,
     ),
     Kind(
         "ma-lk",
@@ -160,7 +207,8 @@ KINDS: tuple[Kind, ...] = (
         lambda value: value.strip() and len(value) <= _LINK_LENGTH_MAX,
         f"have 1 to {_LINK_LENGTH_MAX} characters",
         f"có từ 1 đến {_LINK_LENGTH_MAX} ký tự",
-        normal=str.strip,
+        normal=_trimmed,
+        is_free=True,
     ),
     Kind(
         "mrn",
@@ -170,7 +218,30 @@ KINDS: tuple[Kind, ...] = (
         str.strip,
         "not be blank",
         "có nội dung",
-        normal=str.strip,
+        normal=_trimmed,
+        is_free=True,
+    ),
+    Kind(
+        "birth-certificate",
+        "number of a birth certificate",
+        "Số giấy chứng sinh",
+        (f"{_OURS}birth-certificate",),
+        str.strip,
+        "not be blank",
+        "có nội dung",
+        normal=lambda value: "".join(normalize("NFKC", value).split()).upper(),
+        is_free=True,
+    ),
+    Kind(
+        "temporary",
+        "temporary number of a person who is not known yet",
+        "Mã tạm",
+        (f"{_OURS}temporary",),
+        lambda value: value.strip() and _looks_personal(compact(value)) is None,
+        "not be blank, nor have 12 digits, which is a personal number",
+        "có nội dung và không được gồm 12 chữ số như số CCCD",
+        normal=_trimmed,
+        is_free=True,
     ),
 )
 
@@ -181,8 +252,20 @@ _BY_SYSTEM: Mapping[str, Kind] = MappingProxyType(
 
 
 def kind_of(system: str) -> Kind | None:
-    """The kind that a naming system holds numbers of; None for a system that is not known."""
-    return _BY_SYSTEM.get(system)
+    """The kind that a naming system holds numbers of; None for a system that is not known.
+
+    Each country has a naming system of its passports: https://terminology.hl7.org/external_id.html.
+    """
+    found = _BY_SYSTEM.get(system)
+    if found is None and system.startswith(_PASSPORT_OF):
+        return _BY_NAME[PASSPORT]
+    return found
+
+
+def country_of(system: str) -> str | None:
+    """The country whose passports the naming system is of, in three letters; None where it does not
+    say."""
+    return system.removeprefix(_PASSPORT_OF) if system.startswith(_PASSPORT_OF) else None
 
 
 def kind_named(name: str) -> Kind:

@@ -4,7 +4,7 @@ from ehr_server.call import Answer, Call
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import asked, written
+from ehr_server.interactions.written import asked, wishes_review, written
 
 
 def create(call: Call) -> Answer:
@@ -28,4 +28,5 @@ def change(call: Call) -> Change:
         # left unheeded they would make a duplicate of what they mean to find.
         if_none_exist=request.headers.get("if-none-exist") or asked(request) or None,
         blob=request.blob,
+        is_reviewed=wishes_review(request),
     )

@@ -15,7 +15,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.patch import Patch, json_patch, merge_patch
 from ehr_server.fhirpath.patch import fhirpath_patch
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import criteria_of, written
+from ehr_server.interactions.written import criteria_of, wishes_review, written
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -39,6 +39,7 @@ def change(call: Call) -> Change:
         if_match=version_in(request.headers.get("if-match"), "If-Match"),
         criteria=None if "id" in call.parts else criteria_of(call),
         patch=_patch(request),
+        is_reviewed=wishes_review(request),
     )
 
 

@@ -10,7 +10,7 @@ from ehr_server.changes.change import Change
 from ehr_server.errors import Invalid
 from ehr_server.fhir.references import ID
 from ehr_server.interactions.pushed import push
-from ehr_server.interactions.written import criteria_of, written
+from ehr_server.interactions.written import criteria_of, wishes_review, written
 
 
 def update(call: Call) -> Answer:
@@ -48,4 +48,5 @@ def change(call: Call) -> Change:
         if_none_match=request.headers.get("if-none-match", "").strip() == "*",
         criteria=criteria_of(call) if id_ is None else None,
         blob=request.blob,
+        is_reviewed=wishes_review(request),
     )

@@ -48,6 +48,12 @@ def preferred(call: Call) -> str | None:
     return _WISHES.get(call.request.preference("return") or "")
 
 
+def wishes_review(request: Request) -> bool:
+    """Whether a second holder of a number is to be stored, and listed for a human to decide
+    (`changes.claims`): `Prefer: identity=review`."""
+    return request.preference("identity") == "review"
+
+
 def applied(call: Call) -> dict[str, str]:
     """The header that says which `return=` was followed: RFC 7240, 3."""
     wish = preferred(call)

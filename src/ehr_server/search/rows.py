@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 # The number of this format, stored with each row. It grows whenever the same resource would be
 # indexed otherwise; `ehr-server reindex` then brings the rows of older numbers up to date.
-FORMAT = 4
+FORMAT = 5
 
 # The main date of a resource that has none: below every other, so that an ordered read of the
 # index needs no case for it.

@@ -3,11 +3,13 @@
 https://hl7.org/fhir/R4/datatypes.html#Identifier, for the kinds of `identity.kinds`. Two forms of
 one truth: `are_sound` says yes in about a microsecond, `findings` says why not.
 
-A bad shape is an error. What a number tells against the record (sex, year, a province nobody knows)
-is a warning: numbers are issued anew when a sex or a year of birth is corrected (Decree 70/2024
-Article 11), and people register births abroad. An identifier with `use` = old is asked for its
-shape alone, and a bad one is a warning: the number is history, nobody can mend it, it has to stay
-searchable, and that it disagrees with the person may be why it is old.
+A bad shape is an error, and a letter where a digit belongs is named with the digit it is like. A
+number with the spaces, dots or hyphens of a typist, in small letters or in digits of full width, is
+understood and stored as sent, with a warning. What a number tells against the record (sex, year, a
+province nobody knows) is a warning: numbers are issued anew when a sex or a year of birth is
+corrected (Decree 70/2024 Article 11), and people register births abroad. An identifier with `use` =
+old is asked for its shape alone, and a bad one is a warning: the number is history, nobody can mend
+it, it has to stay searchable, and that it disagrees with the person may be why it is old.
 
 A value may be missing (an extension may say why); a system that is not known is not judged.
 """
@@ -21,6 +23,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ehr_server.identity.kinds import KINDS, Kind, kind_named, kind_of
+from ehr_server.identity.likely import likely_digit
 from ehr_server.identity.numbers import (
     LEVEL_OF_GROUP,
     PROVINCE_PREFIXES,
@@ -70,7 +73,7 @@ def findings(resource: Resource) -> list[Issue]:
         kind, value = _known(identifier), identifier.get("value")
         if kind is None or not isinstance(value, str):
             continue
-        is_old = identifier.get("use") == "old"
+        is_old, normal = identifier.get("use") == "old", kind.normal(value)
         flaw = _flaw(kind, value, place, "warning" if is_old else "error")
         if flaw is not None:
             found.append(flaw)
@@ -78,7 +81,7 @@ def findings(resource: Resource) -> list[Issue]:
             found += [
                 doubt.issue(f"{place}.value")
                 for doubt in _DOUBTS.get(kind.name, ())
-                if doubt.is_raised(value, resource)
+                if doubt.is_raised(normal, resource)
             ]
     subscriber = _subscriber_finding(resource)
     return found if subscriber is None else [*found, subscriber]
@@ -95,21 +98,26 @@ def _identifiers(resource: Resource) -> Iterator[tuple[str, Resource]]:
 
 
 def _known(identifier: Resource) -> Kind | None:
+    """The kind, of a naming system of Viet Nam: other countries' passports are not judged."""
     system = identifier.get("system")
-    return kind_of(system) if isinstance(system, str) else None
+    return kind_of(system) if isinstance(system, str) and system in _PLAIN else None
 
 
 # What is wrong with a number as one of its kind
 
 
 def _flaw(kind: Kind, value: str, place: str, severity: Severity) -> Issue | None:
-    if not kind.has_shape(value):
+    normal = kind.normal(value)
+    if not kind.has_shape(normal):
         for name in kind.taken_for:
             other = kind_named(name)
-            if other.has_shape(value):
+            if other.has_shape(other.normal(value)):
                 return _taken_for(kind, other, f"{place}.system", severity)
+        likely = likely_digit(kind, value)
+        if likely is not None:
+            return _letter(kind, likely, f"{place}.value", severity)
         return _misshapen(kind, f"{place}.value", severity)
-    if kind.has_check_digit is not None and not kind.has_check_digit(value):
+    if kind.has_check_digit is not None and not kind.has_check_digit(normal):
         return Issue(
             severity,
             "value",
@@ -118,7 +126,7 @@ def _flaw(kind: Kind, value: str, place: str, severity: Severity) -> Issue | Non
             f"{kind.vi} có chữ số kiểm tra sai: một chữ số bị gõ nhầm hoặc hai chữ số bị đổi chỗ.",
             f"{kind.name}-check-digit",
         )
-    return None
+    return None if kind.has_shape(value) else _misspelt(kind, f"{place}.value")
 
 
 def _misshapen(kind: Kind, place: str, severity: Severity) -> Issue:
@@ -129,6 +137,33 @@ def _misshapen(kind: Kind, place: str, severity: Severity) -> Issue:
         (place,),
         f"{kind.vi} phải {kind.shape_vi}.",
         f"{kind.name}-shape",
+    )
+
+
+def _letter(kind: Kind, likely: tuple[int, str, str], place: str, severity: Severity) -> Issue:
+    at, letter, digit = likely
+    return Issue(
+        severity,
+        "value",
+        f"Character {at} of the {kind.en} is the letter {letter}, where a digit belongs: probably "
+        f"{digit}. Check it on the card.",
+        (place,),
+        f"Ký tự thứ {at} của {kind.vi} là chữ {letter}, nơi phải là chữ số: có lẽ là {digit}. Hãy "
+        "xem lại trên thẻ.",
+        f"{kind.name}-letter",
+    )
+
+
+def _misspelt(kind: Kind, place: str) -> Issue:
+    return Issue(
+        "warning",
+        "value",
+        f"The {kind.en} is written with spaces, dots, hyphens, small letters or digits of full "
+        "width: it is stored as sent and found by its plain form, but send it plain.",
+        (place,),
+        f"{kind.vi} có dấu cách, dấu chấm, gạch nối, chữ thường hoặc chữ số toàn khổ: vẫn được lưu "
+        "như đã gửi và tìm được theo dạng chuẩn, nhưng xin gửi dạng chuẩn.",
+        f"{kind.name}-spelling",
     )
 
 
@@ -149,7 +184,7 @@ def _taken_for(kind: Kind, other: Kind, place: str, severity: Severity) -> Issue
 def _subscriber_finding(resource: Resource) -> Issue | None:
     """The subscriber of a Coverage by an insurance card has an insurance number too."""
     value = resource.get("subscriberId")
-    if not isinstance(value, str) or _BHYT.has_shape(value):
+    if not isinstance(value, str) or _BHYT.has_shape(_BHYT.normal(value)):
         return None
     if all(_known(identifier) is not _BHYT for _, identifier in _identifiers(resource)):
         return None

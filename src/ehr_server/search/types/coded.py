@@ -9,13 +9,12 @@ from typing import Any
 
 from ehr_server.hashing import hash64
 from ehr_server.identity.folding import fold
+from ehr_server.identity.forms import keys, same_systems
 from ehr_server.search.parameter import Parameter
 from ehr_server.search.rows import CACHED_MAX, STRING_MAX, Rows
 from ehr_server.search.rules import Rules
 
 TEXT, OF_TYPE = ":text", ":of-type"  # what hashes of texts and of typed identifiers begin with
-
-_FormsOf = Callable[[str, str | None, str | None], tuple[int, tuple[int, ...]]]
 
 _SPACED = str.maketrans("", "", " .()-")
 
@@ -40,14 +39,13 @@ def extract(
 
 
 def pairs(type_name: str, value: Any, parameter: Parameter) -> Iterator[tuple[str, str]]:
-    """System ("" for none) and folded code of each coding that a value is."""
+    """System ("" for none) and folded code of each coding that a value is; of no Identifier, which
+    is more than a code (`identity.forms`)."""
     if type_name == "CodeableConcept":
         for coding in value.get("coding", ()):
             yield from pairs("Coding", coding, parameter)
     elif type_name == "Coding":
         yield value.get("system") or "", folded(value.get("code") or "")
-    elif type_name == "Identifier":
-        yield value.get("system") or "", folded(value.get("value") or "")
     elif type_name == "ContactPoint":
         yield "", contact_form(value.get("value") or "")
     elif type_name == "boolean":
@@ -92,7 +90,7 @@ _cached = lru_cache(maxsize=16_384)(_forms)
 
 
 def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[int, ...]]:
-    """As `_forms`, of codes, which repeat as identifiers do not."""
+    """As `_forms`, of codes, which repeat."""
     is_short = len(system or "") + len(code or "") < CACHED_MAX
     return _cached(name, system, code) if is_short else _forms(name, system, code)
 
@@ -146,31 +144,43 @@ def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
 
 
 def _coding(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    return _paired(parameter, _coded, "Coding", "code")
-
-
-def _identifier(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    take_pair = _paired(parameter, _forms, "Identifier", "value")
+    name, number = parameter.name, parameter.number
 
     def take(value: Any, rows: Rows) -> None:
-        take_pair(value, rows)
-        rows.toks += _type_forms(parameter.name, value)
+        bare, forms = _coded(name, value.get("system"), value.get("code"))
+        rows.toks += forms
+        if bare:
+            rows.toks.append(bare)
+        _take_texts("Coding", value, (name, number), rows)
 
     return take
 
 
-def _paired(
-    parameter: Parameter, forms_of: _FormsOf, type_name: str, key: str
-) -> Callable[[Any, Rows], None]:
-    """What has a system and, under `key`, a code in it."""
+def _identifier(parameter: Parameter) -> Callable[[Any, Rows], None]:
+    name, take_rest = parameter.name, _beside_value(parameter)
+
+    def take(value: Any, rows: Rows) -> None:
+        rows.toks += identifier_hashes(name, value)
+        take_rest(value, rows)
+
+    return take
+
+
+def identifier_hashes(name: str, identifier: dict[str, Any]) -> list[int]:
+    """The hashes of all that an Identifier is found by (`identity.forms`)."""
+    value = identifier.get("value")
+    return [hash64(name, *key) for key in keys(identifier.get("system"), value)] if value else []
+
+
+def _beside_value(parameter: Parameter) -> Callable[[Any, Rows], None]:
+    """Of an Identifier, its naming system, its type with the value, and what the type is called."""
     name, number = parameter.name, parameter.number
 
     def take(value: Any, rows: Rows) -> None:
-        bare, forms = forms_of(name, value.get("system"), value.get(key))
-        rows.toks += forms
-        if bare:
-            rows.toks.append(bare)
-        _take_texts(type_name, value, (name, number), rows)
+        if system := value.get("system"):
+            rows.toks.append(_coded(name, same_systems(system), None)[1][0])
+        rows.toks += _type_forms(name, value)
+        _take_texts("Identifier", value, (name, number), rows)
 
     return take
 
@@ -187,17 +197,11 @@ def _type_forms(name: str, identifier: dict[str, Any]) -> list[int]:
 
 def _directory(parameter: Parameter) -> Callable[[Any, Rows], None]:
     """What leads to one person lies in the directory; a system alone would lead to everyone."""
-    name = parameter.name
+    name, take_rest = parameter.name, _beside_value(parameter)
 
     def take(value: Any, rows: Rows) -> None:
-        system = value.get("system")
-        if text := value.get("value"):
-            text = folded(text)
-            rows.identifiers += (hash64(name, text), hash64(name, system or "", text))
-        if system:
-            rows.toks.append(_coded(name, system, None)[1][0])
-        rows.toks += _type_forms(name, value)
-        _take_texts("Identifier", value, (name, parameter.number), rows)
+        rows.identifiers += identifier_hashes(name, value)
+        take_rest(value, rows)
 
     return take
 

@@ -14,7 +14,10 @@ from typing import Any, TypeAlias
 
 from ehr_server.definitions import definitions
 from ehr_server.hashing import hash64
+from ehr_server.identity import forms
 from ehr_server.identity.folding import fold
+from ehr_server.identity.kinds import kind_of
+from ehr_server.identity.likely import likely_digit
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.facts import Facts, Lookup, limited
 from ehr_server.search.malformed import Malformed
@@ -29,6 +32,7 @@ from ehr_server.search.types.string import begins
 MODIFIERS = frozenset(("not", "text", "in", "not-in", "above", "below", "of-type"))
 
 _WITHOUT_SYSTEM = frozenset(("id", "ContactPoint", "uri", "boolean", "string"))
+_PEOPLE = frozenset(("Patient", "Person", "Practitioner", "RelatedPerson"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,8 @@ def _is_met(term: Term, type_name: str, value: Any, parameter: Parameter) -> boo
         return any(text.startswith(term.start) for text in texts)
     if isinstance(term, OfType):
         return type_name == "Identifier" and _is_of_type(value, term)
+    if type_name == "Identifier" and isinstance(term, Token):
+        return _is_identifier(value, term, parameter)
     found = list(pairs(type_name, value, parameter))
     if isinstance(term, codes.Codes):
         if type_name[0].islower():
@@ -181,9 +187,9 @@ def main_code(parameter: Parameter, term: Token) -> int | None:
     return None if term.code is None else hash64(parameter.name, term.code)
 
 
-def is_met(identifiers: Iterable[Any], term: Term) -> bool:
+def is_met(identifiers: Iterable[Any], term: Term, parameter: Parameter) -> bool:
     """Whether one of the Identifiers is what the term says, by its text and not by its hash."""
-    return any(_is_met(term, "Identifier", one, _ANY_IDENTIFIER) for one in identifiers)
+    return any(_is_met(term, "Identifier", one, parameter) for one in identifiers)
 
 
 def leads_by_place(terms: Sequence[Term]) -> bool:
@@ -205,10 +211,11 @@ def _hashes(term: Term, parameter: Parameter, texts: Sequence[Any] | None) -> li
                 for system, code in term.stored_as(parameter)
             ]
     if term.code is None:
-        return [hash64(name, term.system, "")] if term.system else []
-    if term.system is None:
-        return [hash64(name, term.code)]
-    return [hash64(name, term.system, term.code)]
+        return [hash64(name, _stored_system(term.system, parameter), "")] if term.system else []
+    found: list[forms.Key] = [(term.code,) if term.system is None else (term.system, term.code)]
+    if "Identifier" in parameter.types:
+        found += _sought(term.system, term.code, parameter)
+    return [hash64(name, *key) for key in dict.fromkeys(found)]
 
 
 def _bare(terms: Sequence[Term], parameter: Parameter) -> list[int]:
@@ -217,6 +224,26 @@ def _bare(terms: Sequence[Term], parameter: Parameter) -> list[int]:
         for term in terms
         if isinstance(term, Token) and term.system is None and term.code is not None
     ]
+
+
+def _sought(system: str | None, code: str, parameter: Parameter) -> tuple[forms.Key, ...]:
+    return forms.sought(system, code, of_person=parameter.base in _PEOPLE)
+
+
+def _stored_system(system: str, parameter: Parameter) -> str:
+    return forms.same_systems(system) if "Identifier" in parameter.types else system
+
+
+def _is_identifier(identifier: dict[str, Any], term: Token, parameter: Parameter) -> bool:
+    system, value = identifier.get("system"), identifier.get("value")
+    if term.code is None:
+        return bool(term.system and system) and (
+            forms.same_systems(system or "") == forms.same_systems(term.system or "")
+        )
+    if not value:
+        return False
+    wanted = _sought(term.system, term.code, parameter)
+    return not set(wanted).isdisjoint(forms.keys(system, value))
 
 
 def _directory_hashes(terms: Sequence[Term], parameter: Parameter) -> list[int]:
@@ -275,6 +302,8 @@ def _token(text: str, parameter: Parameter) -> Token:
     system, code = parts
     if not system and not code:
         raise Malformed("has neither a system nor a code", "không có hệ mã lẫn mã")
+    if "Identifier" in parameter.types:
+        _refuse_letters(system, code)
     if parameter.types == {"code"}:
         return _implied(system, code, parameter)
     return Token(system, _code(code, parameter) if code else None)
@@ -307,4 +336,15 @@ def _code(text: str, parameter: Parameter) -> str:
     return found
 
 
-_ANY_IDENTIFIER = Parameter(0, "Patient", "identifier", "token", "", (), frozenset(("Identifier",)))
+def _refuse_letters(system: str, value: str) -> None:
+    """Who typed a letter for a digit would find nobody, and wonder."""
+    kind = kind_of(system)
+    likely = likely_digit(kind, value) if kind and not kind.has_shape(kind.normal(value)) else None
+    if kind is None or likely is None:
+        return
+    place, letter, digit = likely
+    raise Malformed(
+        f"has the letter {letter} as character {place} of the {kind.en}, where a digit belongs: "
+        f"probably {digit}",
+        f"có chữ {letter} ở vị trí {place} của {kind.vi}, nơi phải là chữ số: có lẽ là {digit}",
+    )
