@@ -128,6 +128,12 @@ class Settings:
     identifiers: Literal["off", "warn", "reject"] = _setting(
         "reject", "How strictly the shape of identifiers (CCCD, BHYT, ...) is checked."
     )
+    identifier_systems: Literal["as-sent", "hl7-vn", "moh"] = _setting(
+        "as-sent",
+        "In which naming systems the identifiers of new versions are written: as they were sent, "
+        "or all in those of HL7 Vietnam or of the Ministry of Health. A search understands all of "
+        "them whatever is set.",
+    )
     refuse_modifiers: str = _setting(
         "",
         "Resource types, divided by commas (* for all), in which a modifierExtension that is not "

@@ -27,6 +27,7 @@ from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.push import Push, receipt, sender_of, stored_before
 from ehr_server.changes.settle import settle
 from ehr_server.errors import Invalid, Overtaken, Refusal
+from ehr_server.identity.naming import name_anew
 from ehr_server.metrics import count_stored
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision
@@ -111,6 +112,8 @@ def _checked(
             settle(means, changes)
             changes += referring.widen(means, changes)
             check.well_formed(means, changes)
+            for resource in filter(None, _resources(changes)):
+                name_anew(resource, means.identifier_systems)
         except Refusal:
             before = _before(means, changes, push, then)
             if before is None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ehr_server.access.caller import Caller
 from ehr_server.fhir.patch import Patch
+from ehr_server.identity.naming import Systems
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
 from ehr_server.search.rules import Rules, full_text
@@ -39,6 +40,7 @@ class Means:
     searchable: Searchable = field(default_factory=Searchable)
     inline_bytes_max: int = 65_536  # of a Binary's content; what is larger lies beside it
     cascade_max: int = 10_000  # resources that are deleted along
+    identifier_systems: Systems = "as-sent"  # in which identifiers are written
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ def means(
         in_force.searchable,
         inline_bytes_max=settings.binary_inline_bytes_max,
         cascade_max=settings.cascade_max,
+        identifier_systems=settings.identifier_systems,
     )
 
 
