@@ -3,20 +3,18 @@
 https://hl7.org/fhir/R4/http.html#ccreate
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ehr_server.access.caller import Caller
 from ehr_server.access.find import at_most, identifiers_of
 from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
+from ehr_server.identity.forms import Key
 from ehr_server.search.query import Condition, Query
 from ehr_server.search.types import token
-from ehr_server.search.types.coded import identifier_hashes
 from ehr_server.store.connect import Connection, Store, by_index, snapshot
-
-T = TypeVar("T")
 
 
 def matches(
@@ -62,42 +60,37 @@ def _carriers(
     if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]
-    parameter = together.alternatives[0].parameter
-    led = _led(parameter.name, [identifiers for _, identifiers in carried])
-    return {
-        at: [
-            id_
-            for id_, identifiers in _candidates(condition, led, carried)
-            if any(
-                token.is_met(identifiers, one.term, one.parameter) for one in condition.alternatives
-            )
-        ]
-        for at, condition in conditions.items()
-    }
+    led = _led(carried)
+    return {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
 
 
-def _led(name: str, carried: Sequence[Sequence[Any]]) -> dict[int, list[int]]:
-    """By the hash of what an identifier is found by: who carries it. To hold each of 400 queries
-    against each of 400 carriers would take longer than to write them."""
-    led: dict[int, list[int]] = {}
-    for where, identifiers in enumerate(carried):
-        for identifier in identifiers:
-            for hash_ in identifier_hashes(name, identifier):
-                led.setdefault(hash_, []).append(where)
+_Carrier = tuple[str, Sequence[Any]]  # an id, and the Identifiers
+
+
+def _led(carried: Iterable[_Carrier]) -> dict[Key, list[str]]:
+    """By what an identifier is found by: who carries it. To hold each of 400 queries against each
+    of 400 carriers would take longer than to write them."""
+    led: dict[Key, list[str]] = {}
+    for id_, identifiers in carried:
+        for key in token.keys_held(identifiers):
+            led.setdefault(key, []).append(id_)
     return led
 
 
-def _candidates(
-    condition: Condition, led: Mapping[int, Sequence[int]], carried: Sequence[T]
-) -> Sequence[T]:
-    """The carriers that may be meant; all of them where a naming system alone is asked for."""
-    if not token.leads_by_place(condition.terms):
-        return carried
-    hashes = (
-        hash_ for one in condition.alternatives for hash_ in token.stored(one.parameter, one.term)
-    )
-    meant = {where for hash_ in hashes for where in led.get(hash_, ())}
-    return [carried[where] for where in sorted(meant)]
+def _meant(
+    condition: Condition, carried: Iterable[_Carrier], led: Mapping[Key, Sequence[str]]
+) -> Iterator[str]:
+    """The carriers of one query, each once."""
+    first = condition.alternatives[0].parameter
+    keys = token.keys_sought(condition.terms, first)
+    if keys is not None:
+        yield from sorted({id_ for key in keys for id_ in led.get(key, ())})
+        return
+    for id_, identifiers in carried:
+        if any(
+            token.is_met(identifiers, one.term, one.parameter) for one in condition.alternatives
+        ):
+            yield id_
 
 
 def _condition(query: Query) -> Condition:
