@@ -7,6 +7,7 @@ naming system and spaces a facility writes.
 
 import asyncio
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -85,6 +86,46 @@ def test_fifty_pushes_leave_one_patient(server: Server, client: httpx.Client, wa
 def test_a_hundred_rounds(server: Server, client: httpx.Client, way: Any) -> None:
     for _ in range(100):
         _push_and_count(server, client, way(_number()))
+
+
+def test_a_list_of_people_sent_again_finds_each(client: httpx.Client) -> None:
+    """The second time by another naming system, with spaces, and from the last to the first."""
+    numbers = [_number() for _ in range(60)]
+    first = client.post("/", json=_list(as_is(one)[0] for one in numbers)).json()
+    others = [Written(SYSTEMS[1], f" {one[:6]} {one[6:]}") for one in reversed(numbers)]
+    again = client.post("/", json=_list(others)).json()
+    assert _told(first) == [("201", place) for _, place in _told(first)]
+    assert _told(again) == [("200", place) for _, place in reversed(_told(first))]
+
+
+def test_whoever_has_a_number_of_a_kind_is_too_many(client: httpx.Client) -> None:
+    """A naming system alone, in a list with others: https://hl7.org/fhir/R4/search.html#token"""
+    known = [Written(SYSTEMS[0], _number()) for _ in range(2)]
+    client.post("/", json=_list(known))
+    answer = client.post("/", json=_list([*known, Written(SYSTEMS[1], "")]))
+    assert answer.status_code == 412
+    assert "Bundle.entry[2]" in answer.text
+
+
+def _list(people: Iterable[Written]) -> dict[str, Any]:
+    entries = [
+        {
+            "resource": one.person() if one.value else _nameless(),
+            "request": {"method": "POST", "url": "Patient", "ifNoneExist": one.criteria},
+        }
+        for one in people
+    ]
+    return {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+
+
+def _nameless() -> dict[str, Any]:
+    return {name: value for name, value in resident().items() if name != "identifier"}
+
+
+def _told(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of each entry the status, and where the Patient is."""
+    responses = [entry["response"] for entry in answer["entry"]]
+    return [(one["status"][:3], one["location"].split("/_history")[0]) for one in responses]
 
 
 def _push_and_count(server: Server, client: httpx.Client, written: list[Written]) -> None:
