@@ -55,28 +55,16 @@ class Databases:
         new = f"{self._mark}_{residents}_growing"
         template = f"{self._mark}_{before}" if before else "template0"
         owner = f"owner {self.owner}" if self.owner else ""
-        self._execute(f"create database {new} template {template} strategy file_copy {owner}")
+        _execute(
+            self.admin, f"create database {new} template {template} strategy file_copy {owner}"
+        )
         if not before:
             migrate(self._url(new))
-        with self._quick():
+        with quick(self.admin):
             loaded = load(self._url(new), Part(before, residents, self.seed), processes)
-        self._execute(f"alter database {new} rename to {self._mark}_{residents}")
-        self._execute("checkpoint")  # now, and not while it is measured
+        _execute(self.admin, f"alter database {new} rename to {self._mark}_{residents}")
+        _execute(self.admin, "checkpoint")  # now, and not while it is measured
         return loaded
-
-    @contextmanager
-    def _quick(self) -> Iterator[None]:
-        """Without what only protects from a crash or tidies up meanwhile: a quarter less work of
-        PostgreSQL. What a crash leaves half loaded is dropped anyhow."""
-        try:
-            for name, value in _QUICK.items():
-                self._execute(f"alter system set {name} = '{value}'")
-            self._execute("select pg_reload_conf()")
-            yield
-        finally:
-            for name in _QUICK:
-                self._execute(f"alter system reset {name}")
-            self._execute("select pg_reload_conf()")
 
     def _sizes(self) -> list[int]:
         prefix = f"{self._mark}_"
@@ -86,22 +74,38 @@ class Databases:
         """Those of another shape, and those that a run left half loaded."""
         for name in self.names():
             if not name.startswith(f"bench_{shape()}_") or name.endswith("_growing"):
-                self._execute(f"drop database {name} with (force)")
+                _execute(self.admin, f"drop database {name} with (force)")
 
     def _url(self, name: str) -> str:
         user = {"user": self.owner} if self.owner else {}
         return make_conninfo(self.admin, dbname=name, **user)
 
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(self.admin, autocommit=True) as connection:
-            connection.execute(statement.encode())
+
+@contextmanager
+def quick(admin: str) -> Iterator[None]:
+    """PostgreSQL without what only protects from a crash or tidies up meanwhile: a quarter less
+    work. What a crash leaves half loaded is dropped anyhow. `admin` is a superuser's conninfo."""
+    try:
+        for name, value in _QUICK.items():
+            _execute(admin, f"alter system set {name} = '{value}'")
+        _execute(admin, "select pg_reload_conf()")
+        yield
+    finally:
+        for name in _QUICK:
+            _execute(admin, f"alter system reset {name}")
+        _execute(admin, "select pg_reload_conf()")
 
 
 @contextmanager
 def databases(folder: Path, seed: int = 1) -> Iterator[Databases]:
     """Those of the folder, which PostgreSQL's own user must be able to reach."""
     with embedded(folder) as url:
-        yield Databases(make_conninfo(url, user="postgres", dbname="postgres"), seed)
+        yield Databases(administering(url), seed)
+
+
+def administering(url: str) -> str:
+    """The superuser's conninfo of an embedded PostgreSQL; `url` is the server's own."""
+    return make_conninfo(url, user="postgres", dbname="postgres")
 
 
 def shape() -> str:
@@ -114,3 +118,8 @@ def shape() -> str:
     indexes = sorted(str(index.name) for table in metadata.sorted_tables for index in table.indexes)
     text = "\n".join((str(FORMAT), *columns, *indexes))
     return blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _execute(admin: str, statement: str) -> None:
+    with psycopg.connect(admin, autocommit=True) as connection:
+        connection.execute(statement.encode())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from campaign import residents
 from ehr_server.fhir import json
 from ehr_server.store.embedded import running
-from growth.database import shape
+from growth.database import administering, quick, shape
 from growth.load import Loaded, load
 from growth.record import Part
 from harness.server import serving
@@ -81,7 +81,8 @@ def _load(server: Server, size: int) -> Loaded:
     url = running(server.data_dir)
     if url is None:
         raise RuntimeError("the server's PostgreSQL does not run")
-    loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
+    with quick(administering(url)):
+        loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
     server.rows("checkpoint")
     print(f"{size:,} residents loaded in {loaded.wall_s:,.0f} s", file=sys.stderr)
     return loaded
