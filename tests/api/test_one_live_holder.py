@@ -4,13 +4,12 @@ https://hl7.org/fhir/R4/patient.html: "systems SHOULD ... have policies for mana
 number is never given to another (Decree 70/2024/NĐ-CP Article 11). All numbers are made up.
 """
 
-from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
-from api.patients import CCCD, resident
+from api.patients import CCCD, fresh_number, resident
 
 pytestmark = pytest.mark.smoke
 
@@ -20,20 +19,19 @@ BHYT = "http://fhir.hl7.org.vn/core/sid/bhyt"
 REVIEW = {"Prefer": "identity=review"}
 
 
-_COUNTER = count(1)
 _WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 
 
 @pytest.fixture
 def number() -> str:
     """A personal number that no other test of the module has."""
-    return f"001174{next(_COUNTER):06d}"
+    return fresh_number()
 
 
 @pytest.fixture
 def new_number() -> str:
     """A second one."""
-    return f"001174{next(_COUNTER):06d}"
+    return fresh_number()
 
 
 def _holding(system: str, value: str, **more: Any) -> dict[str, Any]:

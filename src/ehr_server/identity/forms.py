@@ -33,9 +33,9 @@ def keys(system: str | None, value: str) -> tuple[Key, ...]:
     """All that an identifier is found by."""
     kind = kind_of(system) if system else None
     numbers = () if kind is None else tuple(_keys_of(kind, value))
-    if numbers and kind is not None and not kind.is_free:
-        return numbers
-    return (*_bare(value), (system or "", value.casefold()), *numbers)
+    if kind is None or not numbers:
+        return (*_bare(value), (system or "", value.casefold()))
+    return (*_bare(value), *numbers) if kind.is_free else numbers
 
 
 def sought(system: str | None, value: str, *, of_person: bool) -> tuple[Key, ...]:
