@@ -29,6 +29,7 @@ from harness import binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
+from identity import matching
 
 if TYPE_CHECKING:
     from growth.report import Curve
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from harness.validation import Costs
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "search-curve.md"
+MATCHING_PAGE = PAGE.with_name("matching.md")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -48,6 +50,7 @@ def main() -> None:
         "--validation", action="store_true", help="validation and terminology alone, no server"
     )
     _search_options(parser)
+    _match_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
@@ -57,6 +60,8 @@ def main() -> None:
         )
     if options.search:
         _search(options, found)
+    elif options.identity_match:
+        _identity_match(options, found)
     else:
         _everything(options, found)
 
@@ -68,6 +73,13 @@ def _search_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", type=Path, help="folder for the databases of --search")
     parser.add_argument("--page", action="store_true", help=f"write {PAGE.name} from --search")
+
+
+def _match_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--identity-match", action="store_true", help="$match alone, how sure")
+    parser.add_argument(
+        "--matched", type=_scales, default=(20_000,), help="residents of --identity-match"
+    )
 
 
 def _scales(text: str) -> tuple[int, ...]:
@@ -85,6 +97,17 @@ def _search(options: argparse.Namespace, found: dict[str, str]) -> None:
         PAGE.write_text(page, encoding="utf-8")
         print(f"written: {PAGE}", file=sys.stderr)
     _save(text, {"machine": found, "search": search_report.figures(measured)})
+
+
+def _identity_match(options: argparse.Namespace, found: dict[str, str]) -> None:
+    asked = 20 if options.quick else 300
+    sections = [matching.measured(residents, asked) for residents in options.matched]
+    text = "\n\n".join((_facts("Machine", found), *sections))
+    print(text)
+    if options.page:
+        MATCHING_PAGE.write_text(matching.page(text), encoding="utf-8")
+        print(f"written: {MATCHING_PAGE}", file=sys.stderr)
+    _save(text, {"machine": found})
 
 
 def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
