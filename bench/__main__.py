@@ -30,6 +30,7 @@ from harness import binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
+from identity import matching
 from identity import report as identity_report
 from identity.measure import measure as identity_measure
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PAGE, IDENTITY_PAGE = _REFERENCE / "search-curve.md", _REFERENCE / "identity-figures.md"
+MATCHING_PAGE = _REFERENCE / "matching.md"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -52,6 +54,7 @@ def main() -> None:
         "--validation", action="store_true", help="validation and terminology alone, no server"
     )
     _alone_options(parser)
+    _match_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
@@ -63,6 +66,8 @@ def main() -> None:
         _search(options, found)
     elif options.identity:
         _identity(options, found)
+    elif options.identity_match:
+        _identity_match(options, found)
     else:
         _everything(options, found)
 
@@ -78,6 +83,13 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--keep", type=Path, help="folder for the databases of either")
     parser.add_argument("--page", action="store_true", help="write the page of the reference")
+
+
+def _match_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--identity-match", action="store_true", help="$match alone, how sure")
+    parser.add_argument(
+        "--matched", type=_scales, default=(20_000,), help="residents of --identity-match"
+    )
 
 
 def _scales(text: str) -> tuple[int, ...]:
@@ -110,6 +122,17 @@ def _identity(options: argparse.Namespace, found: dict[str, str]) -> None:
         IDENTITY_PAGE.write_text(written, encoding="utf-8")
         print(f"written: {IDENTITY_PAGE}", file=sys.stderr)
     _save(text, {"machine": found, "identity": [identity_report.figures(one) for one in towns]})
+
+
+def _identity_match(options: argparse.Namespace, found: dict[str, str]) -> None:
+    asked = 20 if options.quick else 300
+    sections = [matching.measured(residents, asked) for residents in options.matched]
+    text = "\n\n".join((_facts("Machine", found), *sections))
+    print(text)
+    if options.page:
+        MATCHING_PAGE.write_text(matching.page(text), encoding="utf-8")
+        print(f"written: {MATCHING_PAGE}", file=sys.stderr)
+    _save(text, {"machine": found})
 
 
 def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
