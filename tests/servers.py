@@ -45,7 +45,9 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
     command = [sys.executable, "-m", "ehr_server", "serve", "--port=0", *options]
     if database_url:
         command.append(f"--database-url={database_url}")
-    variables = {"EHR_WORKERS": "1"} | {f"EHR_{k.upper()}": v for k, v in settings.items()}
+    variables = {"EHR_WORKERS": "1", "EHR_DUPLICATES": "off"} | {
+        f"EHR_{k.upper()}": v for k, v in settings.items()
+    }
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data_dir:
         variables = {"EHR_DATA_DIR": data_dir} | variables
         process = subprocess.Popen(

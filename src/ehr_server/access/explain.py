@@ -40,6 +40,9 @@ _PURPOSES = (
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),
     ("select code from unit", "look-up of the units there are", "tra cứu đơn vị đo"),
     ("select value from display", "look-up of texts of codes", "tra cứu tên của mã"),
+    ("select person from merged", "look-up of merged records", "tra cứu hồ sơ đã gộp"),
+    ("select comp, person from merged", "look-up of merged records", "tra cứu hồ sơ đã gộp"),
+    ("select comp, id, target", "which records are one person's", "các hồ sơ của một người"),
     ("select home, key from member", "look-up of a compartment", "tra cứu hồ sơ"),
 )
 _FURTHER = ("", "further", "khác")

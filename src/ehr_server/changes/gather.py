@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ehr_server.changes import referring
+from ehr_server.changes import referring, replaced
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
 from ehr_server.definitions import definitions
@@ -28,7 +28,8 @@ _VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
-    """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference."""
+    """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference,
+    `Conflict` for what others refer to, or for a merged record that would be brought back."""
     targets, versions_named = _targets(means, changes) if means.check_references else ({}, [])
     own = {change.identity for change in changes if change.deed != "delete"}
     gone = {change.identity for change in changes if change.deed == "delete"}
@@ -53,6 +54,7 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
         _refuse_no_versions(connection, changes, versions_named, found)
     if means.check_references:
         referring.refuse(means, connection, changes)
+    replaced.refuse(connection, changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def _is(type_: str, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if type_ == "part":
         return isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    if type_ == "Meta":
+    if type_ in ("Meta", "Reference", "Identifier"):
         return isinstance(value, dict)
     if type_ == "Coding":
         return isinstance(value, dict) and _is_coding(value)
