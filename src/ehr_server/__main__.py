@@ -34,6 +34,7 @@ _PACKAGE = "a FHIR package; several are loaded in the order of their dependencie
 _WITHOUT = "load although packages are missing; what would need them is not checked"
 _SEARCH = "what follows the FHIR base in the address, such as 'Patient?name=x'; or all of that"
 _NEW = "a new file, readable by its owner alone"
+_LEARN = "from now on $match and the search for duplicates go by what was learnt"
 _REPLACE = "give up the record that the database holds"
 _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
@@ -75,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     with _command(below, "reindex", "build the search index anew", _WRITING) as one:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.set_defaults(command=commands.reindex)
+    with _command(below, "train-match", "learn how records of one person agree", _SEARCHING) as one:
+        one.add_argument("--store", action="store_true", help=_LEARN)
+        one.set_defaults(command=commands.train_match)
     with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.import_)

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app
+from ehr_server import app, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -29,10 +29,11 @@ from ehr_server.errors import Refusal
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
-from ehr_server.interactions.search import PAGE_KEY
+from ehr_server.identity.weights import bits
 from ehr_server.issue import Issue
 from ehr_server.jobs.export import export_to
 from ehr_server.jobs.reindex import reindex_now
+from ehr_server.jobs.training import train
 from ehr_server.operations.import_ import load, sources
 from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import Loaded, load_code_list
@@ -54,6 +55,7 @@ from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
 from ehr_server.store.search_parameters import generation
+from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
@@ -213,6 +215,25 @@ def reindex(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def train_match(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the weights of $match, and those that the record's own pairs speak for."""
+    with opened(settings) as store, _progress("persons") as told:
+        found = train(store, _means(store, settings).rules, told)
+        if options.store:
+            with store.connection() as connection:
+                store_weights(connection, found.learnt.rows)
+    print("field\tlevel\tm\tu\tbits\tnew m\tnew u\tnew bits")
+    for (field, level, *old), (_, _, *new) in zip(found.before, found.learnt.rows, strict=True):
+        told_ = [f"{m:.3g}\t{u:.3g}\t{bits(m, u):+.1f}" for m, u in (old, new)]
+        print("\t".join((field, level, *told_)))
+    print(
+        f"{found.persons} persons, {found.pairs} pairs in blocks, "
+        f"{found.learnt.expected:.0f} of them of one person; "
+        + ("stored" if options.store else "not stored: --store does that")
+    )
+    return 0
+
+
 def validate(settings: Settings, options: argparse.Namespace) -> int:
     """Check files against the standard, profiles and packages; print the findings; 1 when any is
     an error."""
@@ -326,7 +347,7 @@ def explain(settings: Settings, options: argparse.Namespace) -> int:
     segments = tuple(filter(None, path.rpartition("/fhir/")[2].split("/")))
     request = Request("GET", segments, (*pairs, (EXPLAIN, "true")), {"accept-language": "en"})
     with opened(settings) as store:
-        store.secret(PAGE_KEY)
+        store.secret(sealing.KEY)
         with_these = _means(store, settings)
         table, rulebook = RouteTable(INTERACTIONS), with_these.rulebook
         dispatch = Dispatch(store, settings, table, lambda: rulebook, with_these.searchable)

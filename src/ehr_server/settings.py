@@ -111,6 +111,11 @@ class Settings:
         "Whether a reference to this server must point to a resource that exists, and a resource "
         "that others refer to is not deleted; `accept` switches both off.",
     )
+    duplicates: Literal["watch", "off"] = _setting(
+        "watch",
+        "Whether Patients that change are looked for among all others in the background, and what "
+        "is likely of one person is put on the review list, as Tasks.",
+    )
     cascade_max: int = _setting(
         10_000, "Most resources that one delete with `_cascade=delete` deletes along.", least=1
     )

@@ -15,6 +15,7 @@ from ehr_server.identity.forms import Key
 from ehr_server.search.query import Condition, Query
 from ehr_server.search.types import token
 from ehr_server.store.connect import Connection, Store, by_index, snapshot
+from ehr_server.store.merged import records
 
 
 def matches(
@@ -48,7 +49,8 @@ def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
 def _carriers(
     store: Store, connection: Connection, queries: Sequence[tuple[int, Query]], caller: Caller
 ) -> dict[int, list[str]]:
-    """Who carries the identifiers of the queries; nothing where there are too many to tell."""
+    """Who carries the identifiers of the queries; nothing where there are too many to tell, or
+    where a person has several records: which of them is meant, each query tells by itself."""
     conditions = {at: _condition(query) for at, query in queries}
     every = {one: None for condition in conditions.values() for one in condition.alternatives}
     first = queries[0][1]
@@ -57,7 +59,7 @@ def _carriers(
     query = replace(first, criteria=(together, *first.criteria[1:]))
     with snapshot(connection), by_index(connection):
         rows = at_most(store, connection, query, caller, most)
-    if len(rows) == most:
+    if len(rows) == most or records(connection, {row.comp for row in rows}):
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]
     led = _led(carried)

@@ -5,13 +5,14 @@ directories are asked (`access.directories`), a page is read by one of the ways 
 explains (`_page` chooses), the total is told, and the links beside the page are made.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import Known, believed, estimated, ready, run
+from ehr_server.access.directories import believed, estimated, ready, run
+from ehr_server.access.persons import Known, numbers
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
@@ -20,7 +21,7 @@ from ehr_server.identity.forms import Key
 from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
 from ehr_server.search.plan import BELIEVED, FEW, GROWN, Plan, asked
-from ehr_server.search.query import Alternative, Condition, Criterion, Query
+from ehr_server.search.query import Condition, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql
@@ -330,29 +331,23 @@ def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
 
     A compartment needs no such look, because the reference to the patient is hashed apart.
     """
-    sought = list(_by_identifier(query.criteria))
+    sought = [
+        (one, token.keys_sought(one.terms, one.alternatives[0].parameter)) for one in numbers(query)
+    ]
     if not sought:
         return tuple(found)
     return tuple(match for match in found if _carries(match.content, sought))
 
 
-_Sought = tuple[Sequence[Alternative], frozenset[Key] | None]  # and the keys that will do
-
-
-def _by_identifier(criteria: Sequence[Criterion]) -> Iterator[_Sought]:
-    for one in criteria:
-        if isinstance(one, Condition) and one.parameter and one.parameter.place == "identifier":
-            yield one.alternatives, token.keys_sought(one.terms, one.parameter)
-
-
-def _carries(content: bytes, sought: Sequence[_Sought]) -> bool:
+def _carries(content: bytes, sought: Sequence[tuple[Condition, frozenset[Key] | None]]) -> bool:
+    """Each criterion with the keys of which one will do."""
     identifiers = identifiers_of(content)
     held = token.keys_held(identifiers)
     return all(
-        any(token.is_met(identifiers, one.term, one.parameter) for one in alternatives)
+        any(token.is_met(identifiers, one.term, one.parameter) for one in criterion.alternatives)
         if keys is None
         else not keys.isdisjoint(held)
-        for alternatives, keys in sought
+        for criterion, keys in sought
     )
 
 

@@ -12,6 +12,7 @@ from ehr_server.fhir import json
 
 Link = tuple[str, str]  # relation, url
 
+_MATCH_GRADE = "http://hl7.org/fhir/StructureDefinition/match-grade"
 _TYPE_AT = len(b'{"resourceType":"')
 _TO_ID = b'","id":"'
 _VERSION_ID = b'"meta":{"versionId":"'
@@ -57,6 +58,19 @@ def search_entry(base_url: str, content: bytes, mode: str) -> bytes:
     return b"".join(
         (_full_url(base_url, content), b',"resource":', content, _MODE[mode]),
     )
+
+
+def matched_entry(base_url: str, content: bytes, grade: str, score: float) -> bytes:
+    """An entry of the searchset of Patient/$match: how sure it is, and the score from 0 to 1.
+
+    https://hl7.org/fhir/R4/patient-operation-match.html
+    """
+    extension = {"url": _MATCH_GRADE, "valueCode": grade}
+    search = {"extension": [extension], "mode": "match", "score": score}
+    return b"".join(
+        (_full_url(base_url, content), b',"resource":', content, b',"search":',
+         json.write(search), b"}"),
+    )  # fmt: skip
 
 
 def history_entry(

@@ -11,10 +11,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
+from ehr_server.hashing import hash64
+
 Reason = Literal["same-number", "suspected-duplicate"]
 
 CODES = "http://ehr-server.org/fhir/vn/CodeSystem/identity-review"
 QUESTION = "same-person"  # the code of the Task
+PAIR = "http://ehr-server.org/fhir/vn/sid/record-pair"  # of its identifier
+
+_UNSIGNED = 2**64 - 1
 
 _REASONS: Mapping[Reason, str] = MappingProxyType(
     {
@@ -22,6 +27,12 @@ _REASONS: Mapping[Reason, str] = MappingProxyType(
         "suspected-duplicate": "Hai hồ sơ có thể là của cùng một người",
     }
 )
+
+
+def pair(one: str, other: str) -> str:
+    """What stands for the two records with these ids, in whatever order, so that a pair is asked
+    about once."""
+    return f"{hash64('pair', *sorted((one, other))) & _UNSIGNED:016x}"
 
 
 def task(
@@ -33,6 +44,7 @@ def task(
         "resourceType": "Task",
         "status": "requested",
         "intent": "proposal",
+        "identifier": [{"system": PAIR, "value": pair(patient, other)}],
         "code": {
             "coding": [{"system": CODES, "code": QUESTION, "display": "Có phải cùng một người?"}]
         },

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ehr_server import clock
 from ehr_server.errors import Unavailable
-from ehr_server.jobs import export, reindex
+from ehr_server.jobs import duplicates, export, reindex
 from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.metrics import worker_seen
 from ehr_server.store import blobs, deferred, marks, queue, receipts, search_parameters
@@ -40,7 +40,9 @@ _RETRY_S = 10
 _RECEIPTS = 1_000  # of a sender that are removed by one statement
 _ABANDONED = timedelta(days=1)  # content of which nothing has come for so long
 
-KINDS: Kinds = MappingProxyType({KIND: export.run, search_parameters.KIND: reindex.run})
+KINDS: Kinds = MappingProxyType(
+    {KIND: export.run, search_parameters.KIND: reindex.run, duplicates.KIND: duplicates.run}
+)
 
 
 def run(store: Store, settings: Settings, stop: threading.Event, kinds: Kinds = KINDS) -> None:
@@ -59,6 +61,8 @@ def run(store: Store, settings: Settings, stop: threading.Event, kinds: Kinds = 
                     _forget_old(connection, settings)
                     _forget_receipts(connection, settings)
                     blobs.forget_abandoned(connection, clock.now() - _ABANDONED)
+                if duplicates.KIND in kinds:
+                    duplicates.keep_up(store, settings)
         except Unavailable as error:
             log.warning("the worker waits for the database: %s", error)
             stop.wait(_RETRY_S)
@@ -75,7 +79,7 @@ def _forget_old(connection: Connection, settings: Settings) -> None:
     for id_ in queue.ended_before(connection, KIND, kept_since):
         remove_folder(settings.export_path / id_)
         queue.forget(connection, id_)
-    for kind in (search_parameters.KIND, deferred.KIND):
+    for kind in (search_parameters.KIND, deferred.KIND, duplicates.KIND):
         for id_ in queue.ended_before(connection, kind, kept_since):
             queue.forget(connection, id_)
 

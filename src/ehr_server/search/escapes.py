@@ -39,3 +39,8 @@ def unescape(text: str) -> str:
                 )
         plain.append(character)
     return "".join(plain)
+
+
+def escape(text: str) -> str:
+    """The text as it stands in a query, so that `unescape` gives it back."""
+    return "".join(f"\\{one}" if one in _MARKS else one for one in text)

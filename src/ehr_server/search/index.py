@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
+from ehr_server.identity import blocks
 from ehr_server.search.parameter import ADDED_FROM, Parameter, Searched, Source, branches
 from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rows import UNDATED, Rows
@@ -34,6 +35,8 @@ _EVERY = "resourceType"  # the key of steps that look at any resource
 def index(resource: dict[str, Any], rules: Rules) -> Rows:
     """What a valid resource adds to the index.
 
+    A Patient is also found by what records of one person share (`identity.blocks`).
+
     `rules` say the zone of dates without one, this server's own address (references that begin
     with it are taken as relative) and what can be searched by. `meta.lastUpdated` and the id are
     not part of the rows: they lie beside them and in the directory.
@@ -51,6 +54,8 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
             rows.has |= bits[key]
             for step in steps[key]:
                 step(resource, rows)
+    if type_name == "Patient":
+        rows.toks += blocks.kept(resource)
     _tidy(rows)
     if rules.has_full_text(resource["resourceType"]):
         rows.words = places(resource)

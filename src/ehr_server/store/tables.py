@@ -141,6 +141,21 @@ member = Table(
 )
 Index("member_key", member.c.key)
 
+# Patients that are records of one person: a row for each of them, none for who was never merged
+# (`store.merged`). `target` is the Patient that it was merged into, null for the one that
+# survives; `person` is the compartment of that one, whichever way leads there. Read by all
+# searches that name a Patient and written by merges alone: on Citus a reference table.
+merged = Table(
+    "merged",
+    metadata,
+    _key("comp", BigInteger),
+    Column("id", _text, primary_key=True),
+    Column("target", _text),
+    Column("person", BigInteger, nullable=False),
+    Column("provenance", _text),  # the id of the Provenance that tells of the merge
+)
+Index("merged_person", merged.c.person)
+
 # What does not fit on the narrow row: found by value, removed by (comp, key).
 string = Table(
     "string",
@@ -319,6 +334,17 @@ job_content = Table(
     _key("number", Integer),  # 0 all but the body, then the body
     Column("enc", SmallInteger, nullable=False),  # as in version
     Column("content", LargeBinary, nullable=False),
+)
+
+# What agreement at a level says of two records, as a site has learnt it (`identity.weights`): of
+# pairs of one person the share m stands at it, of others the share u. Empty: the defaults.
+weight = Table(
+    "weight",
+    metadata,
+    Column("field", _text, primary_key=True),
+    Column("level", _text, primary_key=True),
+    Column("m", Double, nullable=False),
+    Column("u", Double, nullable=False),
 )
 
 # Implementation guides. The number grows: later packages lie above earlier ones.

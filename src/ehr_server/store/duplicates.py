@@ -1,0 +1,68 @@
+"""How far the search for duplicates has come: Patients as they were written, by (tx, key).
+
+Below the horizon nothing appears any more, so whoever goes on from a place misses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ehr_server.layout import leaf
+from ehr_server.store import export, marks
+from ehr_server.store.export import Ask
+
+if TYPE_CHECKING:
+    from ehr_server.store.connect import Connection, Store
+
+KIND = "duplicates"  # of the jobs that do it
+TYPE = "Patient"
+
+Until = tuple[int, int]  # tx and key of the last Patient that was looked at
+
+_SETTING = "duplicates_until"
+
+
+def until(connection: Connection) -> Until:
+    """Where the last look ended; before everything, if there was none."""
+    row = connection.execute("select value from setting where name = %s", (_SETTING,)).fetchone()
+    if row is None:
+        return marks.BEGINNING, marks.BEGINNING
+    tx, _, key = str(row[0]).partition(" ")
+    return int(tx), int(key)
+
+
+def set_until(connection: Connection, place: Until) -> None:
+    """A look ended here."""
+    connection.execute(
+        "insert into setting (name, value) values (%s, %s)"
+        " on conflict (name) do update set value = excluded.value",
+        (_SETTING, f"{place[0]} {place[1]}"),
+    )
+
+
+def is_behind(connection: Connection, place: Until, below: int) -> bool:
+    """Whether Patients were written since, that is below the number."""
+    row = connection.execute(
+        f"select exists (select from version_{leaf(TYPE)}"
+        " where (tx, key) > (%s::bigint, %s::bigint) and tx < %s)",
+        (*place, below),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def is_under_way(connection: Connection) -> bool:
+    """Whether a job waits or runs."""
+    row = connection.execute(
+        "select exists (select from job where kind = %s and state in ('queued', 'running'))",
+        (KIND,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def changed(
+    store: Store, connection: Connection, after: Until, below: int, count: int
+) -> tuple[list[bytes], Until]:
+    """The next Patients as they are now, so many at most, and where they end; of those that were
+    changed again by what lies below the number, the later place counts."""
+    rows = list(export.rows(store, connection, Ask(below, (TYPE,)), leaf(TYPE), (after, count)))
+    return [row[4] for row in rows], (rows[-1][0], rows[-1][1]) if rows else after
