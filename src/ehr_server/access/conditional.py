@@ -49,8 +49,7 @@ def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
 def _carriers(
     store: Store, connection: Connection, queries: Sequence[tuple[int, Query]], caller: Caller
 ) -> dict[int, list[str]]:
-    """Who carries the identifiers of the queries; nothing where there are too many to tell, or
-    where a person has several records: which of them is meant, each query tells by itself."""
+    """Who carries the identifiers of the queries; nothing where there are too many to tell."""
     conditions = {at: _condition(query) for at, query in queries}
     every = {one: None for condition in conditions.values() for one in condition.alternatives}
     first = queries[0][1]
@@ -59,11 +58,17 @@ def _carriers(
     query = replace(first, criteria=(together, *first.criteria[1:]))
     with snapshot(connection), by_index(connection):
         rows = at_most(store, connection, query, caller, most)
-    if len(rows) == most or records(connection, {row.comp for row in rows}):
+    if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]
     led = _led(carried)
-    return {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
+    found = {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
+    if records(connection, {row.comp for row in rows}):
+        # A merged record was left out if the one that survives was found, by whichever query: who
+        # found nothing may have meant the merged one alone.
+        empty = [(at, one) for at, one in queries if not found[at]]
+        found |= _carriers(store, connection, empty, caller) if empty else {}
+    return found
 
 
 _Carrier = tuple[str, Sequence[Any]]  # an id, and the Identifiers

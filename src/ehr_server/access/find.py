@@ -21,7 +21,7 @@ from ehr_server.identity.forms import Key
 from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
 from ehr_server.search.plan import BELIEVED, FEW, GROWN, Plan, asked
-from ehr_server.search.query import Condition, Query
+from ehr_server.search.query import Alternative, Condition, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql
@@ -332,22 +332,25 @@ def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
     A compartment needs no such look, because the reference to the patient is hashed apart.
     """
     sought = [
-        (one, token.keys_sought(one.terms, one.alternatives[0].parameter)) for one in numbers(query)
+        (one.alternatives, token.keys_sought(one.terms, one.alternatives[0].parameter))
+        for one in numbers(query)
     ]
     if not sought:
         return tuple(found)
     return tuple(match for match in found if _carries(match.content, sought))
 
 
-def _carries(content: bytes, sought: Sequence[tuple[Condition, frozenset[Key] | None]]) -> bool:
-    """Each criterion with the keys of which one will do."""
+_Sought = tuple[Sequence[Alternative], frozenset[Key] | None]  # and the keys that will do
+
+
+def _carries(content: bytes, sought: Sequence[_Sought]) -> bool:
     identifiers = identifiers_of(content)
     held = token.keys_held(identifiers)
     return all(
-        any(token.is_met(identifiers, one.term, one.parameter) for one in criterion.alternatives)
+        any(token.is_met(identifiers, one.term, one.parameter) for one in alternatives)
         if keys is None
         else not keys.isdisjoint(held)
-        for criterion, keys in sought
+        for alternatives, keys in sought
     )
 
 
