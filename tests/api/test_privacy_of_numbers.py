@@ -249,6 +249,33 @@ def push(client: httpx.Client) -> Iterator[httpx.Response]:
         yield client.patch("/Patient/card", json=patch)
 
 
+def persons(client: httpx.Client) -> Iterator[httpx.Response]:
+    """Who is alike, and who is one person, named by number."""
+    for bad in (*BAD, card(), resident(NUMBER, identifier=[{"value": NUMBER}])):
+        yield client.post("/Patient/$match", json=bad)
+        sent = [{"name": "resource", "resource": bad}, {"name": NUMBER, "valueString": NUMBER}]
+        for parameter in (sent[:1], sent):
+            asked = {"resourceType": "Parameters", "parameter": parameter}
+            yield client.post("/Patient/$match", json=asked)
+    for source in (
+        {"valueIdentifier": {"system": CCCD, "value": NUMBER}},
+        {"valueIdentifier": {"value": {"value": NUMBER}}},
+        {"valueReference": {"reference": f"Patient/{NUMBER}"}},
+        {"valueReference": {"reference": f"Patient?identifier={NUMBER}"}},
+        {"valueReference": {"identifier": {"system": CCCD, "value": NUMBER}}},
+        {"valueString": NUMBER},
+    ):
+        kind = "-identifier" if "valueIdentifier" in source else ""
+        named = [
+            {"name": f"source-patient{kind}", **source},
+            {"name": "target-patient-identifier",
+             "valueIdentifier": {"system": BHYT, "value": CARD}},
+        ]  # fmt: skip
+        for deed, several in (("$merge", named), ("$merge", named[1:]), ("$unmerge", named[:1])):
+            asked = {"resourceType": "Parameters", "parameter": several}
+            yield client.post(f"/Patient/{deed}", json=asked)
+
+
 def bundles(client: httpx.Client) -> Iterator[httpx.Response]:
     one, criteria = resident(NUMBER), f"identifier={CCCD}|{NUMBER}"
     link = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
@@ -322,7 +349,8 @@ def heard(given_postgresql: Any) -> Iterator[tuple[Said, Server]]:
         serving(database, "--log-level=debug", statement_timeout_ms="400") as server,
         httpx.Client(base_url=server.fhir, timeout=60) as client,
     ):
-        for ways in (push(client), searches(client), bundles(client), failures(client, database)):
+        several = (push(client), searches(client), bundles(client), persons(client))
+        for ways in (*several, failures(client, database)):
             for answer in ways:
                 said.hear(answer)
         yield said, server
