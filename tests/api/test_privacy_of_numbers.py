@@ -6,8 +6,12 @@ said is looked through. https://hl7.org/fhir/R4/security.html#narrative: errors 
 the sender may know, and a log is read by others.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -16,6 +20,7 @@ import psycopg
 import pytest
 
 from api.patients import CCCD, REVIEWED, resident
+from ehr_server.fhir import json
 from servers import Server, serving
 
 BHYT = "http://fhir.hl7.org.vn/core/sid/bhyt"
@@ -380,6 +385,29 @@ def test_no_outcome_holds_a_number(heard: tuple[Said, Server]) -> None:
 
 def test_no_figure_holds_a_number(heard: tuple[Said, Server]) -> None:
     assert marked(httpx.get(f"{heard[1].url}/metrics").text) == []
+
+
+@pytest.mark.parametrize("command", ["validate", "import", "explain"])
+def test_no_command_prints_a_number(database: str, tmp_path: Path, command: str) -> None:
+    """The report of an import says which line, which place and which rule."""
+    file = tmp_path / "push.ndjson"
+    lines = [json.write({**bad, "id": f"bad{at}"}).decode() for at, bad in enumerate(BAD)]
+    file.write_text("\n".join([*lines, f'{{"identifier": {NUMBER}', NUMBER]), encoding="utf-8")
+    searches = [f"Patient?identifier={CCCD}|{NUMBER}", f"Patient?{NUMBER}=1"]
+    given = {"explain": searches}.get(command, [str(file)])
+    where = [] if command == "validate" else [f"--database-url={database}"]
+    for argument in given:
+        done = subprocess.run(
+            [sys.executable, "-m", "ehr_server", command, *where, argument],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"EHR_DATA_DIR": str(tmp_path)},
+        )
+        assert done.stdout
+        assert "Traceback" not in done.stderr
+        assert [one for one in (done.stdout + done.stderr).splitlines() if marked(one)] == []
 
 
 def test_no_line_of_the_log_holds_a_number(heard: tuple[Said, Server]) -> None:
