@@ -2,7 +2,7 @@
 
 `python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
 record grows; `python -m bench --identity --residents 100000 --keep DIR` how people are found by
-their numbers.
+their numbers, and `--matching` how by all else.
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
@@ -24,12 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the
 
 from ehr_server.fhir import json
 from growth import report as search_report
-from growth.curve import curve
+from growth.curve import curve, data_folder
 from growth.measure import Time
 from harness import binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
+from identity import matching
 from identity import report as identity_report
 from identity.measure import measure as identity_measure
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PAGE, IDENTITY_PAGE = _REFERENCE / "search-curve.md", _REFERENCE / "identity-figures.md"
+MATCHING_PAGE = _REFERENCE / "matching.md"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -63,6 +65,8 @@ def main() -> None:
         _search(options, found)
     elif options.identity:
         _identity(options, found)
+    elif options.matching:
+        _matching(options, found)
     else:
         _everything(options, found)
 
@@ -74,9 +78,12 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--identity", action="store_true", help="people and their numbers alone")
     parser.add_argument(
-        "--residents", type=_scales, default=(100_000,), help="of --identity: 100000,1000000"
+        "--matching", action="store_true", help="people told apart by $match, no server"
     )
-    parser.add_argument("--keep", type=Path, help="folder for the databases of either")
+    parser.add_argument(
+        "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
     parser.add_argument("--page", action="store_true", help="write the page of the reference")
 
 
@@ -110,6 +117,20 @@ def _identity(options: argparse.Namespace, found: dict[str, str]) -> None:
         IDENTITY_PAGE.write_text(written, encoding="utf-8")
         print(f"written: {IDENTITY_PAGE}", file=sys.stderr)
     _save(text, {"machine": found, "identity": [identity_report.figures(one) for one in towns]})
+
+
+def _matching(options: argparse.Namespace, found: dict[str, str]) -> None:
+    towns = []
+    for size in options.residents:
+        keep = None if options.keep is None else options.keep / f"matching-{size}"
+        with data_folder(keep) as folder:
+            towns.append(matching.measure(size, folder))
+    text = "\n\n".join((_facts("Machine", found), *map(matching.section, towns)))
+    print(text)
+    if options.page:
+        MATCHING_PAGE.write_text(matching.page(text), encoding="utf-8")
+        print(f"written: {MATCHING_PAGE}", file=sys.stderr)
+    _save(text, {"machine": found, "matching": [asdict(one) for one in towns]})
 
 
 def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:

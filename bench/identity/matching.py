@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import count, islice
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +42,30 @@ from identity.duplicates import COPIES, Watched, copies, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 BASE = "http://here/fhir"
 GRADES = ("certain", "probable", "possible")
 
+_HEAD = """\
+# How sure $match is
+
+Made by `python -m bench --identity-match --matched 20000,100000 --page`, in one process: requests
+are answered through the route table with their JSON, without a socket.
+
+The residents are made up (`bench/campaign`): communes of 10,000, in households, with Vietnamese
+names as they are spread and the names of some minorities; children have their mother as a contact.
+Each question is a copy of a resident that one thing happened to (`bench/identity/damages.py`),
+**without identifiers** but in the row that says so; the rest of the copy is as it was, address and
+telephone too, but in the rows that say so.
+
+- **Found as** certain, probable, possible: the resident that is meant is in the answer, graded so
+  or better. **Precision**: of all that is graded so or better, over all questions of the row, the
+  share that is who is meant; namesakes of the same year in the same commune are others.
+- **Who is not there**: made up from a resident, but another person; whatever is graded is wrong. A
+  twin is possible by design: all but the given name agrees, as in a record with a nickname.
+- Made-up people are more regular than real ones. The figures compare versions and weights; they do
+  not promise what a site will see. A site's own: `ehr-server train-match`.
+"""
 _OF_A_COMMUNE = 10_000
 _TOGETHER = 200
 _ASKED = 400  # persons to a row
@@ -241,6 +261,11 @@ def _ask(dispatch: Dispatch, row: Row, patient_: Patient, meant: str | None) -> 
 
 def _up_to(counter: Counter[str], grade: str) -> int:
     return sum(counter[one] for one in GRADES[: GRADES.index(grade) + 1])
+
+
+def page(text: str) -> str:
+    """The page of the reference, with what was measured."""
+    return f"{_HEAD}\n{text}\n"
 
 
 def section(found: Matching) -> str:

@@ -24,7 +24,7 @@ from api.merges import (
 )
 from api.patients import CCCD, resident
 from api.test_purge import purge
-from servers import Server
+from servers import Server, serving
 
 pytestmark = pytest.mark.smoke
 
@@ -214,6 +214,32 @@ def test_what_is_not_understood_is_refused_and_named(
     assert (place or values[0][0]) in answer.json()["issue"][0]["expression"][0]
 
 
+def test_a_third_who_has_the_number_is_listed_for_review(client: httpx.Client) -> None:
+    """A merge gives the target a number that somebody else holds too: a human is to look."""
+    card = new_number()
+    source, third = person(client, card), person(client, card)
+    target = person(client, new_number())
+    answer = merge(client, source, target)
+    assert answer.status_code == 200, answer.text
+    listed = client.get(f"/Task?code=same-person&focus=Patient/{target}").json()["entry"]
+    assert [one["resource"]["for"] for one in listed] == [referring(third)]
+
+
+def test_in_xml(client: httpx.Client, pair: tuple[str, str]) -> None:
+    """https://hl7.org/fhir/R4/xml.html"""
+    values = "".join(
+        f'<parameter><name value="{role}-patient"/><valueReference>'
+        f'<reference value="Patient/{id_}"/></valueReference></parameter>'
+        for role, id_ in zip(("source", "target"), pair, strict=True)
+    )
+    body = f'<Parameters xmlns="http://hl7.org/fhir">{values}</Parameters>'
+    sent = {"Content-Type": "application/fhir+xml", "Accept": "application/fhir+xml"}
+    answer = client.post("/Patient/$merge", content=body, headers=sent)
+    assert answer.status_code == 200, answer.text
+    assert f'<id value="{pair[1]}"/>' in answer.text
+    assert content(client, pair[0])["active"] is False
+
+
 def test_records_that_cannot_be_merged(client: httpx.Client, pair: tuple[str, str]) -> None:
     source, target = pair
     third = person(client, new_number())
@@ -273,6 +299,19 @@ class TestWritesAfterwards:
         merged(client, source, target)
         assert client.delete(f"/Patient/{source}").status_code == 409
         assert client.delete(f"/Patient/{target}").status_code == 409
+
+    def test_a_purge_of_the_target_waits_where_references_are_not_looked_at(
+        self, module_database: str
+    ) -> None:
+        with (
+            serving(module_database, references="accept") as lenient,
+            httpx.Client(base_url=lenient.fhir, timeout=30) as http,
+        ):
+            source, target = person(http, new_number()), person(http, new_number())
+            merged(http, source, target)
+            assert purge(http, target).status_code == 409
+            assert purge(http, source).status_code == 200
+            assert purge(http, target).status_code == 200
 
     def test_a_purge_begins_with_what_was_merged(
         self, client: httpx.Client, pair: tuple[str, str]

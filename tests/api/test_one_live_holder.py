@@ -199,6 +199,26 @@ def test_a_push_may_ask_for_review_as_a_whole(
     assert [entry["resource"]["for"]["reference"] for entry in found["entry"]] == [first]
 
 
+def test_the_numbers_of_a_merged_record_stay_the_persons(
+    client: httpx.Client, number: str, new_number: str
+) -> None:
+    """Though it is out of use, and though the one that survives may have lost the number."""
+    source, target = _stored(client, resident(number)), _stored(client, resident(new_number))
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": name, "valueReference": {"reference": f"Patient/{id_}"}}
+            for name, id_ in (("source-patient", source), ("target-patient", target))
+        ],
+    }
+    assert client.post("/Patient/$merge", json=asked).status_code == 200
+    assert _put(client, target, resident(new_number)).status_code == 200
+    assert _found(client, number) == {source}
+    assert client.post("/Patient", json=resident(number)).status_code == 409
+    assert _put(client, target, resident(number)).status_code == 200
+    assert _found(client, number) == {target}
+
+
 @pytest.mark.parametrize(
     "identifiers",
     [
