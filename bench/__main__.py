@@ -1,7 +1,8 @@
 """Measures the server: `make bench`, or `python -m bench [--quick]`.
 
 `python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
-record grows.
+record grows; `python -m bench --identity --residents 100000 --keep DIR` how people are found by
+their numbers, and `--matching` how by all else.
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
@@ -23,13 +24,15 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the
 
 from ehr_server.fhir import json
 from growth import report as search_report
-from growth.curve import curve
+from growth.curve import curve, data_folder
 from growth.measure import Time
 from harness import binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
 from identity import matching
+from identity import report as identity_report
+from identity.measure import measure as identity_measure
 
 if TYPE_CHECKING:
     from growth.report import Curve
@@ -37,8 +40,9 @@ if TYPE_CHECKING:
     from harness.measure import Report
     from harness.validation import Costs
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "search-curve.md"
-MATCHING_PAGE = PAGE.with_name("matching.md")
+_REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PAGE, IDENTITY_PAGE = _REFERENCE / "search-curve.md", _REFERENCE / "identity-figures.md"
+MATCHING_PAGE = _REFERENCE / "matching.md"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -49,8 +53,7 @@ def main() -> None:
     parser.add_argument(
         "--validation", action="store_true", help="validation and terminology alone, no server"
     )
-    _search_options(parser)
-    _match_options(parser)
+    _alone_options(parser)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = machine(Path(folder))
@@ -60,26 +63,28 @@ def main() -> None:
         )
     if options.search:
         _search(options, found)
-    elif options.identity_match:
-        _identity_match(options, found)
+    elif options.identity:
+        _identity(options, found)
+    elif options.matching:
+        _matching(options, found)
     else:
         _everything(options, found)
 
 
-def _search_options(parser: argparse.ArgumentParser) -> None:
+def _alone_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", action="store_true", help="search alone, at several sizes")
     parser.add_argument(
         "--scales", type=_scales, default=(1000, 8000), help="residents, such as 1000,8000,64000"
     )
-    parser.add_argument("--keep", type=Path, help="folder for the databases of --search")
-    parser.add_argument("--page", action="store_true", help=f"write {PAGE.name} from --search")
-
-
-def _match_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--identity-match", action="store_true", help="$match alone, how sure")
+    parser.add_argument("--identity", action="store_true", help="people and their numbers alone")
     parser.add_argument(
-        "--matched", type=_scales, default=(20_000,), help="residents of --identity-match"
+        "--matching", action="store_true", help="people told apart by $match, no server"
     )
+    parser.add_argument(
+        "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
+    )
+    parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
+    parser.add_argument("--page", action="store_true", help="write the page of the reference")
 
 
 def _scales(text: str) -> tuple[int, ...]:
@@ -99,15 +104,33 @@ def _search(options: argparse.Namespace, found: dict[str, str]) -> None:
     _save(text, {"machine": found, "search": search_report.figures(measured)})
 
 
-def _identity_match(options: argparse.Namespace, found: dict[str, str]) -> None:
-    asked = 20 if options.quick else 300
-    sections = [matching.measured(residents, asked) for residents in options.matched]
+def _identity(options: argparse.Namespace, found: dict[str, str]) -> None:
+    towns = [
+        identity_measure(size, options.keep, is_quick=options.quick) for size in options.residents
+    ]
+    found["PostgreSQL"] = towns[0].postgresql
+    sections = [identity_report.section(one) for one in towns]
     text = "\n\n".join((_facts("Machine", found), *sections))
+    print(text)
+    if options.page:
+        written = identity_report.page(sections, _facts("Machine", found))
+        IDENTITY_PAGE.write_text(written, encoding="utf-8")
+        print(f"written: {IDENTITY_PAGE}", file=sys.stderr)
+    _save(text, {"machine": found, "identity": [identity_report.figures(one) for one in towns]})
+
+
+def _matching(options: argparse.Namespace, found: dict[str, str]) -> None:
+    towns = []
+    for size in options.residents:
+        keep = None if options.keep is None else options.keep / f"matching-{size}"
+        with data_folder(keep) as folder:
+            towns.append(matching.measure(size, folder))
+    text = "\n\n".join((_facts("Machine", found), *map(matching.section, towns)))
     print(text)
     if options.page:
         MATCHING_PAGE.write_text(matching.page(text), encoding="utf-8")
         print(f"written: {MATCHING_PAGE}", file=sys.stderr)
-    _save(text, {"machine": found})
+    _save(text, {"machine": found, "matching": [asdict(one) for one in towns]})
 
 
 def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:

@@ -9,17 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 _START_S = 60
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that takes requests: its address without a path, its process, its database."""
+    """A server that takes requests: its address without a path, its process, its database, what
+    it writes to standard error."""
 
     url: str
     process: subprocess.Popen[str]
     database_url: str | None
+    log: IO[str]
+
+    def logged(self) -> str:
+        """What stands in the log by now."""
+        self.log.seek(0)
+        return self.log.read()
 
     @property
     def fhir(self) -> str:
@@ -50,7 +58,7 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
             if url is None:
                 log.seek(0)
                 raise AssertionError(f"the server did not start:\n{log.read()[-4000:]}")
-            yield Server(url, process, database_url)
+            yield Server(url, process, database_url, log)
         finally:
             _stop(process)
 

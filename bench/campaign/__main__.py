@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--years", type=int, default=1, help="checkups a resident")
     parser.add_argument("--last-year", type=int, default=2026)
-    parser.add_argument("--size", choices=("full", "short"), default="full")
+    parser.add_argument("--size", choices=("full", "short", "reception"), default="full")
     parser.add_argument("--dirty", type=float, default=0.0, help="share of badly written names")
     parser.add_argument("--out", type=Path, help="folder for the files")
     options = vars(parser.parse_args())

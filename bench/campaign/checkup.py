@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from campaign.people import Resident
     from campaign.places import Commune
 
-Size = Literal["full", "short"]
+Size = Literal["full", "short", "reception"]
 VIETNAM = timezone(timedelta(hours=7))
 
 _FORMS = (  # below so many months of age
@@ -47,7 +47,8 @@ def checkup(
     """The Bundle entries of a checkup; `moment` is its year and the seed of the campaign.
 
     A full checkup of an adult has about 60 resources, a short one (vital signs, questionnaire,
-    specialists, conclusion, neither laboratory nor imaging) about 35. Empty before birth.
+    specialists, conclusion, neither laboratory nor imaging) about 35, what the reception writes
+    (person, card, kin, Encounter) 3 or 4. Empty before birth.
     """
     year, seed = moment
     random = Random(f"{seed}/{resident.number}/{year}")
@@ -59,6 +60,8 @@ def checkup(
     visit = Visit(resident, health(resident, seed, age), commune, random, start, key)
     _register(visit, dirty)
     visit.encounter = visit.add(_encounter(visit))
+    if size == "reception":
+        return visit.entries
     history(visit)
     vital_signs(visit)
     examined = examination(visit)

@@ -24,7 +24,7 @@ PROCESSES = 2
 def curve(sizes: Sequence[int], keep: Path | None = None, limit: Time | None = None) -> Curve:
     """The curve over so many residents each; `keep` is a folder for the databases."""
     found, known, before = Curve(), Truth(), 0
-    with _folder(keep) as folder, databases(folder) as kept:
+    with data_folder(keep) as folder, databases(folder) as kept:
         for size in sorted(sizes):
             known += truth(before, size, kept.seed, PROCESSES)
             before = size
@@ -46,7 +46,7 @@ def _measure(found: Curve, kept: Databases, size: int, known: Truth, limit: Time
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
+def data_folder(keep: Path | None) -> Iterator[Path]:
     """The one to keep, or one for this time; PostgreSQL's own user must get there."""
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -45,13 +45,13 @@ class Loaded:
     postgresql_s: float
 
 
-def load(url: str, first: int, last: int, seed: int = 1, processes: int = 1) -> Loaded:
-    """Put the residents from `first` to below `last` into the database at `url`.
+def load(url: str, whole: Part, processes: int = 1) -> Loaded:
+    """Put the residents of the part into the database at `url`.
 
     The facilities and the staff come with the first resident. Vacuumed and analyzed at the end.
     """
     start, before = time.perf_counter(), usage(os.getpid())
-    parts = [Part(first, last, seed, share, processes) for share in range(processes)]
+    parts = [replace(whole, share=share, shares=processes) for share in range(processes)]
     count = sum(shared(partial(_load, url), parts))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("vacuum (analyze)")

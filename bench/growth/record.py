@@ -15,33 +15,49 @@ from growth.planted import SMALL_STATION, plant
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from campaign.checkup import Size
+
 Resource = dict[str, Any]
 
-START = datetime(2026, 10, 1, tzinfo=UTC)  # when the first resident was stored; a minute each
+START = datetime(2026, 10, 1, tzinfo=UTC)  # when the first resident was stored
 TOGETHER = 50  # residents of a block: a transaction, and what processes share work by
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The residents from `first` to below `last`, of these the blocks of one of `shares`."""
+    """The residents from `first` to below `last`, of these the blocks of one of `shares`.
+
+    With `visits`, of every so-many-th resident a short checkup, of the others what the reception
+    writes; else of each the full checkup.
+    """
 
     first: int
     last: int
     seed: int = 1
     share: int = 0
     shares: int = 1
+    visits: int = 0
 
     def has(self, number: int) -> bool:
         is_mine = number // TOGETHER % self.shares == self.share
         return self.first <= number < self.last and is_mine
 
+    def stored_at(self, number: int) -> datetime:
+        """A minute after the one before; with visits, where there may be a million, a second."""
+        return START + timedelta(**{"seconds" if self.visits else "minutes": number})
+
+    def size(self, number: int) -> Size:
+        if not self.visits:
+            return "full"
+        return "reception" if number % self.visits else "short"
+
 
 class Record:
     """What is known of one resident: every resource with its id, and `at`, when it was stored."""
 
-    def __init__(self, number: int, resources: list[Resource]) -> None:
+    def __init__(self, number: int, at: datetime, resources: list[Resource]) -> None:
         self.number = number
-        self.at = START + timedelta(minutes=number)
+        self.at = at
         self.resources = resources
         self.patient = resources[0]
 
@@ -83,12 +99,15 @@ def records(part: Part) -> Iterator[Record]:
     known = _conditional(places())
     for resident in residents(part.last, part.seed, plan.commune):
         if part.has(resident.number):
-            entries = checkup(resident, plan.commune, (plan.last_year, plan.seed))
+            size = part.size(resident.number)
+            entries = checkup(resident, plan.commune, (plan.last_year, plan.seed), size)
             if entries:
-                yield _record(resident.number, entries, known)
+                at = part.stored_at(resident.number)
+                yield Record(resident.number, at, _linked(resident.number, entries, known))
 
 
-def _record(number: int, entries: list[Resource], known: dict[str, str]) -> Record:
+def _linked(number: int, entries: list[Resource], known: dict[str, str]) -> list[Resource]:
+    """The resources with their ids, and references that lead to ids."""
     links = dict(known)
     for entry in entries:
         resource = entry["resource"]
@@ -100,7 +119,7 @@ def _record(number: int, entries: list[Resource], known: dict[str, str]) -> Reco
         for reference in scan(resource, {})[0]:
             reference["reference"] = links[reference["reference"]]
     plant(number, resources)
-    return Record(number, resources)
+    return resources
 
 
 def _conditional(resources: list[Resource]) -> dict[str, str]:

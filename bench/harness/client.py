@@ -1,4 +1,9 @@
-"""The load: a process with a few threads, each one keep-alive connection of plain sockets."""
+"""The load: a process with a few threads, each one keep-alive connection of plain sockets.
+
+A closed loop sends the next request when the answer to the last one is there. An open loop sends
+each when it is `due`, over any connection that is free, and counts its latency from then on, so
+that what has to wait because the server is slow is counted as slow.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
 
 _BLOCK = 1 << 18
 
@@ -21,8 +27,9 @@ _BLOCK = 1 << 18
 class Load:
     """What to send: whole requests as bytes, over so many connections.
 
-    With `seconds` the requests are sent again and again until then, else each of them once.
-    `keep` brings the bodies of the answers back.
+    With `seconds` the requests are sent again and again until then, else each of them once; with
+    `due`, in rising order, each so many seconds after the beginning. `keep` brings the bodies of
+    the answers back.
     """
 
     address: tuple[str, int]
@@ -30,6 +37,7 @@ class Load:
     connections: int = 1
     seconds: float | None = None
     keep: bool = False
+    due: Sequence[float] | None = None
 
 
 @dataclass(slots=True)
@@ -42,6 +50,7 @@ class Outcome:
     statuses: dict[int, int] = field(default_factory=dict)
     bodies: dict[int, bytes] = field(default_factory=dict)  # by index of the request
     refusal: bytes = b""  # the first body that came with a status over 299
+    began: float = 0.0  # by the clock of the sending process
 
     @property
     def is_good(self) -> bool:
@@ -59,33 +68,62 @@ def request(
     return head.encode("ascii") + b"\r\n" + body
 
 
+class Refused(Exception):
+    """The server refused what it should have taken; the text is its answer."""
+
+
 def run(load: Load) -> Outcome:
     """Sends the load from a process of its own and waits for it to end."""
+    return at_once([load])[0]
+
+
+def good(load: Load) -> Outcome:
+    """As `run`. Raises `Refused` if an answer is none of success."""
+    return accepted(run(load))
+
+
+def accepted(outcome: Outcome) -> Outcome:
+    """The same outcome. Raises `Refused` if an answer is none of success."""
+    if not outcome.is_good:
+        raise Refused(f"{outcome.statuses}: {outcome.refusal[:2000].decode()}")
+    return outcome
+
+
+def at_once(loads: Sequence[Load]) -> list[Outcome]:
+    """Sends all loads at the same time, each from a process of its own; waits for all to end."""
+    started = [_start(load) for load in loads]
+    return [_end(process, results) for process, results in started]
+
+
+def _start(load: Load) -> tuple[ForkProcess, Connection]:
     context = multiprocessing.get_context("fork")  # the requests need not be copied
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send_all, args=(load, theirs))
     process.start()
     theirs.close()
+    return process, ours
+
+
+def _end(process: ForkProcess, results: Connection) -> Outcome:
     try:
-        outcome: Outcome = ours.recv()
+        outcome: Outcome = results.recv()
     finally:
         process.join()
     return outcome
 
 
 def _send_all(load: Load, results: Connection) -> None:
-    outcome = Outcome()
+    cpu, outcome = time.process_time(), Outcome(began=time.perf_counter())
     turns = itertools.count()
     threads = [
         threading.Thread(target=_connection, args=(load, turns, outcome))
         for _ in range(load.connections)
     ]
-    cpu, start = time.process_time(), time.perf_counter()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    outcome.wall_s = time.perf_counter() - start
+    outcome.wall_s = time.perf_counter() - outcome.began
     outcome.cpu_s = time.process_time() - cpu
     results.send(outcome)
 
@@ -100,7 +138,7 @@ def _connection(load: Load, turns: itertools.count[int], outcome: Outcome) -> No
 
 
 def _converse(load: Load, turns: itertools.count[int], outcome: Outcome) -> None:
-    """Sends the next request when the answer to the last one is there."""
+    """Sends one request after another, each when it is due or when the last one is answered."""
     requests, count = load.requests, len(load.requests)
     deadline = None if load.seconds is None else time.perf_counter() + load.seconds
     with socket.create_connection(load.address) as link:
@@ -108,7 +146,8 @@ def _converse(load: Load, turns: itertools.count[int], outcome: Outcome) -> None
         for turn in turns:
             if turn >= count if deadline is None else time.perf_counter() > deadline:
                 return
-            start = time.perf_counter()
+            start = time.perf_counter() if load.due is None else outcome.began + load.due[turn]
+            time.sleep(max(0.0, start - time.perf_counter()))
             link.sendall(requests[turn % count])
             status, body = _answer(link)
             outcome.latencies.append(time.perf_counter() - start)

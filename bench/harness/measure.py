@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from harness import backup, client, inputs, record
-from harness.client import Load, Outcome
+from harness.client import Load, Outcome, Refused
 from harness.figures import Figures, figures
+from harness.measured import measured
 from harness.processes import Usage, peak_memory, usage
 from harness.server import Server, serving
 
@@ -35,10 +36,6 @@ class Report:
     rows: list[Figures] = field(default_factory=list)
     facts: dict[str, float] = field(default_factory=dict)
     table_bytes: dict[str, int] = field(default_factory=dict)
-
-
-class Refused(Exception):
-    """The server refused what it should have taken; the text is its answer."""
 
 
 def measure(source: Source, seconds: float, again: int = 0) -> Report:
@@ -70,7 +67,8 @@ def measure(source: Source, seconds: float, again: int = 0) -> Report:
             client.run(Load(server.address, asked[:200], connections=4))  # warm every process
             for connections in (1, 8):
                 load = Load(server.address, asked, connections, seconds)
-                report.rows.append(_measured(server, what, load))
+                unit = "creates" if what.startswith("create") else "requests"
+                report.rows.append(measured(server, what, load, (1, unit)))
         report.rows += record.rows(server, seconds)
         for _ in range(again):
             _load(server, source, inputs.Stored(), range(len(source.sizes())), 4)
@@ -113,25 +111,10 @@ def _load(
 ) -> Outcome:
     bundles = [source.bundles[number] for number in chosen]
     sent = inputs.transactions(bundles, server.name)
-    outcome = client.run(Load(server.address, sent, connections, keep=True))
-    _must_be_good(outcome)
+    outcome = client.good(Load(server.address, sent, connections, keep=True))
     for number, body in outcome.bodies.items():
         stored.learn(bundles[number], body)
     return outcome
-
-
-def _measured(server: Server, what: str, load: Load) -> Figures:
-    before = usage(server.pid)
-    outcome = client.run(load)
-    used = usage(server.pid) - before
-    _must_be_good(outcome)
-    unit = "creates" if what.startswith("create") else "requests"
-    return figures(what, load.connections, (len(outcome.latencies), unit), outcome, used)
-
-
-def _must_be_good(outcome: Outcome) -> None:
-    if not outcome.is_good:
-        raise Refused(f"{outcome.statuses}: {outcome.refusal[:2000].decode()}")
 
 
 def _export(server: Server, report: Report) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server.fhir import json
 from harness import client
-from harness.client import Load, Outcome, request
-from harness.figures import Figures, figures
-from harness.processes import usage
+from harness.client import Load, request
+from harness.measured import measured
 
 if TYPE_CHECKING:
+    from harness.figures import Figures
     from harness.server import Server
 
 RESOURCES = 8_500
@@ -29,43 +29,40 @@ _QUESTIONS = (
 
 def rows(server: Server, seconds: float) -> list[Figures]:
     """Stores the record, then asks each question for so many seconds over one connection."""
-    whole = [_person(), *(_observation(at) for at in range(RESOURCES - 1))]
+    store(server, _ID)
+    return [asked(server, what, f"/fhir/{path}", seconds) for what, path in _QUESTIONS]
+
+
+def store(server: Server, id_: str, **more: Any) -> None:
+    """The whole record of a person of that id; `more` are elements of the Patient."""
+    whole = [{**_person(id_), **more}, *(_observation(id_, at) for at in range(RESOURCES - 1))]
     bundles = [_bundle(whole[at : at + _AT_ONCE]) for at in range(0, len(whole), _AT_ONCE)]
     sent = [request("POST", "/fhir", server.name, one) for one in bundles]
-    _good(client.run(Load(server.address, sent)))
+    client.good(Load(server.address, sent))
     server.rows("analyze")
-    return [_row(server, what, path, seconds) for what, path in _QUESTIONS]
 
 
-def _row(server: Server, what: str, path: str, seconds: float) -> Figures:
-    asked = [request("GET", f"/fhir/{path}", server.name)]
-    _good(client.run(Load(server.address, asked)))  # warm
-    before = usage(server.pid)
-    outcome = _good(client.run(Load(server.address, asked, 1, seconds)))
-    counted = (len(outcome.latencies), "requests")
-    return figures(what, 1, counted, outcome, usage(server.pid) - before)
+def asked(server: Server, what: str, path: str, seconds: float) -> Figures:
+    """The row of one question, asked for so many seconds over one connection."""
+    sent = [request("GET", path, server.name)]
+    client.good(Load(server.address, sent * 10))  # warm
+    return measured(server, what, Load(server.address, sent, 1, seconds), (1, "requests"))
 
 
-def _good(outcome: Outcome) -> Outcome:
-    if not outcome.is_good:
-        raise RuntimeError(f"{outcome.statuses}: {outcome.refusal[:2000].decode()}")
-    return outcome
+def _person(id_: str) -> dict[str, Any]:
+    return {"resourceType": "Patient", "id": id_, "gender": "female", "birthDate": "1974-05-20"}
 
 
-def _person() -> dict[str, Any]:
-    return {"resourceType": "Patient", "id": _ID, "gender": "female", "birthDate": "1974-05-20"}
-
-
-def _observation(at: int) -> dict[str, Any]:
+def _observation(id_: str, at: int) -> dict[str, Any]:
     code = f"c{at % _CODES}"
     category = "http://terminology.hl7.org/CodeSystem/observation-category"
     return {
         "resourceType": "Observation",
-        "id": f"{_ID}-{at}",
+        "id": f"{id_}-{at}",
         "status": "final",
         "category": [{"coding": [{"system": category, "code": "laboratory"}]}],
         "code": {"coding": [{"system": "http://example.org/lab", "code": code}], "text": code},
-        "subject": {"reference": f"Patient/{_ID}"},
+        "subject": {"reference": f"Patient/{id_}"},
         "effectiveDateTime": f"{1986 + at % 40}-{1 + at % 12:02}-{1 + at % 28:02}",
         "valueQuantity": {
             "value": at % 97,

@@ -64,13 +64,12 @@ class Server:
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[Server]:
-    """A server with the embedded PostgreSQL in a temporary folder, for as long as the block."""
-    folder = Path(tempfile.mkdtemp(prefix="ehr-bench-"))
-    folder.chmod(0o755)  # PostgreSQL does not run as root: its own user must get here
-    data_dir = folder / "data"
-    command = [sys.executable, "-m", "ehr_server", "serve", "--port=0"]
-    with (folder / "log").open("w+") as log:
+def serving(*options: str, keep: Path | None = None) -> Iterator[Server]:
+    """A server with the embedded PostgreSQL for as long as the block: in the folder to keep, or in
+    one for this time."""
+    with _folder(keep) as folder, (folder / "log").open("w+") as log:
+        data_dir = folder / "data"
+        command = [sys.executable, "-m", "ehr_server", "serve", "--port=0"]
         process = subprocess.Popen(
             [*command, f"--data-dir={data_dir}", *options],
             stdout=subprocess.PIPE,
@@ -89,7 +88,21 @@ def serving(*options: str) -> Iterator[Server]:
             process.wait(60)
             if process.stdout:
                 process.stdout.close()
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """PostgreSQL does not run as root: its own user must get here."""
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep
+        return
+    folder = Path(tempfile.mkdtemp(prefix="ehr-bench-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _ready(process: subprocess.Popen[str]) -> str | None:

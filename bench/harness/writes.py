@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.fhir import json
 from harness import client
 from harness.client import Load, request
-from harness.figures import HEADINGS, Figures, figures, table
-from harness.processes import usage
+from harness.figures import HEADINGS, Figures, table
+from harness.measured import measured
 from harness.server import Server, serving
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ def section(is_quick: bool) -> str:
     with serving() as server:
         for is_conditional in (False, True):  # warm every process
             warm = _bundles(server, "warm", 4, is_conditional=is_conditional)
-            _good(Load(server.address, warm, 4))
-        _good(Load(server.address, _updates(server), 4))
+            client.good(Load(server.address, warm, 4))
+        client.good(Load(server.address, _updates(server), 4))
         server.rows("analyze")
         for connections in (1, 8):
             for name, is_conditional in zip(_SHARES[0], (False, True), strict=False):
                 own = f"{connections}-{is_conditional}"
                 sent = _bundles(server, own, bundles, is_conditional=is_conditional)
                 load = Load(server.address, sent, connections)
-                rows.append(_measured(server, str(name), load, (_ENTRIES, "resources")))
+                rows.append(measured(server, str(name), load, (_ENTRIES, "resources")))
             for name, made in zip(_SHARES[1], (_updates, _patches), strict=False):
                 load = Load(server.address, made(server), connections, seconds)
-                rows.append(_measured(server, str(name), load, (1, "requests")))
+                rows.append(measured(server, str(name), load, (1, "requests")))
     text = table(HEADINGS, [row.row() for row in rows])
     return f"### Conditional creates and patches\n\n{text}\n\n" + " ".join(_told(rows))
 
@@ -57,21 +57,6 @@ def _told(rows: list[Figures]) -> Iterator[str]:
                 f"Over {connections}: {other} has {share:.0%} of the rate of {plain}, "
                 f"of which it should have {wanted:.0%}."
             )
-
-
-def _measured(server: Server, what: str, load: Load, each: tuple[int, str]) -> Figures:
-    before = usage(server.pid)
-    outcome = _good(load)
-    count, unit = each
-    counted = (len(outcome.latencies) * count, unit)
-    return figures(what, load.connections, counted, outcome, usage(server.pid) - before)
-
-
-def _good(load: Load) -> client.Outcome:
-    outcome = client.run(load)
-    if not outcome.is_good:
-        raise RuntimeError(f"{outcome.statuses}: {outcome.refusal[:2000].decode()}")
-    return outcome
 
 
 def _bundles(server: Server, own: str, count: int, *, is_conditional: bool) -> list[bytes]:

@@ -8,7 +8,6 @@ somebody who is.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -262,13 +261,6 @@ def _ask(dispatch: Dispatch, row: Row, patient_: Patient, meant: str | None) -> 
 
 def _up_to(counter: Counter[str], grade: str) -> int:
     return sum(counter[one] for one in GRADES[: GRADES.index(grade) + 1])
-
-
-def measured(residents: int, asked: int) -> str:
-    """Measure in a folder of its own; the tables."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL's own user must reach it
-        return section(measure(residents, Path(folder), asked))
 
 
 def page(text: str) -> str:

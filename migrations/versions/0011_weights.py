@@ -6,7 +6,7 @@ Empty: the defaults of `ehr_server.identity.weights` are in force.
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 

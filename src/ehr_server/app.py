@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ehr_server.interactions.search import PAGE_KEY
+from ehr_server import sealing
 from ehr_server.jobs import deferred, worker
 from ehr_server.jobs.reindex import keep_up
 from ehr_server.packages.shelf import Shelf
@@ -56,7 +56,7 @@ class Opening:
 
 def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispatch:
     """What answers requests; it takes up what is loaded until `opened` is closed."""
-    store.secret(PAGE_KEY)  # now, not first in a transaction that may be rolled back
+    store.secret(sealing.KEY)  # now, not first in a transaction that may be rolled back
     table = RouteTable((*INTERACTIONS, *found_operations()))
     rules = policy(settings)
     full_text(settings.full_text)  # refused now, not at the first request

@@ -38,10 +38,11 @@ _ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 class Request:
     """A request below the base: `path` in decoded segments, `headers` with names in lower case.
 
-    A Bundle entry brings its `resource` parsed, `where` that stands (`Bundle.entry[3].resource`)
-    and, in a transaction, its `full_url`, in a batch the `push` that it is part of; the socket
-    brings a `body`, nested `depth_max` at most, or an `upload`, the content of a Binary that came
-    raw.
+    `private` are those of the query that came in a body, or sealed: an address that is given back
+    does not show them. A Bundle entry brings its `resource` parsed, `where` that stands
+    (`Bundle.entry[3].resource`) and, in a transaction, its `full_url`, in a batch the `push` that
+    it is part of; the socket brings a `body`, nested `depth_max` at most, or an `upload`, the
+    content of a Binary that came raw.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Request:
     depth_max: int = json.DEPTH_MAX
     push: Push | None = None
     upload: Upload | None = None
+    private: tuple[tuple[str, str], ...] = ()
 
     @property
     def blob(self) -> Blob | None:

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app
+from ehr_server import app, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -30,7 +30,6 @@ from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
-from ehr_server.interactions.search import PAGE_KEY
 from ehr_server.issue import Issue
 from ehr_server.jobs.export import export_to
 from ehr_server.jobs.reindex import reindex_now
@@ -348,7 +347,7 @@ def explain(settings: Settings, options: argparse.Namespace) -> int:
     segments = tuple(filter(None, path.rpartition("/fhir/")[2].split("/")))
     request = Request("GET", segments, (*pairs, (EXPLAIN, "true")), {"accept-language": "en"})
     with opened(settings) as store:
-        store.secret(PAGE_KEY)
+        store.secret(sealing.KEY)
         with_these = _means(store, settings)
         table, rulebook = RouteTable(INTERACTIONS), with_these.rulebook
         dispatch = Dispatch(store, settings, table, lambda: rulebook, with_these.searchable)

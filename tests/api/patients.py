@@ -1,16 +1,26 @@
 """A resident to write and read in the tests of the interactions."""
 
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 CCCD = "http://fhir.hl7.org.vn/core/sid/cccd"
 
+REVIEWED = {"Prefer": "identity=review"}  # a second holder of a number is stored all the same
 
-def resident(number: str = "001174000456", **more: Any) -> dict[str, Any]:
-    """A Patient with an ID card number."""
+_COUNTER = count(456)
+
+
+def fresh_number() -> str:
+    """An ID card number that nobody else has: two live records with one number are refused."""
+    return f"001174{next(_COUNTER):06d}"
+
+
+def resident(number: str = "", **more: Any) -> dict[str, Any]:
+    """A Patient with an ID card number, of a person nobody knows yet if none is given."""
     return {
         "resourceType": "Patient",
-        "identifier": [{"system": CCCD, "value": number}],
+        "identifier": [{"system": CCCD, "value": number or fresh_number()}],
         "name": [{"text": "Phạm Thị Ngọp", "family": "Phạm", "given": ["Thị", "Ngọp"]}],
         "gender": "female",
         "birthDate": "1974-05-20",

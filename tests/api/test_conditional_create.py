@@ -6,7 +6,7 @@ That many at once leave one resource is in test_races.py.
 import httpx
 import pytest
 
-from api.patients import CCCD, resident
+from api.patients import CCCD, REVIEWED, resident
 
 pytestmark = pytest.mark.smoke
 
@@ -33,7 +33,7 @@ def test_one_match_is_answered_and_the_body_ignored(client: httpx.Client) -> Non
 def test_several_matches_are_412(client: httpx.Client) -> None:
     """The criteria were not selective enough."""
     for _ in range(2):
-        client.post("/Patient", json=resident("001174003003"))
+        client.post("/Patient", json=resident("001174003003"), headers=REVIEWED)
     answer = client.post("/Patient", json=resident("001174003003"), headers=unless("001174003003"))
     assert answer.status_code == 412
     assert client.get("/Patient", params={"identifier": "001174003003"}).json()["total"] == 2

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.patients import CCCD, resident
+from api.patients import CCCD, REVIEWED, resident
 
 pytestmark = pytest.mark.smoke
 
@@ -69,7 +69,7 @@ def test_one_match_with_another_id_than_the_body_is_400(client: httpx.Client) ->
 def test_several_matches_are_412(client: httpx.Client) -> None:
     """The server returns 412 indicating that the criteria were not selective enough."""
     for _ in range(2):
-        client.post("/Patient", json=resident("001174001007"))
+        client.post("/Patient", json=resident("001174001007"), headers=REVIEWED)
     answer = client.put("/Patient", params=about("001174001007"), json=resident("001174001007"))
     assert answer.status_code == 412
 

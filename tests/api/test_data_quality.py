@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.patients import resident
+from api.patients import REVIEWED, fresh_number, resident
 from ehr_server.fhir import json
 from servers import Server
 
@@ -100,9 +100,9 @@ def test_a_sender_hears_of_them_who_prefers_the_outcome(client: httpx.Client, ki
         "request": {"method": "POST", "url": "Patient"},
     }
     bundle = {"resourceType": "Bundle", "type": kind, "entry": [entry]}
-    (silent,) = client.post("/", json=bundle).json()["entry"]
+    (silent,) = client.post("/", json=bundle, headers=REVIEWED).json()["entry"]
     assert "outcome" not in silent["response"]
-    wish = {"Prefer": "return=OperationOutcome", "Accept-Language": "vi"}
+    wish = {"Prefer": "return=OperationOutcome, identity=review", "Accept-Language": "vi"}
     (told,) = client.post("/", json=bundle, headers=wish).json()["entry"]
     texts = {
         issue["expression"][0]: issue["details"]["text"]
@@ -114,7 +114,8 @@ def test_a_sender_hears_of_them_who_prefers_the_outcome(client: httpx.Client, ki
     severities = [issue["severity"] for issue in alone.json()["issue"]]
     assert severities[0] == "warning"
     assert severities[-1] == "information"
-    assert client.post("/Patient", json=entry["resource"]).json()["resourceType"] == "Patient"
+    again = client.post("/Patient", json=entry["resource"], headers=REVIEWED)
+    assert again.json()["resourceType"] == "Patient"
 
 
 def test_an_entry_is_told_ten_at_most(client: httpx.Client) -> None:
@@ -136,10 +137,12 @@ def test_an_entry_is_told_ten_at_most(client: httpx.Client) -> None:
 
 def test_each_version_counts_and_content_sent_again_does_not(client: httpx.Client) -> None:
     sender = "http://again.example"
+    number = fresh_number()
     for _ in range(3):
-        client.put("/Patient/again", json=from_sender(sender, id="again"))
+        client.put("/Patient/again", json=from_sender(sender, number=number, id="again"))
     assert missing_names(client, sender) == 1
-    client.put("/Patient/again", json=from_sender(sender, id="again", active=True))
+    sent = from_sender(sender, number=number, id="again", active=True)
+    client.put("/Patient/again", json=sent)
     assert missing_names(client, sender) == 2
     client.delete("/Patient/again")
     assert missing_names(client, sender) == 2

@@ -94,12 +94,19 @@ def test_the_answer_is_valid(client: httpx.Client) -> None:
         ),
         (
             "Observation?subject:Patient.name=ngop",
-            [ESTIMATE, SIZE, "where a chain leads", "the page with its contents"],
+            [
+                ESTIMATE,
+                SIZE,
+                "where a chain leads",
+                "look-up of merged records",
+                "the page with its contents",
+            ],
         ),
         (
             "Patient?_has:Observation:patient:date=2026&_summary=count",
-            [ESTIMATE, SIZE, "where a chain leads", "the total"],
+            [ESTIMATE, SIZE, "where a chain leads", "look-up of merged records", "the total"],
         ),
+        ("Observation?patient=one", ["look-up of merged records", "the page with its contents"]),
         ("Patient?name=ngop&_count=1", [ESTIMATE, GATHERED]),
         ("?_type=Patient,Basic", [ESTIMATE, GATHERED, "the contents"]),
         (

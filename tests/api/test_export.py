@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.merges import merged
 from api.patients import resident, weight
 from databases import PostgreSQL
 from ehr_server.fhir import json
@@ -67,6 +68,25 @@ def test_patient_level_leaves_out_what_is_no_patients(client: httpx.Client) -> N
     assert "Organization" not in {file["type"] for file in manifest["output"]}
     whole = _finished(client, client.get("/$export", headers=ASYNC))
     assert "Organization" in {file["type"] for file in whole["output"]}
+
+
+def test_records_that_were_merged_are_both_there(client: httpx.Client) -> None:
+    """Each resource once, with its references as they were sent."""
+    source, target = (client.post("/Patient", json=resident()).json()["id"] for _ in range(2))
+    seen = {
+        client.post(
+            "/Observation",
+            content=json.write(weight(f"Patient/{one}")),
+            headers={"Content-Type": "application/fhir+json"},
+        ).content
+        for one in (source, target)
+    }
+    merged(client, source, target)
+    kicked = client.get("/Patient/$export?_type=Patient,Observation", headers=ASYNC)
+    lines = _lines(client, _finished(client, kicked))
+    assert seen <= set(lines["Observation"])
+    for one in (source, target):
+        assert lines["Patient"].count(client.get(f"/Patient/{one}").content) == 1
 
 
 def test_parameters_may_be_posted(client: httpx.Client) -> None:

@@ -4,13 +4,12 @@ https://hl7.org/fhir/R4/patient.html: "systems SHOULD ... have policies for mana
 number is never given to another (Decree 70/2024/NĐ-CP Article 11). All numbers are made up.
 """
 
-from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
-from api.patients import CCCD, resident
+from api.patients import CCCD, fresh_number, resident
 
 pytestmark = pytest.mark.smoke
 
@@ -20,20 +19,19 @@ BHYT = "http://fhir.hl7.org.vn/core/sid/bhyt"
 REVIEW = {"Prefer": "identity=review"}
 
 
-_COUNTER = count(1)
 _WIDE = {ord("0") + digit: 0xFF10 + digit for digit in range(10)}
 
 
 @pytest.fixture
 def number() -> str:
     """A personal number that no other test of the module has."""
-    return f"001174{next(_COUNTER):06d}"
+    return fresh_number()
 
 
 @pytest.fixture
 def new_number() -> str:
     """A second one."""
-    return f"001174{next(_COUNTER):06d}"
+    return fresh_number()
 
 
 def _holding(system: str, value: str, **more: Any) -> dict[str, Any]:
@@ -199,6 +197,26 @@ def test_a_push_may_ask_for_review_as_a_whole(
     )
     found = client.get(f"/Task?code=same-person&focus={second}").json()
     assert [entry["resource"]["for"]["reference"] for entry in found["entry"]] == [first]
+
+
+def test_the_numbers_of_a_merged_record_stay_the_persons(
+    client: httpx.Client, number: str, new_number: str
+) -> None:
+    """Though it is out of use, and though the one that survives may have lost the number."""
+    source, target = _stored(client, resident(number)), _stored(client, resident(new_number))
+    asked = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": name, "valueReference": {"reference": f"Patient/{id_}"}}
+            for name, id_ in (("source-patient", source), ("target-patient", target))
+        ],
+    }
+    assert client.post("/Patient/$merge", json=asked).status_code == 200
+    assert _put(client, target, resident(new_number)).status_code == 200
+    assert _found(client, number) == {source}
+    assert client.post("/Patient", json=resident(number)).status_code == 409
+    assert _put(client, target, resident(number)).status_code == 200
+    assert _found(client, number) == {target}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The commands of a guide, run as they stand there against a server of the test."""
+"""The commands and requests of a guide, run as they stand there against a server of the test."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from servers import Server
@@ -33,3 +34,13 @@ def printed(guide: str, server: Server, folder: Path) -> list[str]:
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
+
+
+def asked(client: httpx.Client, written: str) -> httpx.Response:
+    """The answer to a row of a table: `Patient?name=ngop`, `POST Patient/_search identifier=5`."""
+    is_posted = written.startswith("POST ")
+    path, _, text = written.removeprefix("POST ").partition(" " if is_posted else "?")
+    pairs = [pair.partition("=")[::2] for pair in text.split("&")] if text else []
+    if is_posted:
+        return client.post(f"/{path}", data=dict(pairs))
+    return client.get(f"/{path}", params=httpx.QueryParams(pairs))

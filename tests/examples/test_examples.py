@@ -57,6 +57,7 @@ def test_every_example_has_its_readme() -> None:
         "03-history",
         "04-export",
         "05-push-over-a-bad-link",
+        "06-reception",
     ]
     assert all((folder / "README.md").is_file() for folder in folders)
 
@@ -141,6 +142,42 @@ def test_the_record_is_exported_by_curl(stored: Server, tmp_path: Path) -> None:
     printed = run("04-export/export.sh", stored.fhir, str(tmp_path))
     entries = len(json.read(CHECKUP.read_bytes())["entry"])
     assert printed.split() == [str(entries)]
+
+
+MOTHER, CHILD = "Lê Thị Mai 1992-04-18", "Con bà Lê Thị Mai 2026-08-30"
+
+
+def test_the_reception_finds_who_is_there(stored: Server) -> None:
+    for _ in range(2):  # stored once
+        printed = run("06-reception/reception.py", "--base", stored.fhir)
+        assert printed.splitlines() == [
+            f"CCCD: {MOTHER}",
+            f"CCCD as it was typed: {MOTHER}",
+            f"BHYT card: {MOTHER}",
+            f"last ten digits of the card: {MOTHER}",
+            f"a number, of whatever kind: {MOTHER}",
+            f"old number: {MOTHER}",
+            f"birth certificate: {CHILD}",
+            f"child, by the mother's CCCD: {CHILD}",
+        ]
+
+
+def test_the_reception_takes_what_was_typed(stored: Server) -> None:
+    run("06-reception/reception.py", "--base", stored.fhir)
+    asked = ("001 192 000 601", "--guardian", "001192000601", "--base", stored.fhir)
+    printed = run("06-reception/reception.py", *asked)
+    assert printed.splitlines() == [f"number: {MOTHER}", f"guardian: {CHILD}"]
+    nobody = run("06-reception/reception.py", "001192000602", "--base", stored.fhir)
+    assert nobody == "number: nobody\n"
+
+
+@needs_curl
+def test_the_reception_finds_by_curl(stored: Server) -> None:
+    run("06-reception/reception.py", "--base", stored.fhir)
+    pages = [json.read(line.encode()) for line in _lines("06-reception/reception.sh", stored)]
+    found = [page["entry"][0]["resource"]["name"][0]["text"] for page in pages]
+    assert found == ["Lê Thị Mai"] * 5 + ["Con bà Lê Thị Mai"]
+    assert [page["total"] for page in pages] == [1] * 6
 
 
 @needs_curl

@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from examples.guides import asked
 from servers import Server
 
 ROOT = Path(__file__).parents[2]
@@ -42,9 +43,7 @@ def test_every_row_is_read() -> None:
 def test_a_row(client: httpx.Client, ids: dict[str, str], address: str, finds: int) -> None:
     for name, id_ in ids.items():
         address = re.sub(rf"\b{name}\b", id_, address)
-    path, _, text = address.partition("?")
-    pairs = [pair.partition("=")[::2] for pair in text.split("&")] if text else []
-    answer = client.get(f"/{path}", params=httpx.QueryParams(pairs))
+    answer = asked(client, address)
     assert answer.status_code == 200, answer.text
     bundle = answer.json()
     assert bundle.get("total", len(bundle.get("entry", ()))) == finds

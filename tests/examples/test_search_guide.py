@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from examples.guides import asked
 from servers import Server
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,9 @@ GUIDE = (ROOT / "docs" / "guides" / "search.md").read_text(encoding="utf-8")
 CHECKUP = ROOT / "examples" / "01-checkup" / "checkup.json"
 ROWS = [
     (address.replace("\\|", "|"), int(finds))
-    for address, finds in re.findall(r"^\| `([A-Z]\w+\?.+?)` \| (\d+) \|", GUIDE, re.M)
+    for address, finds in re.findall(
+        r"^\| `((?:POST )?[A-Z]\w+(?:\?|/_search ).+?)` \| (\d+) \|", GUIDE, re.M
+    )
 ]
 REFUSED = 400
 
@@ -36,9 +39,7 @@ def test_every_row_is_read() -> None:
 
 @pytest.mark.parametrize(("address", "finds"), ROWS)
 def test_a_row(client: httpx.Client, address: str, finds: int) -> None:
-    path, _, text = address.partition("?")
-    pairs = [pair.partition("=")[::2] for pair in text.split("&")]
-    answer = client.get(f"/{path}", params=httpx.QueryParams(pairs))
+    answer = asked(client, address)
     if finds == REFUSED:
         assert answer.status_code == REFUSED
     else:

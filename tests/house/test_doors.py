@@ -25,7 +25,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "prometheus_client": ("metrics.py", "web/metrics.py"),
     "uuid": ("clock.py",),
     "random": (),
-    "secrets": ("clock.py", "search/page.py"),  # ids; nonces of encrypted links
+    "secrets": ("clock.py", "sealing.py"),  # ids; nonces of encrypted links
     "dotenv": ("settings.py",),
     "fhir.resources": (),
     "requests": (),

@@ -97,6 +97,11 @@ RECORD = [
         ("http://ehr-server.org/fhir/vn/sid/birth-certificate|GCS01/2026", {"newborn"}),
         ("gcs 01/2026", {"newborn"}),
         ("CC-0001", {"unknown"}),
+        ("http://ehr-server.org/fhir/vn/sid/temporary|CC-0001", {"unknown"}),
+        ("http://ehr-server.org/fhir/vn/sid/temporary|cc-0001", {"unknown"}),
+        # a passport of which the country is not known may be of any, others not
+        ("http://hl7.org/fhir/sid/passport-KHM|C01X0006", {"weber"}),
+        ("http://hl7.org/fhir/sid/passport-KHM|C01X0007", set()),
         # a naming system alone
         (f"{HIV}/PassportNumbers|", {"weber", "smith"}),
         # what is misshapen is found as it is

@@ -3,16 +3,19 @@
 https://hl7.org/fhir/R4/http.html#ccreate
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ehr_server.access.caller import Caller
 from ehr_server.access.find import at_most, identifiers_of
 from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
+from ehr_server.identity.forms import Key
 from ehr_server.search.query import Condition, Query
 from ehr_server.search.types import token
 from ehr_server.store.connect import Connection, Store, by_index, snapshot
+from ehr_server.store.merged import records
 
 
 def matches(
@@ -58,16 +61,43 @@ def _carriers(
     if len(rows) == most:
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]
-    return {
-        at: [
-            id_
-            for id_, identifiers in carried
-            if any(
-                token.is_met(identifiers, one.term, one.parameter) for one in condition.alternatives
-            )
-        ]
-        for at, condition in conditions.items()
-    }
+    led = _led(carried)
+    found = {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
+    if records(connection, {row.comp for row in rows}):
+        # A merged record was left out if the one that survives was found, by whichever query: who
+        # found nothing may have meant the merged one alone.
+        empty = [(at, one) for at, one in queries if not found[at]]
+        found |= _carriers(store, connection, empty, caller) if empty else {}
+    return found
+
+
+_Carrier = tuple[str, Sequence[Any]]  # an id, and the Identifiers
+
+
+def _led(carried: Iterable[_Carrier]) -> dict[Key, list[str]]:
+    """By what an identifier is found by: who carries it. To hold each of 400 queries against each
+    of 400 carriers would take longer than to write them."""
+    led: dict[Key, list[str]] = {}
+    for id_, identifiers in carried:
+        for key in token.keys_held(identifiers):
+            led.setdefault(key, []).append(id_)
+    return led
+
+
+def _meant(
+    condition: Condition, carried: Iterable[_Carrier], led: Mapping[Key, Sequence[str]]
+) -> Iterator[str]:
+    """The carriers of one query, each once."""
+    first = condition.alternatives[0].parameter
+    keys = token.keys_sought(condition.terms, first)
+    if keys is not None:
+        yield from sorted({id_ for key in keys for id_ in led.get(key, ())})
+        return
+    for id_, identifiers in carried:
+        if any(
+            token.is_met(identifiers, one.term, one.parameter) for one in condition.alternatives
+        ):
+            yield id_
 
 
 def _condition(query: Query) -> Condition:

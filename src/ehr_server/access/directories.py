@@ -3,35 +3,49 @@
 https://hl7.org/fhir/R4/search.html#chaining
 """
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
+from ehr_server.access import persons
 from ehr_server.access.caller import Caller
+from ehr_server.access.persons import Known
 from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
-from ehr_server.search.facts import LOOKED_UP_MAX, Facts
+from ehr_server.search.facts import LOOKED_UP_MAX, Facts, Rows
 from ehr_server.search.plan import BELIEVED, UNKNOWN_SHARE, Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
 from ehr_server.search.sql import Sql
 from ehr_server.search.types import reference
-from ehr_server.search.where import REACHED_MAX, Reached, chains, leads_home, table
+from ehr_server.search.where import REACHED_MAX, Reached, by_parameter, chains, leads_home, table
 from ehr_server.store.connect import Connection
 
 _PARAMS_MAX = 65_535  # of a statement: the protocol counts them in two bytes
-
-Known = dict[Any, Any]  # what directories answered, by the statement; where chains lead
 
 
 def ready(
     connection: Connection, query: Query, caller: Caller, known: Known | None = None
 ) -> Plan | None:
     """The plan of a query that access has narrowed, once the directories are asked; None if they
-    say that there is nothing. `known` keeps their answers for the next query."""
-    return plan(query, _facts(connection, query, caller, {} if known is None else known))
+    say that there is nothing. `known` keeps their answers for the next query: by the statement, and
+    where chains lead.
+
+    Who is named is asked for by all records of the person, and a record that was merged is left
+    out where the number that is looked for leads to the one that survives too.
+    """
+    known = {} if known is None else known
+    query = persons.of_persons(connection, query, known)
+    facts = _facts(connection, query, caller, known)
+    planned = plan(query, facts)
+    if planned is None or not _are_several(query, facts):
+        return planned
+    rows = run(connection, planned.gathered("r.comp, r.key"), planned.is_pinned)
+    left_out = persons.superseded(connection, query, [(row[0], row[1]) for row in rows])
+    if left_out is None:
+        return planned
+    return plan(replace(query, criteria=(*query.criteria, left_out)), facts)
 
 
-def run(connection: Connection, statement: Sql, is_pinned: bool) -> list[tuple[Any, ...]]:
+def run(connection: Connection, statement: Sql, is_pinned: bool) -> Rows:
     """Prepared where one plan fits all values; else planned anew, by how common these are.
 
     Raises `Invalid` for more values than a statement can have.
@@ -59,7 +73,7 @@ def believed(connection: Connection, leaf_table: str) -> int:
 
 def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
     """What the directories say, and where chains lead to."""
-    found: dict[Any, Any] = {}
+    found: Known = {}
     for lookup in asked(query):
         same = str(lookup.statement)
         if same not in known:
@@ -78,7 +92,11 @@ def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -
 
 def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: Known) -> Reached:
     """Follow a chain one step: to what it refers to, or to whom is referred. What the caller may
-    not see leads nowhere."""
+    not see leads nowhere.
+
+    Of a person all records are reached by one of them. Not where the chain leads to so many that
+    it is joined (`Reached.own` None): there each record is met by what it says itself.
+    """
     query = restrict(Query(chain.type, (chain.criterion,)), caller)
     facts = _facts(connection, query, caller, known)
     planned = plan(query, facts)
@@ -92,10 +110,23 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     if len(rows) > REACHED_MAX:
         return Reached(None, (), facts)
     own = {row[1] for row in rows} if isinstance(chain, Chain) else _referred(chain, rows)
-    return Reached(tuple(sorted(own)), tuple(sorted({row[0] for row in rows})), facts)
+    further = persons.reached(connection, chain, own) - own
+    comps = {row[0] for row in rows} | {one | 1 for one in further}
+    return Reached(tuple(sorted(own | further)), tuple(sorted(comps)), facts)
 
 
-def _referred(has: Has, rows: Sequence[tuple[Any, ...]]) -> set[int]:
+def _are_several(query: Query, facts: Facts) -> bool:
+    """Whether a number leads to several Patients."""
+    found = {
+        row[0]
+        for one in persons.numbers(query)
+        for parameter, terms in by_parameter(one.alternatives).items()
+        for row in facts.get((parameter, tuple(terms)), ())
+    }
+    return query.type == "Patient" and len(found) > 1
+
+
+def _referred(has: Has, rows: Rows) -> set[int]:
     """Whom rows of (comp, own, refs) refer to by the parameter.
 
     A hash of another parameter's reference becomes one that nothing has. Of those that lie at home

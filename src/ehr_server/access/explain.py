@@ -1,7 +1,8 @@
 """How a search was understood and how it ran, for those who administer the server.
 
-The values searched for are shown, and a plan tells of records that are not the caller's: so it is
-told in the answer and nowhere else, and not to everyone.
+The values searched for are shown, but for numbers that may be somebody's, of which the hashes are;
+and a plan tells of records that are not the caller's: so it is told in the answer and nowhere else,
+and not to everyone.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from ehr_server.access.restrict import restrict
 from ehr_server.clock import ticks_ms
 from ehr_server.errors import Forbidden, Invalid, Unavailable
 from ehr_server.issue import Issue
+from ehr_server.search.private import struck
 from ehr_server.search.query import Query
 from ehr_server.search.told import told
 from ehr_server.store.connect import Connection, is_in_transaction
@@ -38,6 +40,9 @@ _PURPOSES = (
     ("select comp, key from ident", "look-up of identifiers", "tra cứu định danh"),
     ("select code from unit", "look-up of the units there are", "tra cứu đơn vị đo"),
     ("select value from display", "look-up of texts of codes", "tra cứu tên của mã"),
+    ("select person from merged", "look-up of merged records", "tra cứu hồ sơ đã gộp"),
+    ("select comp, person from merged", "look-up of merged records", "tra cứu hồ sơ đã gộp"),
+    ("select comp, id, target", "which records are one person's", "các hồ sơ của một người"),
     ("select home, key from member", "look-up of a compartment", "tra cứu hồ sơ"),
 )
 _FURTHER = ("", "further", "khác")
@@ -78,7 +83,7 @@ def explain(
     found, statements, is_measured = explained(connection, timed)
     issues = [
         _understood(restrict(query, caller), zone),
-        *(_ran(statements, at) for at in range(len(statements))),
+        *(_ran(statements, at, query) for at in range(len(statements))),
         _time(statements, ms[0], is_measured=is_measured),
     ]
     if found is None:
@@ -90,7 +95,7 @@ def _understood(query: Query, zone: tzinfo) -> Issue:
     return _told("As understood", "Được hiểu như sau", "\n".join(told(query, zone)))
 
 
-def _ran(statements: Sequence[Statement], at: int) -> Issue:
+def _ran(statements: Sequence[Statement], at: int, query: Query) -> Issue:
     one = statements[at]
     begin = one.text.lstrip("(")
     _, text, vi = next((row for row in _PURPOSES if begin.startswith(row[0])), _FURTHER)
@@ -98,6 +103,8 @@ def _ran(statements: Sequence[Statement], at: int) -> Issue:
     place, time = f"{at + 1}/{len(statements)}", f"{one.ms:.1f} ms"
     kept = ("; prepared", "; prepared") if one.is_kept else ("", "")
     shown = [_cut(one.sql), *([_cut("\n".join(one.plan))] if one.plan else [])]
+    for _, value in query.private:
+        shown = [struck(text, value) for text in shown]
     return _told(
         f"Statement {place}: {text}; {rows[0]}; {time}{kept[0]}",
         f"Câu lệnh {place}: {vi}; {rows[1]}; {time}{kept[1]}",

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import Known, believed, estimated, ready, run
+from ehr_server.access.directories import believed, estimated, ready, run
+from ehr_server.access.persons import Known, numbers
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.identity.forms import Key
 from ehr_server.issue import Issue
 from ehr_server.search.page import Keyset, seal, unseal
 from ehr_server.search.plan import BELIEVED, FEW, GROWN, Plan, asked
-from ehr_server.search.query import Condition, Criterion, Query
+from ehr_server.search.query import Alternative, Condition, Query
 from ehr_server.search.several import Several, together
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import Sql
@@ -329,26 +331,26 @@ def _checked(query: Query, found: Iterable[Match]) -> tuple[Match, ...]:
 
     A compartment needs no such look, because the reference to the patient is hashed apart.
     """
-    sought = [one for one in query.criteria if _is_identifier(one)]
+    sought = [
+        (one.alternatives, token.keys_sought(one.terms, one.alternatives[0].parameter))
+        for one in numbers(query)
+    ]
     if not sought:
         return tuple(found)
     return tuple(match for match in found if _carries(match.content, sought))
 
 
-def _is_identifier(criterion: Criterion) -> bool:
-    return (
-        isinstance(criterion, Condition)
-        and criterion.parameter is not None
-        and criterion.parameter.place == "identifier"
-    )
+_Sought = tuple[Sequence[Alternative], frozenset[Key] | None]  # and the keys that will do
 
 
-def _carries(content: bytes, sought: Sequence[Criterion]) -> bool:
+def _carries(content: bytes, sought: Sequence[_Sought]) -> bool:
     identifiers = identifiers_of(content)
+    held = token.keys_held(identifiers)
     return all(
-        any(token.is_met(identifiers, one.term, one.parameter) for one in criterion.alternatives)
-        for criterion in sought
-        if isinstance(criterion, Condition)
+        any(token.is_met(identifiers, one.term, one.parameter) for one in alternatives)
+        if keys is None
+        else not keys.isdisjoint(held)
+        for alternatives, keys in sought
     )
 
 

@@ -30,7 +30,7 @@ from ehr_server.errors import Invalid, Overtaken, Refusal
 from ehr_server.identity.naming import name_anew
 from ehr_server.metrics import count_stored
 from ehr_server.store import findings, words
-from ehr_server.store.connect import Collision
+from ehr_server.store.connect import Collision, Connection
 from ehr_server.store.write import write
 
 
@@ -39,11 +39,13 @@ def apply(
     changes: Sequence[Change],
     then: Callable[[], None] | None = None,
     push: Push | None = None,
+    first: Callable[[Connection], None] | None = None,
 ) -> list[Done]:
     """Make the changes, all or none, and tell what became of each, in the order given.
 
-    `then` runs before the commit and sees what was written: the reads of a transaction. What was
-    stored before under the key of the `push` is told again, and nothing is stored.
+    `then` runs before the commit and sees what was written: the reads of a transaction. `first`
+    runs once the locks are held, so that all that is decided sees what it did: who is one person.
+    What was stored before under the key of the `push` is told again, and nothing is stored.
 
     Raises `Invalid`, `Unprocessable`, `PreconditionFailed`, `NotFound` or `Conflict`, with the
     place of each finding; `Overtaken` when another request was first and all can be run again from
@@ -66,6 +68,8 @@ def apply(
             before = _before(means, changes[:sent], push, then)
             if before is not None:
                 return before
+            if first is not None:
+                first(connection)
             resolve.matches(means, connection, changes)
             check.no_match_goes(changes)
             resolve.links(means, connection, changes)

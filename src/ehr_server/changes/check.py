@@ -8,6 +8,7 @@ from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
 from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.validation.profiles.around import Around
 
 
@@ -98,8 +99,9 @@ def _refuse_overlap(changes: Sequence[Change]) -> None:
     criteria = Counter(_criteria(change) for change in changes if _sought(change))
     for (type_name, which), count in (ids + criteria).items():
         if count > 1:
-            shown = which if (type_name, which) in ids else "of the same criteria"
-            shown_vi = which if (type_name, which) in ids else "cùng điều kiện"
+            told = id_without_number(which)
+            shown = told if (type_name, which) in ids else "of the same criteria"
+            shown_vi = told if (type_name, which) in ids else "cùng điều kiện"
             raise Invalid(
                 f"{type_name} {shown} stands {count} times in one transaction; send it once.",
                 vi=f"{type_name} {shown_vi} xuất hiện {count} lần trong một giao dịch; "

@@ -6,8 +6,9 @@ that was replaced is never given to anybody else (Decree 70/2024/NĐ-CP Article 
 wishes it (`Prefer: identity=review`), the Patient is stored and a human decides: a Task lists both
 (`identity.review`).
 
-A record is live unless it says `active` false. The locks of `changes.resolve` keep two claims of
-one number apart, in whatever spelling and naming system they come.
+A record is live unless it says `active` false; one that was merged into another is as that one is.
+What one person's records hold together is no clash. The locks of `changes.resolve` keep two claims
+of one number apart, in whatever spelling and naming system they come.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,13 +23,14 @@ from ehr_server.changes.links import scan
 from ehr_server.errors import Conflict
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
-from ehr_server.hashing import hash64
+from ehr_server.hashing import hash64, person_comp
 from ehr_server.identity import forms, review
 from ehr_server.identity.kinds import Number, kind_named
 from ehr_server.issue import Issue
 from ehr_server.search.query import At, Query
 from ehr_server.store.connect import Connection
 from ehr_server.store.holders import holders
+from ehr_server.store.merged import persons
 from ehr_server.store.read import DELETE, newest
 
 _DIRECTORY = "Patient.identifier"  # what hashes of its identifiers begin with
@@ -131,12 +133,17 @@ def _with_stored(
     places = [place for place in holders(connection, hashes) if place.key not in own]
     if not places:
         return
+    own_comps = {at: person_comp(written[at].identity[1]) for at in claims}
+    person = persons(connection, {*own_comps.values(), *(place.comp for place in places)})
     for version in newest(means.store, connection, "Patient", places).values():
         stored = json.read_stored(version.content)
-        if version.deed == DELETE or not _is_live(stored):
+        is_merged = person[version.comp] != version.comp  # into a record that is live
+        if version.deed == DELETE or not (is_merged or _is_live(stored)):
             continue
         theirs = list(_held(stored))
         for at, several in claims.items():
+            if person[own_comps[at]] == person[version.comp]:
+                continue  # records of one person
             for held in several:
                 if any(held.is_same(one) for one in theirs):
                     here = (version.comp, version.key)

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ehr_server.changes import referring
+from ehr_server.changes import referring, replaced
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
 from ehr_server.definitions import definitions
 from ehr_server.errors import Unprocessable
 from ehr_server.fhir.references import parse
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place, newest, places, versions_there
 from ehr_server.store.referring import hold
@@ -27,7 +28,8 @@ _VERSION = re.compile("[1-9][0-9]{0,8}")
 
 
 def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
-    """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference."""
+    """Fill in `place` and `now` of each change. Raises `Unprocessable` for a dangling reference,
+    `Conflict` for what others refer to, or for a merged record that would be brought back."""
     targets, versions_named = _targets(means, changes) if means.check_references else ({}, [])
     own = {change.identity for change in changes if change.deed != "delete"}
     gone = {change.identity for change in changes if change.deed == "delete"}
@@ -52,6 +54,7 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
         _refuse_no_versions(connection, changes, versions_named, found)
     if means.check_references:
         referring.refuse(means, connection, changes)
+    replaced.refuse(connection, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def _refuse_no_versions(
         if (*one.identity, one.version) in written:
             continue
         if place is None or (place.key, one.version) not in there:
-            what = f"{'/'.join(one.identity)}/_history/{one.version}"
+            what = f"{_told(one.identity)}/_history/{id_without_number(one.version)}"
             issues.append(
                 Issue(
                     "error",
@@ -130,14 +133,19 @@ def _refuse_dangling(
         Issue(
             "error",
             "not-found",
-            f"There is no {type_name}/{id_} on this server; create it first, or in the same "
+            f"There is no {_told(target)} on this server; create it first, or in the same "
             "transaction.",
             (place_of(*where),),
-            vi=f"Không có {type_name}/{id_} trên máy chủ này; xin tạo trước, hoặc trong cùng "
+            vi=f"Không có {_told(target)} trên máy chủ này; xin tạo trước, hoặc trong cùng "
             "giao dịch.",
         )
-        for (type_name, id_), where in targets.items()
-        if (type_name, id_) not in there
+        for target, where in targets.items()
+        if target not in there
     ]
     if issues:
         raise Unprocessable(issues=issues)
+
+
+def _told(target: Identity) -> str:
+    type_name, id_ = target
+    return f"{type_name}/{id_without_number(id_)}"

@@ -19,6 +19,7 @@ from ehr_server.hashing import person_comp
 from ehr_server.search.referring import hashes_by_leaf
 from ehr_server.store import purge
 from ehr_server.store.connect import Collision, Connection
+from ehr_server.store.merged import records
 from ehr_server.store.referring import candidates, hold
 
 _ASKED_TOGETHER = 500  # resources whose referrers are asked for in one statement for each leaf
@@ -42,8 +43,10 @@ class Inventory:
 
 
 def inventory(means: Means, connection: Connection, id_: str) -> Inventory:
-    """What would go, and who refers to it from outside the compartment."""
+    """What would go, and who refers to it from outside the compartment. Raises `Conflict` where
+    another record was merged into this one."""
     comp = person_comp(id_)
+    _refuse_target(connection, id_)
     seen: set[tuple[int, int]] = set()
     keys: dict[int, tuple[str, str]] = {}
     lines: list[str] = []
@@ -89,6 +92,19 @@ def refuse_others(found: Inventory) -> None:
             f"{names}. Change or delete them first.",
             vi=f"Có {len(found.others)} tài nguyên ngoài hồ sơ của người này tham chiếu tới: "
             f"{names}. Xin sửa hoặc xóa chúng trước.",
+        )
+
+
+def _refuse_target(connection: Connection, id_: str) -> None:
+    """A person of several records is removed from the first that was merged on."""
+    below = [one.id for one in records(connection, [person_comp(id_)]) if one.target == id_]
+    if below:
+        names = ", ".join(f"Patient/{one}" for one in sorted(below))
+        raise Conflict(
+            f"{names} was merged into Patient/{id_}: purge that first, or take the merge back by "
+            "Patient/$unmerge.",
+            vi=f"{names} đã được gộp vào Patient/{id_}: xin xóa vĩnh viễn hồ sơ đó trước, hoặc "
+            "hoàn tác bằng Patient/$unmerge.",
         )
 
 

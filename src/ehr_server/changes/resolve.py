@@ -20,6 +20,7 @@ from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import hash64
 from ehr_server.identity import forms
+from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.malformed import Malformed
 from ehr_server.search.parse import parse_criteria
@@ -118,9 +119,11 @@ def links(means: Means, connection: Connection, changes: Sequence[Change]) -> No
             elif parsed.kind == "conditional":
                 sought.append((change, reference, (parsed.type or "", parsed.query or "")))
             elif parsed.kind == "urn" and change.full_url is not None:
+                head, colon, tail = target.rpartition(":")
+                told = f"{head}{colon}{id_without_number(tail)}"
                 raise Unprocessable(
-                    f"{target} is the fullUrl of no entry of this transaction.",
-                    vi=f"{target} không phải fullUrl của mục nào trong giao dịch này.",
+                    f"{told} is the fullUrl of no entry of this transaction.",
+                    vi=f"{told} không phải fullUrl của mục nào trong giao dịch này.",
                     expression=(place_of(change, reference),),
                 )
     _resolve(means, connection, sought)
@@ -159,9 +162,10 @@ def _resolve(
     """Conditional references become literal ones. Raises `PreconditionFailed`, `Unprocessable`."""
     for change, reference, (type_name, _) in sought:
         if type_name not in definitions().type_number:
+            told = without_numbers(type_name)
             raise Unprocessable(
-                f"{type_name} is not a resource type.",
-                vi=f"{type_name} không phải loại tài nguyên.",
+                f"{told} is not a resource type.",
+                vi=f"{told} không phải loại tài nguyên.",
                 expression=(place_of(change, reference),),
             )
     found = _find(means, connection, [(criteria, change) for change, _, criteria in sought])

@@ -58,7 +58,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             done.append(_as_it_is(change, change.matched))
         elif change.resource is None:
             done.append(_deleted(means, change, before, batch, stamp))
-        elif before is not None and _is_unchanged(change, change.resource, before):
+        elif before is not None and is_unchanged(change, change.resource, before):
             done.append(replace(_as_it_is(change, before[1]), findings=change.findings))
         else:
             ver = before[1].ver + 1 if before else 1
@@ -85,6 +85,12 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
 def deeds(batch: Batch) -> list[str]:
     """What was done to get each version of the batch: create, update or delete."""
     return [_DEEDS[row[_DEED]] for row in batch.rows["version"]]
+
+
+def is_unchanged(change: Change, resource: dict[str, Any], before: Before) -> bool:
+    """Whether the very same content is stored already: sent again, it makes no new version."""
+    place, now = before
+    return place.live and _render(resource, change.identity[1], now.ver, now.at) == now.content
 
 
 def add_unsearched(
@@ -174,12 +180,6 @@ def _deleted(
 
 def _as_it_is(change: Change, version: Version) -> Done:
     return Done(200, *change.identity, version.ver, version.at, version.content)
-
-
-def _is_unchanged(change: Change, resource: dict[str, Any], before: Before) -> bool:
-    """Whether the very same content is stored already: sent again, it makes no new version."""
-    place, now = before
-    return place.live and _render(resource, change.identity[1], now.ver, now.at) == now.content
 
 
 def _home(change: Change, found: Rows) -> int:

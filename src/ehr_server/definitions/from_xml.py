@@ -17,6 +17,7 @@ from ehr_server.definitions.model import Element, definitions
 from ehr_server.definitions.primitives import PRIMITIVES
 from ehr_server.definitions.to_xml import NAMESPACE
 from ehr_server.errors import Invalid
+from ehr_server.redact import without_numbers
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _INSTANCE = "http://www.w3.org/2001/XMLSchema-instance"  # xsi:schemaLocation may stand anywhere
@@ -180,8 +181,9 @@ def _frame(parent: _Frame, namespace: str, name: str) -> _Frame:
     known = _known(parent.type).get(name)
     wanted = _XHTML if known is not None and known[1] == "xhtml" else NAMESPACE
     if known is None or namespace != wanted:
+        told = _told(name)
         raise _refused(
-            parent.where, f"has no element {name[:64]} here", f"không có phần tử {name[:64]} ở đây"
+            parent.where, f"has no element {told} here", f"không có phần tử {told} ở đây"
         )
     order, kind, element = known
     if order < parent.last:
@@ -219,13 +221,17 @@ def _take_attributes(frame: _Frame, attributes: dict[str, str]) -> None:
         if name not in ("id", second) or frame.is_holder:
             raise _refused(
                 frame.where,
-                f"has no attribute {name[:64]}",
-                f"không có thuộc tính {name[:64]}",
+                f"has no attribute {_told(name)}",
+                f"không có thuộc tính {_told(name)}",
             )
         if name == "value":
             frame.plain = _plain(frame.type, text)
         else:
             frame.value[name] = text
+
+
+def _told(name: str) -> str:
+    return without_numbers(name)[:64]
 
 
 def _plain(type_name: str, text: str) -> Any:

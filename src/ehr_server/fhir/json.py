@@ -13,10 +13,12 @@ import jiter
 import orjson
 
 from ehr_server.errors import Invalid
+from ehr_server.redact import without_numbers
 
 DEPTH_MAX = 100
 
 _BOM = b"\xef\xbb\xbf"  # RFC 8259, 8.1: never to be sent, and may be ignored
+_KEY = re.compile('"[^"]*"')  # one that stands twice, quoted in an error
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -34,8 +36,9 @@ def read(data: bytes, depth_max: int = DEPTH_MAX) -> Any:
             float_mode="decimal",
         )
     except ValueError as error:
+        why = _KEY.sub(lambda key: without_numbers(key[0]), str(error))
         raise Invalid(
-            f"The body is not valid JSON: {error}", vi=f"Nội dung không phải JSON hợp lệ: {error}"
+            f"The body is not valid JSON: {why}", vi=f"Nội dung không phải JSON hợp lệ: {why}"
         ) from None
     if b"\\u0000" in data and _NUL.search(data):
         raise Invalid(

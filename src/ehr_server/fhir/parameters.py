@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.errors import Invalid
+from ehr_server.redact import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,11 +67,11 @@ def given(
         if name not in known:
             if is_lenient:
                 continue
-            listed = ", ".join(sorted(known))
+            listed, told = ", ".join(sorted(known)), without_numbers(name)[:_NAME_MAX]
             raise Invalid(
-                f"The parameter {name[:_NAME_MAX]} is not known here; known are: {listed}.",
-                vi=f"Không có tham số {name[:_NAME_MAX]} ở đây; các tham số: {listed}.",
-                expression=(name[:_NAME_MAX],),
+                f"The parameter {told} is not known here; known are: {listed}.",
+                vi=f"Không có tham số {told} ở đây; các tham số: {listed}.",
+                expression=(told,),
             )
         values.setdefault(name, []).append(value)
     for name, several in values.items():
@@ -164,7 +165,7 @@ def _is(type_: str, value: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if type_ == "part":
         return isinstance(value, list) and all(isinstance(one, dict) for one in value)
-    if type_ == "Meta":
+    if type_ in ("Meta", "Reference", "Identifier"):
         return isinstance(value, dict)
     if type_ == "Coding":
         return isinstance(value, dict) and _is_coding(value)

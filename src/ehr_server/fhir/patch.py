@@ -14,6 +14,7 @@ from jsonpointer import JsonPointerException
 
 from ehr_server.errors import Invalid, TooLarge, Unprocessable
 from ehr_server.fhir import json
+from ehr_server.redact import without_numbers
 
 # A resource to the resource as it shall be. The one that is given may be changed on the way.
 Patch = Callable[[dict[str, Any]], dict[str, Any]]
@@ -98,7 +99,7 @@ def _applied(resource: Any, at: int, operation: Any) -> Any:
 
 def _named(at: int, operation: Any) -> str:
     parts = (operation.get("op"), operation.get("path")) if isinstance(operation, dict) else ()
-    shown = " ".join(part for part in parts if isinstance(part, str))
+    shown = without_numbers(" ".join(part for part in parts if isinstance(part, str)))
     return f"Patch[{at}] {shown[:_SHOWN_MAX]}".strip()
 
 

@@ -15,6 +15,7 @@ from ehr_server.errors import Invalid, Unprocessable
 from ehr_server.fhir.patch import refuse_too_many
 from ehr_server.fhirpath.errors import FHIRPathError
 from ehr_server.fhirpath.locate import Spot, locate
+from ehr_server.redact import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +62,7 @@ def fhirpath_patch(parameters: dict[str, Any]) -> Patch:
             except RecursionError:
                 raise _malformed(operation.where, "a shorter path") from None
             except FHIRPathError as error:
-                text = f"{operation.path[:_SHOWN_MAX]}: {error.text}."
+                text = without_numbers(f"{operation.path[:_SHOWN_MAX]}: {error.text}.")
                 raise Unprocessable(
                     f"The path cannot be followed: {text}",
                     vi=f"Không đi theo được đường dẫn: {text}",
@@ -190,7 +191,7 @@ def _list(operation: _Operation, resource: dict[str, Any]) -> tuple[dict[str, An
 
 
 def _refused(operation: _Operation, why: str) -> Unprocessable:
-    path = operation.path[:_SHOWN_MAX]
+    path = without_numbers(operation.path)[:_SHOWN_MAX]
     return Unprocessable(
         f"{operation.type}: the path {path} {why}. Nothing was changed.",
         vi=f"{operation.type}: đường dẫn {path} không phù hợp ({why}). Chưa có gì thay đổi.",

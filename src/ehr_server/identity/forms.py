@@ -7,9 +7,10 @@ against the keys themselves, so both tell the same. A key is one of
     (value,)                    the value as it is, but for case
     (system, value)             so, within its naming system; "" for none
     ("number", list, value)     a number of a known list in its normal form
+    ("passport", country, value)    so, of one country alone; "" where the naming system names none
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ehr_server.identity.kinds import (
@@ -33,9 +34,10 @@ def keys(system: str | None, value: str) -> tuple[Key, ...]:
     """All that an identifier is found by."""
     kind = kind_of(system) if system else None
     numbers = () if kind is None else tuple(_keys_of(kind, value))
-    if numbers and kind is not None and not kind.is_free:
-        return numbers
-    return (*_bare(value), (system or "", value.casefold()), *numbers)
+    if kind is None or not numbers:
+        return (*_bare(value), (system or "", value.casefold()))
+    numbers += tuple(_passports(numbers, country_of(system or "") or ""))
+    return (*_bare(value), *numbers) if kind.is_free else numbers
 
 
 def sought(system: str | None, value: str, *, of_person: bool) -> tuple[Key, ...]:
@@ -50,6 +52,8 @@ def sought(system: str | None, value: str, *, of_person: bool) -> tuple[Key, ...
         numbers = [key for key in numbers if key[1] == "bhyt"]
     if system is None:
         return (*_bare(value), *numbers)
+    if country := country_of(system):  # two countries may give one number
+        numbers = [key for of in (country, "") for key in _passports(numbers, of)]
     known = kind_of(system)
     systems = (system,) if known is None or system not in known.systems else known.systems
     return (*((one, value.casefold()) for one in systems), *numbers)
@@ -76,6 +80,10 @@ def single(identifier: dict[str, Any]) -> Iterator[tuple[Number, str | None]]:
 def _bare(value: str) -> tuple[Key, ...]:
     as_it_is, closed = value.casefold(), "".join(value.split()).casefold()
     return ((as_it_is,),) if closed == as_it_is else ((as_it_is,), (closed,))
+
+
+def _passports(numbers: Iterable[Key], country: str) -> Iterator[Key]:
+    return ((PASSPORT, country, key[2]) for key in numbers if key[1] == PASSPORT)
 
 
 def _keys_of(kind: Kind, value: str) -> Iterator[Key]:

@@ -33,8 +33,9 @@ def compact(value: str) -> str:
 
 
 def _trimmed(value: str) -> str:
-    """What somebody made up, as it is compared: its own spaces and hyphens tell it apart."""
-    return normalize("NFKC", value).strip()
+    """What somebody made up, as it is compared: its own spaces and hyphens tell it apart, capitals
+    do not."""
+    return normalize("NFKC", value).strip().casefold()
 
 
 def _matches(pattern: str) -> Callable[[str], object]:

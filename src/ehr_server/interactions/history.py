@@ -9,6 +9,7 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle
 from ehr_server.fhir.dates import span
 from ehr_server.interactions.read import where_it_lies
+from ehr_server.redact import without_numbers
 from ehr_server.search.parse import PRESENTATION
 from ehr_server.store import history
 from ehr_server.store.history import Excerpt
@@ -48,10 +49,10 @@ def _excerpt(call: Call) -> Excerpt:
     given = dict(call.request.query)
     unknown = sorted(set(given) - _NAMES)
     if unknown:
+        listed = without_numbers(", ".join(unknown))
         raise Invalid(
-            f"A history does not know the parameter {', '.join(unknown)}; it knows _since and "
-            "_count.",
-            vi=f"Lịch sử không có tham số {', '.join(unknown)}; chỉ có _since và _count.",
+            f"A history does not know the parameter {listed}; it knows _since and _count.",
+            vi=f"Lịch sử không có tham số {listed}; chỉ có _since và _count.",
         )
     return Excerpt(_count(call, given.get("_count")), _since(call, given), _before(given))
 

@@ -6,6 +6,7 @@ from typing import TypeVar
 from ehr_server import clock
 from ehr_server.call import FHIR_JSON, Answer, Call, etag, version_headers
 from ehr_server.errors import Gone, NotFound
+from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection, snapshot
 from ehr_server.store.read import Place, Version, current, place
 
@@ -65,5 +66,6 @@ def _known(call: Call, connection: Connection) -> Place:
     type_name, id_ = call.parts["type"], call.parts["id"]
     at = place(connection, type_name, id_)
     if at is None:
-        raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+        told = id_without_number(id_)
+        raise NotFound(f"There is no {type_name}/{told}.", vi=f"Không có {type_name}/{told}.")
     return at

@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/http.html#search
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from ehr_server import sealing
 from ehr_server.access.explain import explain
 from ehr_server.access.find import Found, find, find_types
 from ehr_server.access.include import Included, Reader, included
@@ -13,13 +14,12 @@ from ehr_server.call import Answer, Call
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.interactions.searchset import searchset
+from ehr_server.redact import without_numbers
 from ehr_server.search import compartment
 from ehr_server.search.parse import parse, parse_types
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.store.connect import Connection
-
-PAGE_KEY = "page_key"
 
 
 def search(call: Call) -> Answer:
@@ -43,9 +43,10 @@ def search_compartment(call: Call) -> Answer:
     kind, id_, member = call.parts["type"], call.parts["id"], call.parts["member"]
     inside = compartment.members(kind)
     if not inside or (member != "*" and member not in inside):
+        told = without_numbers(member)
         raise NotFound(
-            f"There is no compartment of {kind} with {member} in it.",
-            vi=f"Không có ngăn dữ liệu {kind} chứa {member}.",
+            f"There is no compartment of {kind} with {told} in it.",
+            vi=f"Không có ngăn dữ liệu {kind} chứa {told}.",
         )
     rules = _rules(call)
     if member != "*":
@@ -104,7 +105,7 @@ def _handled(call: Call) -> dict[str, str]:
 
 
 def _found(call: Call, connection: Connection, queries: Sequence[Query]) -> Found:
-    store, key = call.store, call.store.secret(PAGE_KEY)
+    store, key = call.store, call.store.secret(sealing.KEY)
     if len(queries) == 1:
         return find(store, connection, queries[0], call.caller, key)
     return find_types(store, connection, queries, call.caller, key)

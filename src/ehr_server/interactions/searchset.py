@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
+from ehr_server import sealing
 from ehr_server.access.find import Found
 from ehr_server.access.include import INCLUDED_MAX, ROUNDS_MAX, Included
 from ehr_server.call import Call
@@ -10,7 +11,9 @@ from ehr_server.definitions.subset import Subset, subset
 from ehr_server.fhir import bundle, json
 from ehr_server.fhir.outcome import Language, operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.redact import without_numbers
 from ehr_server.search.parse import HARMLESS
+from ehr_server.search.private import shown
 from ehr_server.search.query import Query
 from ehr_server.search.results import EXPLAIN
 
@@ -45,15 +48,22 @@ def _wanted(content: bytes, wanted: Subset | None) -> bytes:
 
 
 def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
-    """self shows what was searched really; the others lead to the pages around this one."""
+    """self shows what was searched really; the others lead to the pages around this one. What no
+    address may show is sealed in all of them."""
     path = (quote(segment, safe="*$") for segment in call.request.path)
     here = "/".join((call.base_url, *path)).removesuffix("/_search")
     unsaid = {*HARMLESS, EXPLAIN}
     asked = [
         pair for pair in call.request.query if pair[0] not in unsaid and pair not in query.ignored
     ]
-    rest = [pair for pair in asked if pair[0] != "_page"]
-    links = [("self", bundle.url(here, asked))]
+    pages = [pair for pair in asked if pair[0] == "_page"]
+    rest = shown(
+        [pair for pair in asked if pair not in pages],
+        {*query.private, *call.request.private},
+        call.request.path,
+        call.store.secret(sealing.KEY),
+    )
+    links = [("self", bundle.url(here, [*rest, *pages]))]
     if query.page is not None:
         links.append(("first", bundle.url(here, rest)))
     for relation, token in (("previous", found.previous), ("next", found.next)):
@@ -63,7 +73,7 @@ def _links(call: Call, query: Query, found: Found) -> Sequence[bundle.Link]:
 
 
 def _left_out(names: Sequence[str]) -> Issue:
-    listed = ", ".join(dict.fromkeys(names))
+    listed = without_numbers(", ".join(dict.fromkeys(names)))
     text = f"Left out, because these are no search parameters here, or not in this form: {listed}."
     vi = f"Đã bỏ qua vì ở đây không có tham số tìm kiếm này, hoặc không ở dạng này: {listed}."
     return Issue("warning", "not-supported", text, vi=vi)

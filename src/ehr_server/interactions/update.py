@@ -11,6 +11,7 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir.references import ID
 from ehr_server.interactions.pushed import push
 from ehr_server.interactions.written import criteria_of, wishes_review, written
+from ehr_server.redact import id_without_number
 
 
 def update(call: Call) -> Answer:
@@ -26,9 +27,10 @@ def change(call: Call) -> Change:
     resource = request.parsed()
     where = request.where or type_name
     if id_ is not None and resource.get("id") != id_:
+        told = id_without_number(id_)
         raise Invalid(
-            f"The id in the body must be the id of the address, {id_}.",
-            vi=f"id trong nội dung phải trùng với id trong địa chỉ, {id_}.",
+            f"The id in the body must be the id of the address, {told}.",
+            vi=f"id trong nội dung phải trùng với id trong địa chỉ, {told}.",
             expression=(f"{where}.id",),
         )
     if id_ is not None and not ID.fullmatch(id_):

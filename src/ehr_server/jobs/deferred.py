@@ -60,6 +60,7 @@ def _request(kept: Kept, work: Work) -> Request:
         head["headers"],
         kept.body,
         depth_max=work.settings.nesting_max,
+        private=tuple((name, value) for name, value in head.get("private", ())),
     )
 
 

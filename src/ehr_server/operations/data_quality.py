@@ -13,6 +13,7 @@ from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.given import answered, asked, moment
+from ehr_server.redact import without_numbers
 from ehr_server.store.findings import Count, Sought, counts
 
 DEFINITION = "http://ehr-server.org/fhir/OperationDefinition/data-quality"
@@ -43,9 +44,10 @@ def _sought(call: Call) -> Sought:
     sent = asked(call, _KNOWN)
     type_name = sent.one("type")
     if type_name is not None and type_name not in definitions().type_number:
+        told = without_numbers(type_name)[:64]
         raise Invalid(
-            f"{type_name[:64]} is not a resource type of FHIR R4.",
-            vi=f"{type_name[:64]} không phải loại tài nguyên của FHIR R4.",
+            f"{told} is not a resource type of FHIR R4.",
+            vi=f"{told} không phải loại tài nguyên của FHIR R4.",
         )
     until = moment(call, sent, "_until", is_end=True)
     return Sought(moment(call, sent, "_since"), until, sent.one("sender"), type_name)

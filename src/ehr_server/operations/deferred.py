@@ -61,6 +61,7 @@ def defer(call: Call) -> Answer:
         "method": request.method,
         "path": request.path,
         "query": request.query,
+        "private": request.private,
         "headers": _headers(request, id_),
     }
     with call.store.transaction() as opened:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ehr_server import sealing
 from ehr_server.access.find import Found, Match, at_most, find_types
 from ehr_server.access.include import Reader
 from ehr_server.access.referred import is_of_a_person, named, referred
@@ -29,6 +30,7 @@ from ehr_server.fhir.dates import LATEST
 from ehr_server.fhir.parameters import Given, Known
 from ehr_server.fhir.references import parse
 from ehr_server.operations.given import asked, moment
+from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.search import compartment
 from ehr_server.search.criteria import criterion
 from ehr_server.search.page import Keyset, seal
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
 WHOLE_MAX = 10_000  # resources of one Bundle where the client wants no pages
 REFERRED_MAX = 10_000  # resources that come along with the last page
 
-_PAGE_KEY = "page_key"
 _KEY_MAX = 2**63 - 1
 _OF_A_PAGE = ("_page", "_count")
 _NOT_OF_CARE = ("birthdate",)  # main dates that tell of no care
@@ -143,11 +144,12 @@ def _everything(call: Call, kind: str, known: dict[str, Known]) -> Answer:
 
 def _types(sent: Given) -> tuple[str, ...]:
     types = tuple(name for text in sent.all("_type") for name in text.split(","))
-    unknown = [name[:64] for name in types if name not in definitions().type_number]
+    unknown = [name for name in types if name not in definitions().type_number]
     if unknown:
+        told = without_numbers(unknown[0])[:64]
         raise Invalid(
-            f"_type names {unknown[0] or 'nothing'}, which is no resource type of FHIR R4.",
-            vi=f"_type nêu {unknown[0] or 'trống'}, không phải loại tài nguyên của FHIR R4.",
+            f"_type names {told or 'nothing'}, which is no resource type of FHIR R4.",
+            vi=f"_type nêu {told or 'trống'}, không phải loại tài nguyên của FHIR R4.",
             expression=("_type",),
         )
     return types
@@ -163,7 +165,8 @@ def _record(
     here = (At(((at.comp, at.key),)),) if at is not None else ()
     found = _first(call, connection, Query(kind, here)) if here else ()
     if at is None or not found:
-        raise NotFound(f"There is no {kind}/{id_}.", vi=f"Không có {kind}/{id_}.")
+        told = id_without_number(id_)
+        raise NotFound(f"There is no {kind}/{told}.", vi=f"Không có {kind}/{told}.")
     patient = id_ if kind == "Patient" else _subject(call, found[0])
     record = _Record(call, sent, kind, id_, (at.comp, at.key), patient, types, ())
     if "_since" in sent:
@@ -191,7 +194,7 @@ def _page(record: _Record, connection: Connection) -> Found:
     if not types:
         return Found((), 0)
     store, caller = record.call.store, record.call.caller
-    key = store.secret(_PAGE_KEY)
+    key = store.secret(sealing.KEY)
     queries = [_query(record, name, rest) for name in types]
     found = find_types(store, connection, queries, caller, key)
     if count and not rest and found.total:

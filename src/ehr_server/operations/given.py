@@ -12,6 +12,7 @@ from ehr_server.errors import Gone, Invalid, NotFound, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.parameters import Given, Known, given, parameters
+from ehr_server.redact import id_without_number
 from ehr_server.search.parse import PRESENTATION
 from ehr_server.store import queue
 from ehr_server.store.connect import snapshot
@@ -103,7 +104,8 @@ def stored(call: Call, type_name: str) -> dict[str, Any]:
     with call.store.connection() as connection, snapshot(connection):
         lies = place(connection, type_name, id_)
         if lies is None:
-            raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+            told = id_without_number(id_)
+            raise NotFound(f"There is no {type_name}/{told}.", vi=f"Không có {type_name}/{told}.")
         version = current(call.store, connection, type_name, lies) if lies.live else None
     if version is None:
         raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")

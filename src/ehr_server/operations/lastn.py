@@ -14,12 +14,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ehr_server import sealing
 from ehr_server.access.newest import newest
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle, json
 from ehr_server.operations.given import posted
 from ehr_server.search.parse import PRESENTATION, parse
+from ehr_server.search.private import shown
 from ehr_server.search.query import Condition, SortKey
 from ehr_server.search.results import is_result_parameter
 
@@ -44,7 +46,8 @@ def lastn(call: Call) -> Answer:
     Raises `Invalid`, which names it, for what a search would refuse; without one patient, or
     without a category or code; for what shapes the pages of a search.
     """
-    pairs = _pairs(call)
+    sent = _posted_pairs(call)
+    pairs = [*call.request.query, *sent]
     most = _max([value for name, value in pairs if name == "max"])
     query = _query(call, [pair for pair in pairs if pair[0] != "max"])
     with call.store.connection() as connection:
@@ -57,7 +60,13 @@ def lastn(call: Call) -> Answer:
     chosen = [one for group in grouped(found) for one in _last(group, most)]
     entries = [bundle.search_entry(call.base_url, content, "match") for _, content in chosen]
     here = f"{call.base_url}/{_TYPE}/$lastn"
-    links = [("self", bundle.url(here, [pair for pair in pairs if pair[0] not in PRESENTATION]))]
+    told = shown(
+        [one for one in pairs if one[0] not in PRESENTATION and one not in query.ignored],
+        {*query.private, *call.request.private, *sent},
+        call.request.path,
+        call.store.secret(sealing.KEY),
+    )
+    links = [("self", bundle.url(here, told))]
     return Answer(200, bundle.bundle("searchset", entries, links, len(chosen)))
 
 
@@ -106,19 +115,18 @@ def _last(group: Sequence[Dated], most: int) -> Sequence[Dated]:
     return group[:end]
 
 
-def _pairs(call: Call) -> list[tuple[str, str]]:
-    """The parameters of the address, and those of the Parameters resource that was posted."""
-    pairs = list(call.request.query)
+def _posted_pairs(call: Call) -> list[tuple[str, str]]:
+    """The parameters in the Parameters resource that was posted."""
     sent = posted(call)
     if sent is None:
-        return pairs
+        return []
     several = sent.get("parameter", [])
     if sent.get("resourceType") != "Parameters" or not isinstance(several, list):
         raise Invalid(
             "The body of this operation is a Parameters resource.",
             vi="Nội dung của thao tác này là một tài nguyên Parameters.",
         )
-    return pairs + [_posted_pair(one) for one in several]
+    return [_posted_pair(one) for one in several]
 
 
 def _posted_pair(one: Any) -> tuple[str, str]:

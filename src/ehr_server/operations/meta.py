@@ -23,6 +23,7 @@ from ehr_server.errors import Gone, Invalid, NotFound, NotSupported
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Known, parameters
 from ehr_server.operations.given import asked, needed
+from ehr_server.redact import without_numbers
 from ehr_server.store.connect import snapshot
 from ehr_server.store.read import DELETE, Version, any_places, current, place, vread
 
@@ -129,8 +130,9 @@ def _sent(call: Call) -> Labels:
     given = needed(asked(call, {"meta": Known("Meta")}), "meta")
     unknown = [name for name in given if name not in _SETS]
     if unknown or not given:
+        told = without_numbers(unknown[0])[:64] if unknown else ""
         raise Invalid(
-            f"Of a Meta only profile, security and tag can be changed, not {unknown[0][:64]}."
+            f"Of a Meta only profile, security and tag can be changed, not {told}."
             if unknown
             else "The Meta names no profile, security or tag.",
             vi="Chỉ thay đổi được profile, security và tag của Meta.",

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ehr_server import clock
+from ehr_server import clock, sealing
 from ehr_server.access.caller import Caller
 from ehr_server.call import Answer, Call, Request, Route
 from ehr_server.changes.change import InForce, Means, means
@@ -16,6 +16,7 @@ from ehr_server.operations.deferred import defer, is_deferred
 from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.options import options
 from ehr_server.rest.routes import RouteTable
+from ehr_server.search.private import SEALED, revealed
 from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
@@ -86,6 +87,7 @@ class _Session:
     def _done(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return options(self.dispatch.table, request)
+        request = _unsealed(request, self.means.store)
         route, parts = self.match(request)
         means, settings = self.means, self.dispatch.settings
         call = Call(request, parts, means.caller, means.store, means, settings, self)
@@ -95,6 +97,14 @@ class _Session:
             with means.store.connection() as connection:
                 done = percent(connection, refusal.type_name, refusal.parameter_code)
             raise refusal.told(done) from refusal
+
+
+def _unsealed(request: Request, store: Store) -> Request:
+    """The request with the parameters that a link of ours had sealed. Raises `Invalid`."""
+    if all(name != SEALED for name, _ in request.query):
+        return request
+    query, private = revealed(request.query, request.path, store.secret(sealing.KEY))
+    return replace(request, query=query, private=(*request.private, *private))
 
 
 def _run(route: Route, call: Call) -> Answer:

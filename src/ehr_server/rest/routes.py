@@ -14,6 +14,7 @@ from ehr_server.interactions.history import history_instance, history_type
 from ehr_server.interactions.read import read
 from ehr_server.interactions.search import search, search_compartment, search_system
 from ehr_server.interactions.vread import vread
+from ehr_server.redact import without_numbers
 from ehr_server.rest.capabilities import capabilities
 
 INTERACTIONS = (
@@ -160,8 +161,9 @@ def _methods(node: _Node) -> list[str]:
 def _not_found(request: Request) -> NotFound:
     first = request.path[0] if request.path else ""
     if first and first not in definitions().type_number and first[:1].isupper():
+        told = without_numbers(first)
         return NotFound(
-            f"{first} is not a resource type of FHIR R4.",
-            vi=f"{first} không phải loại tài nguyên của FHIR R4.",
+            f"{told} is not a resource type of FHIR R4.",
+            vi=f"{told} không phải loại tài nguyên của FHIR R4.",
         )
     return NotFound("There is nothing at this address.", vi="Không có gì ở địa chỉ này.")

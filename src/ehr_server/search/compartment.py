@@ -22,7 +22,7 @@ def members(kind: str) -> Sequence[str]:
 
 def narrowed(query: Query, kind: str, id_: str, rules: Rules) -> Query:
     """The query for one compartment of the kind alone."""
-    query = replace(query, asked=((kind, id_), *query.asked))
+    query = replace(query, asked=(*query.asked, (kind, id_)))
     if kind == "Patient":
         return replace(query, compartment=(id_,))
     return replace(query, criteria=(*query.criteria, _belongs(query.type, kind, id_, rules)))

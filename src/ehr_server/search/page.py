@@ -5,21 +5,16 @@ birth, and links end up in logs: so a token is encrypted, and good for the same 
 """
 
 import hashlib
-import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from ehr_server import sealing
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.search.query import Query
 
-_NONCE_BYTES = 12
 _KINDS: dict[type, str] = {datetime: "d", float: "f", str: "t", int: "i"}
 _READ: dict[str, Callable[[str], Any]] = {
     "d": datetime.fromisoformat,
@@ -49,18 +44,14 @@ def seal(keyset: Keyset, query: Query, key: bytes) -> str:
     values = [str(value) for value in keyset.values]  # JSON has no infinity
     place = [keyset.stage, keyset.is_back, keyset.is_many]
     content = json.write([kinds, values, keyset.key, keyset.total, place])
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    sealed = nonce + AESGCM(key).encrypt(nonce, content, _search(query))
-    return urlsafe_b64encode(sealed).rstrip(b"=").decode()
+    return sealing.seal(content, _search(query), key)
 
 
 def unseal(token: str, query: Query, key: bytes) -> Keyset:
     """The row of a token. Raises `Invalid` for one that is not of this server and search."""
     try:
-        sealed = urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        nonce, rest = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
-        content = AESGCM(key).decrypt(nonce, rest, _search(query))
-    except (InvalidTag, ValueError):
+        content = sealing.unseal(token, _search(query), key)
+    except ValueError:
         raise Invalid(
             "_page is not a page of this search; begin again without it.",
             vi="_page không phải trang của lần tìm này; xin tìm lại từ đầu.",

@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl
 
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
+from ehr_server.redact import without_numbers
 from ehr_server.search.criteria import criterion
 from ehr_server.search.malformed import Malformed
+from ehr_server.search.private import is_private
 from ehr_server.search.query import (
     Chain,
     Condition,
@@ -62,6 +64,11 @@ _ONE_ORDER = Issue(
 )
 
 
+def is_criterion(name: str) -> bool:
+    """Whether a parameter says what is found, and not how it is shown."""
+    return not is_result_parameter(name) and name not in PRESENTATION | HARMLESS
+
+
 def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Query:
     """What the decoded pairs of an address or a form ask for.
 
@@ -75,16 +82,19 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
     asked: list[tuple[str, str]] = []
     issues: list[Issue] = []
     ignored: list[tuple[str, str]] = []
+    private: list[tuple[str, str]] = []
     load = 0
     wanted = Wanted(type_name, rules)
     for name, value in pairs:
         try:
             if is_result_parameter(name):
                 wanted.take(name, value)
-            elif name not in PRESENTATION and name not in HARMLESS:
+            elif is_criterion(name):
                 criteria.append(criterion(type_name, name, value, rules))
                 asked.append((name, value))
                 load += values_of(criteria[-1])
+                if is_private(criteria[-1], value):
+                    private.append((name, value))
         except Malformed as fault:
             if fault.is_unsupported and rules.lenient:
                 ignored.append((name, value))
@@ -95,9 +105,10 @@ def parse(type_name: str, pairs: Iterable[tuple[str, str]], rules: Rules) -> Que
     if issues:
         raise Invalid(issues=issues)
     try:
-        return wanted.query(tuple(criteria), tuple(asked), tuple(ignored))
+        query = wanted.query(tuple(criteria), tuple(asked), tuple(ignored))
     except Malformed as fault:
         raise Invalid(issues=[_issue("_summary", fault)]) from None
+    return replace(query, private=tuple(private))
 
 
 def parse_types(
@@ -115,7 +126,8 @@ def parse_types(
         kept = [pair for pair in pairs if pair not in left_out]
         ignored = tuple(pair for pair in pairs if pair in left_out)
         queries = [replace(query, ignored=ignored) for query in _parsed(types, kept, rules)]
-    return [_in_one_order(query, rules) for query in queries]
+    private = tuple(dict.fromkeys(pair for query in queries for pair in query.private))
+    return [replace(_in_one_order(query, rules), private=private) for query in queries]
 
 
 def _parsed(
@@ -178,6 +190,6 @@ def _issue(name: str, fault: Malformed) -> Issue:
     return Issue(
         "error",
         "not-supported" if fault.is_unsupported else "invalid",
-        f"The search parameter {name} {fault.text}.",
-        vi=f"Tham số tìm kiếm {name} {fault.vi}.",
+        without_numbers(f"The search parameter {name} {fault.text}."),
+        vi=without_numbers(f"Tham số tìm kiếm {name} {fault.vi}."),
     )

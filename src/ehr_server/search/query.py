@@ -145,8 +145,8 @@ class Query:
     the size of a page; 0 asks for the total alone. `total` `bounded` counts as far as it is cheap.
     `page` is the token of a link. `compartment`: ids of Patients in one of whose compartments a
     resource must be. `subset`: how much of each resource is wanted, None for all. `ignored`: names
-    and values left out because they are unknown and the client is lenient. `is_explained`: how it
-    runs is to be told too.
+    and values left out because they are unknown and the client is lenient. `private`: those of
+    `asked` whose values may be somebody's number. `is_explained`: how it runs is to be told too.
     """
 
     type: str
@@ -161,4 +161,5 @@ class Query:
     includes: tuple[Include, ...] = ()
     subset: Subset | None = None
     ignored: tuple[tuple[str, str], ...] = ()
+    private: tuple[tuple[str, str], ...] = ()
     is_explained: bool = False

@@ -6,8 +6,10 @@ https://hl7.org/fhir/R4/search.html. A tree of lines, each level set in by two s
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
+from ehr_server.redact import without_numbers
 from ehr_server.search import sort
 from ehr_server.search.parameter import Source
+from ehr_server.search.private import struck
 from ehr_server.search.query import (
     At,
     Chain,
@@ -53,19 +55,25 @@ def told(query: Query, zone: tzinfo) -> list[str]:
         f"Total: {_TOTALS[query.total]}",
         *(f"Along comes: {_include(one)}" for one in query.includes),
         f"Shown: {_contents(query)}",
-        *(f"Left out, for there is no such parameter: {name}" for name, _ in query.ignored),
+        *(
+            f"Left out, for there is no such parameter: {without_numbers(name)}"
+            for name, _ in query.ignored
+        ),
     ]
 
 
 def _criteria(query: Query, zone: tzinfo) -> Iterator[str]:
-    """Each as it was sent, then as it was understood; access may have added further ones."""
+    """Each as it was sent, then as it was understood, but for numbers that may be somebody's;
+    access may have added further ones."""
     head = f"{query.type} for which all of this holds:"
     yield head if query.criteria or query.compartment is not None else f"{query.type}, all there is"
-    sent = [f"{name}={value}" for name, value in query.asked]
-    added = ["added for this caller"] * (len(query.criteria) - len(sent))
-    for text, criterion in zip([*sent, *added], query.criteria, strict=False):
-        yield f"  {text}"
-        yield from _in(_in(_criterion(criterion, zone)))
+    added = [("added for this caller", "")] * (len(query.criteria) - len(query.asked))
+    for pair, criterion in zip([*query.asked, *added], query.criteria, strict=False):
+        text = "=".join(pair) if pair in query.asked else pair[0]
+        lines = [f"  {text}", *_in(_in(_criterion(criterion, zone)))]
+        if pair in query.private:
+            lines = [without_numbers(struck(line, pair[1])) for line in lines]
+        yield from lines
     if query.compartment is not None:
         patients = " or ".join(f"Patient/{id_}" for id_ in query.compartment)
         yield f"  in the compartment of {patients or 'nobody'}"

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from ehr_server.definitions import definitions
 from ehr_server.layout import LEAVES
+from ehr_server.store import merged
 from ehr_server.store.connect import EVERYTHING, Connection, Store
 
 # Keyed by compartment. `rid` and `member` are seen to apart.
 TABLES = (
     "resource", "version", "ident", "string", "date", "quantity", "full_text", "finding",
-    "blob", "upload",
+    "blob", "upload", "merged",
 )  # fmt: skip
 _NOWHERE = 0  # no compartment and no key: a resource's are hashes and numbers from 1 on
 
@@ -51,8 +52,10 @@ def versions(store: Store, connection: Connection, comp: int) -> Iterator[Kept]:
 def remove(connection: Connection, comp: int, keys: Mapping[int, tuple[str, str]]) -> None:
     """Remove the compartment; `keys` of its resources, with their (type, id). Part of the
     transaction that is open on the connection."""
+    person = [one.comp for one in merged.records(connection, [comp])]
     for table in TABLES:
         connection.execute(f"delete from {table} where comp = %s", (comp,))
+    merged.forget_single(connection, person)
     connection.execute("delete from member where comp = %s", (comp,))
     connection.execute("delete from member where key = any(%s)", (list(keys),))
     _forget(connection, keys.values())

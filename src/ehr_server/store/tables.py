@@ -141,6 +141,21 @@ member = Table(
 )
 Index("member_key", member.c.key)
 
+# Patients that are records of one person: a row for each of them, none for who was never merged
+# (`store.merged`). `target` is the Patient that it was merged into, null for the one that
+# survives; `person` is the compartment of that one, whichever way leads there. Read by all
+# searches that name a Patient and written by merges alone: on Citus a reference table.
+merged = Table(
+    "merged",
+    metadata,
+    _key("comp", BigInteger),
+    Column("id", _text, primary_key=True),
+    Column("target", _text),
+    Column("person", BigInteger, nullable=False),
+    Column("provenance", _text),  # the id of the Provenance that tells of the merge
+)
+Index("merged_person", merged.c.person)
+
 # What does not fit on the narrow row: found by value, removed by (comp, key).
 string = Table(
     "string",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ehr_server.definitions import definitions
 from ehr_server.issue import Issue
+from ehr_server.redact import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -277,8 +278,11 @@ def _issue(code: str, place: str, text: str, vi: str, rule: str = "") -> Issue:
 
 
 def _shown(value: object, pattern: re.Pattern[str]) -> str:
-    """The value in quotes if it can only be a name or a code, else nothing."""
-    return f'"{value}"' if isinstance(value, str) and pattern.fullmatch(value) else ""
+    """The value in quotes if it can only be a name or a code and no person's number, else
+    nothing."""
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        return ""
+    return f'"{value}"' if without_numbers(value) == value else ""
 
 
 def _meant(value: object, known: Iterable[str]) -> tuple[str, str]:

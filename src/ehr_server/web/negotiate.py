@@ -10,6 +10,7 @@ from ehr_server.errors import Invalid, NotAcceptable, UnsupportedMediaType
 from ehr_server.fhir import json
 from ehr_server.fhir.media_types import chosen, content_type, understood, wished
 from ehr_server.issue import Issue
+from ehr_server.search.parse import is_criterion
 
 FIELDS_MAX = 1000  # of an address or a form: ten million, which a form has room for, take 12 s
 
@@ -84,7 +85,9 @@ def _searched(request: Request, kind: str) -> Request:
         text = request.body.decode("utf-8")
     except UnicodeDecodeError:
         raise _not_utf8() from None
-    return replace(request, query=(*request.query, *fields(text)), body=b"")
+    sent = fields(text)
+    private = tuple(pair for pair in sent if is_criterion(pair[0]))
+    return replace(request, query=(*request.query, *sent), private=private, body=b"")
 
 
 def _of_xml(request: Request) -> Request:

@@ -25,7 +25,9 @@ _RESIDENTS = 50
 @pytest.fixture(scope="module")
 def measured(module_database: str) -> dict[str, Point]:
     """Loaded in two steps, as it grows; every question asked."""
-    count = sum(load(module_database, *span).resources for span in ((0, 30), (30, _RESIDENTS)))
+    count = sum(
+        load(module_database, Part(*span)).resources for span in ((0, 30), (30, _RESIDENTS))
+    )
     with psycopg.connect(module_database) as connection:
         assert connection.execute("select count(*) from resource").fetchone() == (count,)
     known = truth(0, 30) + truth(30, _RESIDENTS)

@@ -52,7 +52,7 @@ def of_criteria(search: str) -> str:
         # tokens
         ("Patient?_id=1", "_id is 1"),
         ("Patient?active=true", "active is true"),
-        ("Patient?phone=0912 345 678", "phone is 0912345678"),
+        ("Patient?phone=0912 345 678", "phone is …"),
         ("Patient?gender=male", "gender is male"),
         ("Observation?code=1234-5", "code is 1234-5, of whichever system"),
         ("Observation?code=http://loinc.org|1234-5", "code is 1234-5 of http://loinc.org"),

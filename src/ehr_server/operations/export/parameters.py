@@ -13,6 +13,7 @@ from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.given import asked, moment
+from ehr_server.redact import without_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,8 @@ def _possible_types(*, of_patients: bool) -> tuple[str, ...]:
 def _check_types(types: set[str], possible: Iterable[str]) -> None:
     unknown = sorted(types.difference(possible))
     if unknown:
+        listed = without_numbers(", ".join(unknown))
         raise Invalid(
-            f"_type: {', '.join(unknown)} cannot be exported here.",
-            vi=f"_type: không thể xuất {', '.join(unknown)} ở đây.",
+            f"_type: {listed} cannot be exported here.",
+            vi=f"_type: không thể xuất {listed} ở đây.",
         )

@@ -192,6 +192,29 @@ def is_met(identifiers: Iterable[Any], term: Term, parameter: Parameter) -> bool
     return any(_is_met(term, "Identifier", one, parameter) for one in identifiers)
 
 
+def keys_sought(terms: Sequence[Term], parameter: Parameter) -> frozenset[forms.Key] | None:
+    """The keys of which an Identifier that one of the terms means has one; None where a term asks
+    for something else than a value."""
+    if not leads_by_place(terms):
+        return None
+    return frozenset(
+        key
+        for term in terms
+        if isinstance(term, Token) and term.code is not None
+        for key in _sought(term.system, term.code, parameter)
+    )
+
+
+def keys_held(identifiers: Iterable[Any]) -> frozenset[forms.Key]:
+    """All keys that the Identifiers are found by."""
+    return frozenset(
+        key
+        for one in identifiers
+        if one.get("value")
+        for key in forms.keys(one.get("system"), one["value"])
+    )
+
+
 def leads_by_place(terms: Sequence[Term]) -> bool:
     """Whether the directory names all that can be found: a system alone would lead to everyone."""
     return all(isinstance(term, Token) and term.code is not None for term in terms)

@@ -1,0 +1,39 @@
+"""A record that was merged into another is not brought back by an update: that is for `$unmerge`.
+
+Its sender may know nothing of the merge, and would make two people of one again.
+"""
+
+from collections.abc import Sequence
+
+from ehr_server.changes.change import Change
+from ehr_server.errors import Conflict
+from ehr_server.identity.merging import REPLACED_BY, has_link
+from ehr_server.store.connect import Connection
+from ehr_server.store.merged import targets
+
+
+def refuse(connection: Connection, changes: Sequence[Change]) -> None:
+    """Raises `Conflict` for an update that makes a merged record active, or drops what it says of
+    the one that replaces it. Corrections of anything else are fine."""
+    updated = [
+        (one.place.comp, one)
+        for one in changes
+        if one.type == "Patient" and one.place is not None and one.resource is not None
+        if one.matched is None
+    ]
+    merged_into = targets(connection, [comp for comp, _ in updated])
+    for comp, change in updated:
+        into = merged_into.get(comp)
+        if into is None or change.resource is None:
+            continue
+        is_active = change.resource.get("active") is not False
+        if is_active or not has_link(change.resource, into, REPLACED_BY):
+            raise Conflict(
+                f"Patient/{change.id} was merged into Patient/{into}: it stays inactive and keeps "
+                f"its link replaced-by. Update Patient/{into}, or take the merge back by "
+                "Patient/$unmerge first.",
+                vi=f"Patient/{change.id} đã được gộp vào Patient/{into}: phải giữ active=false và "
+                f"link replaced-by. Xin cập nhật Patient/{into}, hoặc hoàn tác bằng "
+                "Patient/$unmerge trước.",
+                expression=(f"{change.where}.{'active' if is_active else 'link'}",),
+            )

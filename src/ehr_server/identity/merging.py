@@ -1,0 +1,138 @@
+"""What becomes of two records of one person when they are merged, and when that is taken back.
+
+https://hl7.org/fhir/R5/patient-operation-merge.html, https://hl7.org/fhir/R4/patient.html#links.
+Pure: Patients go in and come out as dicts, those given are not changed.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from ehr_server.identity.forms import Key, keys
+
+Patient = dict[str, Any]
+
+REPLACES, REPLACED_BY = "replaces", "replaced-by"
+_OF_VERSION = ("versionId", "lastUpdated")
+_OF_A_LIST = 3  # parts of a key that is a number of a known list
+
+
+def source_of(source: Patient, target_id: str) -> Patient:
+    """The record that is merged away: no longer active, and it says what replaces it."""
+    return {**source, "active": False, "link": _linked(source, target_id, REPLACED_BY)}
+
+
+def target_of(target: Patient, source: Patient) -> Patient:
+    """The record that survives: it has the identifiers of both, and says what it replaces."""
+    found = {**target, "link": _linked(target, source["id"], REPLACES)}
+    further = list(_carried(target.get("identifier", ()), source.get("identifier", ())))
+    if further:
+        found["identifier"] = [*target.get("identifier", ()), *further]
+    return found
+
+
+def has_link(patient: Mapping[str, Any], to: str, kind: str) -> bool:
+    """Whether the Patient has a link of the kind to `Patient/<to>`."""
+    return any(
+        one.get("type") == kind and one.get("other", {}).get("reference") == f"Patient/{to}"
+        for one in patient.get("link", ())
+    )
+
+
+def undone(before: Patient, after: Patient, now: Patient) -> Patient:
+    """A record without what a change from `before` to `after` did to it: exactly as before, if it
+    is as it was after; else what was done since then stays."""
+    before, after, now = _plain(before), _plain(after), _plain(now)
+    if now == after:
+        return before
+    found = {}
+    for name in dict.fromkeys((*now, *before)):
+        value = _undone(before.get(name), after.get(name), now.get(name))
+        if value not in (None, [], {}):
+            found[name] = value
+    return found
+
+
+def taken(before: Patient, after: Patient) -> frozenset[Key]:
+    """The numbers that a record has lost from one content to the other."""
+    return frozenset(_of_all(before) - _of_all(after))
+
+
+def without(now: Patient, added: Collection[Any], numbers: frozenset[Key]) -> Patient:
+    """A record without those of the identifiers `added` to it that are of the numbers."""
+    identifiers = [
+        one
+        for one in now.get("identifier", ())
+        if one not in added or numbers.isdisjoint(_numbers(one))
+    ]
+    rest = {name: value for name, value in now.items() if name != "identifier"}
+    return {**now, "identifier": identifiers} if identifiers else rest
+
+
+def added(before: Patient, after: Patient) -> list[Any]:
+    """The identifiers that a record has after and had not before."""
+    return [one for one in after.get("identifier", ()) if one not in before.get("identifier", ())]
+
+
+def _linked(patient: Patient, to: str, kind: str) -> list[Any]:
+    links: list[Any] = patient.get("link", [])
+    if has_link(patient, to, kind):
+        return links
+    return [*links, {"other": {"reference": f"Patient/{to}"}, "type": kind}]
+
+
+def _carried(here: Sequence[Patient], there: Sequence[Patient]) -> Iterator[Patient]:
+    """The identifiers of the record merged away that the other is to have: as old, but of a kind of
+    which it has none that is in use. So the person keeps a number to be known by."""
+    in_use = [one for one in here if one.get("use") != "old"]
+    kinds = {kind for one in in_use for kind in _kinds(one)}
+    for one in there:
+        is_known = any(_is_same(one, other) for other in in_use)
+        was_known = any(_is_same(one, other) for other in here)
+        has_kind = not kinds.isdisjoint(_kinds(one))
+        if is_known or (was_known and (has_kind or one.get("use") == "old")):
+            continue
+        yield {**one, "use": "old"} if has_kind else one
+
+
+def _is_same(one: Patient, other: Patient) -> bool:
+    numbers = _numbers(one)
+    return not numbers.isdisjoint(_numbers(other)) if numbers else one == other
+
+
+def _kinds(identifier: Patient) -> set[str]:
+    """The lists that an identifier is a number of, else its naming system."""
+    lists = {key[1] for key in _numbers(identifier) if len(key) == _OF_A_LIST}
+    return lists or {identifier.get("system", "")}
+
+
+def _numbers(identifier: Patient) -> set[Key]:
+    """What tells the identifier from those of others: not the bare value, which says nothing
+    without its naming system."""
+    value = identifier.get("value")
+    found = keys(identifier.get("system"), value) if value else ()
+    return {key for key in found if len(key) > 1}
+
+
+def _of_all(patient: Patient) -> set[Key]:
+    return {key for one in patient.get("identifier", ()) for key in _numbers(one)}
+
+
+def _plain(patient: Patient) -> Patient:
+    """The content without what each version has of its own."""
+    meta = {name: one for name, one in patient.get("meta", {}).items() if name not in _OF_VERSION}
+    rest = {name: one for name, one in patient.items() if name != "meta"}
+    return {**rest, "meta": meta} if meta else rest
+
+
+def _undone(before: Any, after: Any, now: Any) -> Any:
+    """One element: what was not touched since is as before; of a list, what was added goes and what
+    was taken comes back."""
+    if now == after:
+        return before
+    if before == after:
+        return now
+    if not all(isinstance(one, list) for one in (before or [], after or [], now or [])):
+        return now
+    was, became, there = before or [], after or [], now or []
+    kept = [one for one in there if one in was or one not in became]
+    return kept + [one for one in was if one not in became and one not in there]
