@@ -160,6 +160,7 @@ ASKED = (
     f"Observation/$lastn?patient=Patient/card&code=x&{NUMBER}=1",
     f"Observation/$lastn?patient=Patient/card&max={NUMBER}",
     f"$receipts?{NUMBER}=1",
+    f"$receipts?{NUMBER}=1&_count=1",
     f"$receipts?date={NUMBER}",
     f"$export?{NUMBER}=1",
     f"$export?_type={NUMBER}",
