@@ -130,7 +130,7 @@ def _matching(options: argparse.Namespace, found: dict[str, str]) -> None:
     if options.page:
         MATCHING_PAGE.write_text(matching.page(text), encoding="utf-8")
         print(f"written: {MATCHING_PAGE}", file=sys.stderr)
-    _save(text, {"machine": found, "matching": [asdict(one) for one in towns]})
+    _save(text, {"machine": found, "matching": list(map(matching.figures, towns))})
 
 
 def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count, islice
 from pathlib import Path
 from random import Random
@@ -266,6 +266,30 @@ def _up_to(counter: Counter[str], grade: str) -> int:
 def page(text: str) -> str:
     """The page of the reference, with what was measured."""
     return f"{_HEAD}\n{text}\n"
+
+
+def figures(found: Matching) -> dict[str, Any]:
+    """What the tables show, for comparison with other runs."""
+    ways = {"at first": found.at_first, "trained": found.trained}
+    return {
+        "residents": found.residents,
+        "train_s": found.train_s,
+        "watched": asdict(found.watched),
+        **{
+            way: [_figures(row) for several in pair for row in several]
+            for way, pair in ways.items()
+        },
+    }
+
+
+def _figures(row: Row) -> dict[str, Any]:
+    return {
+        "what": row.what,
+        "asked": row.asked,
+        "meant": dict(row.meant),
+        "others": dict(row.others),
+        "ms": _times(row.times_ms),
+    }
 
 
 def section(found: Matching) -> str:

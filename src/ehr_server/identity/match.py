@@ -98,6 +98,8 @@ def _bounds(levels: Levels) -> tuple[Grade, Grade]:
         return "certainly-not", "certainly-not" if is_kin else "possible"
     if is_born_otherwise and not has_card and not _is_of_same_house(levels):
         return "certainly-not", "possible"  # a namesake
+    if levels.get("number") == "other" and not _is_same_on_paper(levels):
+        return "certainly-not", "possible"  # so too
     return "certainly-not", "certain" if _is_whole(levels) else "probable"
 
 
@@ -116,13 +118,10 @@ def _is_of_same_house(levels: Levels) -> bool:
 
 
 def _is_whole(levels: Levels) -> bool:
-    """Whether the name and the birth date agree in full, something further does, and no number
-    speaks against it."""
+    """Whether name and birth date agree in full, something further does, and no number speaks
+    against it."""
     return (
-        all(levels.get(role, "same") == "same" for role in ("family", "middle", "given"))
-        and "given" in levels
-        and levels.get("birth") == "same"
-        and levels.get("sex") != "other"
+        _is_same_on_paper(levels)
         and levels.get("number") not in ("other", "slip")
         and (
             levels.get("address") in ("line", "ward")
@@ -130,6 +129,16 @@ def _is_whole(levels: Levels) -> bool:
             or levels.get("mother") == "same"
             or levels.get("number") in ("card", "local")
         )
+    )
+
+
+def _is_same_on_paper(levels: Levels) -> bool:
+    """Whether the name and the birth date agree in full, and not another sex."""
+    return (
+        "given" in levels
+        and all(levels.get(role, "same") == "same" for role in ("family", "middle", "given"))
+        and levels.get("birth") == "same"
+        and levels.get("sex") != "other"
     )
 
 

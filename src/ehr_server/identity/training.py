@@ -34,6 +34,10 @@ _ROUNDS = 30
 _AS_BEFORE = 20.0  # pairs that the figures so far count as much as
 _SHARE_AT_FIRST = 0.05  # of pairs in a block that are taken for one person
 _LEAST = 1e-9
+_TWO = ("slip", "other")  # levels of the number at which two people are, as a rule
+# What numbers say is law and not custom: their shares of one person are not learnt, since pairs are
+# told apart by them.
+_NOT_LEARNT = frozenset(("number", "pair"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +95,13 @@ def _expected(
     u: Mapping[tuple[str, str], float],
 ) -> tuple[Mapping[tuple[str, str], float], float]:
     """How many pairs of one person stand at each level of the fields that are open, and how many
-    there are. Kin agree on much together, which would be taken for sameness: they count for none.
+    there are. A number that both have tells, and so do two live ones that differ. Kin agree on much
+    together, which would be taken for sameness: they count for none.
     """
     several = [
-        (tuple(pair for pair in one if pair[0] not in settled), count)
+        (tuple(pair for pair in one if pair[0] not in settled), count, _is_told(dict(one)))
         for one, count in patterns.items()
-        if not is_kept_apart(dict(one))
+        if not is_kept_apart(dict(one)) and dict(one).get("number") not in _TWO
     ]
     pairs = max(1, patterns.total())
     m = {key: shares[0] for key, shares in before.shares.items()}
@@ -105,8 +110,8 @@ def _expected(
     for _ in range(_ROUNDS):
         levels.clear()
         number = 0.0
-        for open_, count in several:
-            same, other = share, 1 - share
+        for open_, count, is_told in several:
+            same, other = share, 0.0 if is_told else 1 - share
             for key in open_:
                 same *= max(m[key], _LEAST)
                 other *= max(u.get(key, before.shares[key][1]), _LEAST)
@@ -119,6 +124,11 @@ def _expected(
     return levels, number
 
 
+def _is_told(levels: Levels) -> bool:
+    """Whether a number tells that both are one person."""
+    return levels.get("number") in ("same", "card")
+
+
 def _put_together(
     expected: Mapping[tuple[str, str], float], before: Weights
 ) -> dict[tuple[str, str], float]:
@@ -129,5 +139,5 @@ def _put_together(
     return {
         key: (expected.get(key, 0.0) + _AS_BEFORE * shares[0]) / (fields[key[0]] + _AS_BEFORE)
         for key, shares in before.shares.items()
-        if key != PRIOR
+        if key[0] not in _NOT_LEARNT
     }

@@ -106,6 +106,8 @@ def test_two_live_numbers_speak_against() -> None:
     ward = {"address": [{"extension": [{"url": WARD, "valueCoding": {"code": "08995"}}]}]}
     first = patient(**number("001174000456"), **ward)
     assert like(first, patient(**number("001174999999"), **ward)).grade in ("possible", "probable")
+    year = patient(birthDate="1974", **number("001174999999"), **ward)
+    assert like(first, year).grade == "possible"  # a namesake
     slip = like(first, patient(**number("001174000465"), **ward))
     assert slip.levels["number"] == "slip"
     assert slip.grade == "probable"

@@ -45,6 +45,22 @@ def test_too_few_pairs_change_nothing() -> None:
     assert after == before
 
 
+def test_numbers_tell_who_is_one_person_and_who_is_not() -> None:
+    """The same card makes one person of a pair, two live numbers make two, whatever else agrees;
+    what numbers say is not learnt from that."""
+    alike = {"given": "same", "birth": "same", "phone": "same", "sex": "same"}
+    in_block = Counter(
+        {
+            pattern({**alike, "phone": "other", "number": "card"}): 300,
+            pattern({**alike, "number": "other"}): 5_000,
+        }
+    )
+    found = learnt(pairs(50_000, 0.5, 0.001, 1), {"birth-given": in_block}, 20_000, weights())
+    assert found.expected == pytest.approx(300)
+    assert table(found.rows)["phone", "other"][0] > 0.9
+    assert table(found.rows)["number", "other"][0] == weights().shares["number", "other"][0]
+
+
 def test_kin_count_for_no_one_person() -> None:
     twins = Counter({pattern({"given": "other", "birth": "same", "phone": "same"}): 5_000})
     found = learnt(Counter(), {"birth-name": twins}, 20_000, weights())
