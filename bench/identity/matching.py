@@ -49,7 +49,7 @@ GRADES = ("certain", "probable", "possible")
 _HEAD = """\
 # How sure $match is
 
-Made by `python -m bench --identity-match --matched 20000,100000 --page`, in one process: requests
+Made by `python -m bench --matching --residents 20000,100000 --page`, in one process: requests
 are answered through the route table with their JSON, without a socket.
 
 The residents are made up (`bench/campaign`): communes of 10,000, in households, with Vietnamese

@@ -69,14 +69,12 @@ def seen(database: str) -> None:
     end = time.monotonic() + _WAIT_S
     with psycopg.connect(database, autocommit=True) as connection:
         while time.monotonic() < end:
-            rows = connection.execute(
-                "select (select value from setting where name = 'duplicates_until'),"
-                " (select tx::text || ' ' || key from version_patient"
-                "  order by tx desc, key desc limit 1),"
-                " (select count(*) from job where state in ('queued', 'running'))"
+            row = connection.execute(
+                "select (select split_part(value, ' ', 1)::bigint from setting"
+                "  where name = 'duplicates_until') > (select max(tx) from version_patient)"
+                " and not exists (select from job where state in ('queued', 'running'))"
             ).fetchone()
-            assert rows is not None
-            if rows[0] == rows[1] and rows[2] == 0:
+            if row is not None and row[0]:
                 return
             time.sleep(0.1)
     raise AssertionError("the look did not come to its end")

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.merges import merge
 from api.patients import CCCD, resident
 
 pytestmark = pytest.mark.smoke
@@ -202,6 +203,16 @@ def test_what_was_merged_or_deleted_does_not_come(client: httpx.Client) -> None:
     put(client, "gone", person("Lường Thị Kept"))
     client.delete("/Patient/gone")
     assert [id_ for id_, _ in matched(client, person("Lường Thị Kept"))] == ["kept"]
+
+
+def test_of_what_was_merged_the_record_that_survives_comes_once(client: httpx.Client) -> None:
+    """The other name of a person, which only the merged record has, still leads to them."""
+    put(client, "by-birth", person("Kiều Thị Ngân"))
+    put(client, "by-marriage", person("Kiều Thị Kim Hằng", **numbered("001174000777")))
+    answer = merge(client, "by-birth", "by-marriage")
+    assert answer.status_code == 200, answer.text
+    assert matched(client, person("Kiều Thị Ngân")) == [("by-marriage", "certain")]
+    assert matched(client, person("Kiều Thị Kim Hằng")) == [("by-marriage", "certain")]
 
 
 @pytest.mark.parametrize(

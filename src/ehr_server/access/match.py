@@ -30,6 +30,7 @@ from ehr_server.search.parse import parse
 from ehr_server.search.query import At, Query
 from ehr_server.search.sql import Sql
 from ehr_server.store.connect import Connection, Store, by_index, snapshot
+from ehr_server.store.merged import persons
 from ehr_server.store.weights import stored
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _UNDER_KEYS = (
     f" limit {OF_A_KEY_MAX}) r"
 )
 
+_OF_COMPS = "select comp, key from resource_patient where comp = any(%s::bigint[])"
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -63,6 +66,7 @@ class Record:
     """A Patient of the record, and what it is compared by."""
 
     id: str
+    comp: int
     key: int
     content: bytes
     person: Person
@@ -98,18 +102,25 @@ def alike(
     look: Look, connection: Connection, several: Sequence[Sought]
 ) -> list[list[tuple[Record, Likeness]]]:
     """For each of them the records that are possibly of the same person, best first. What access
-    withholds, and what was merged into another, is not among them."""
+    withholds is not among them; of what was merged the record that survives is, once."""
     table = in_use(connection)
+    lists = candidates(look, connection, several)
+    survivors = _survivors(look, connection, chain.from_iterable(lists))
     found = []
-    for one, records in zip(several, candidates(look, connection, several), strict=True):
-        told = [(record, compared(one.person, record.person, table)) for record in records]
-        likely = [pair for pair in told if pair[1].score >= LEAST["possible"]]
-        found.append(sorted(likely, key=_best_first))
+    for one, records in zip(several, lists, strict=True):
+        best: dict[str, tuple[Record, Likeness]] = {}
+        for record in records:
+            likeness = compared(one.person, record.person, table)
+            shown = survivors.get(record.comp, record)
+            pair = shown, likeness
+            if likeness.score >= LEAST["possible"] and not shown.is_replaced:
+                best[shown.id] = min(best.get(shown.id, pair), pair, key=_best_first)
+        found.append(sorted(best.values(), key=_best_first))
     return found
 
 
 def candidates(look: Look, connection: Connection, several: Sequence[Sought]) -> list[list[Record]]:
-    """For each of them the records that are worth comparing."""
+    """For each of them the records that are worth comparing, those that were merged too."""
     with snapshot(connection), by_index(connection):
         _look_under_keys(connection, several)
         carriers = _carriers(look, connection, several)
@@ -131,7 +142,21 @@ def _of(
     for record in held:
         if has_number_of(one.person, record.person):
             found[record.id] = record
-    return [record for record in found.values() if not record.is_replaced]
+    return list(found.values())
+
+
+def _survivors(look: Look, connection: Connection, records: Iterable[Record]) -> dict[int, Record]:
+    """For the compartments of those that were merged the record that survives."""
+    merged = {record.comp for record in records if record.is_replaced}
+    if not merged:
+        return {}
+    person = persons(connection, merged)
+    rows = run(connection, Sql(_OF_COMPS, (sorted(set(person.values())),)), True)
+    found = {
+        match.comp: _record(match, look.today)
+        for match in _at(look, connection, [(comp, key) for comp, key in rows])
+    }
+    return {comp: found[person[comp]] for comp in merged if person[comp] in found}
 
 
 def _look_under_keys(connection: Connection, several: Sequence[Sought]) -> None:
@@ -217,6 +242,7 @@ def _record(match: Match, today: str) -> Record:
     links = patient.get("link", ())
     return Record(
         patient["id"],
+        match.comp,
         match.key,
         match.content,
         person(patient, today),

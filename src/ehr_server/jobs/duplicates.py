@@ -83,12 +83,12 @@ def run(work: Work) -> None:
     )
     persons, tasks = (sum(part.done[name] for part in parts) for name in ("persons", "tasks"))
     number = len(parts)
-    while persons < PERSONS_MAX:
+    while persons < PERSONS_MAX and after[0] < below:
         work.go_on()
         with work.store.connection() as connection:
             contents, after = kept.changed(work.store, connection, after, below, _TOGETHER)
         if not contents:
-            break
+            continue
         made = _look_at(with_these, contents)
         persons, tasks = persons + len(contents), tasks + made
         done = {"until": list(after), "persons": len(contents), "tasks": made}

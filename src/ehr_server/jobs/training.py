@@ -89,7 +89,7 @@ def _count_in_blocks(
         several = candidates(look, connection, part)
     for one, records in zip(part, several, strict=True):
         for record in records:
-            if record.id != one.patient["id"]:
+            if record.id != one.patient["id"] and not record.is_replaced:
                 levels = training.pattern(levels_of(one.person, record.person, table))
                 for kind in blocks.shared(one.person, record.person):
                     in_blocks[kind][levels] += 1

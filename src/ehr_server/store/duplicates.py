@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 KIND = "duplicates"  # of the jobs that do it
 TYPE = "Patient"
 
-Until = tuple[int, int]  # tx and key of the last Patient that was looked at
+Until = tuple[int, int]  # tx and key: all before was looked at
 
 _SETTING = "duplicates_until"
 
@@ -62,7 +62,8 @@ def is_under_way(connection: Connection) -> bool:
 def changed(
     store: Store, connection: Connection, after: Until, below: int, count: int
 ) -> tuple[list[bytes], Until]:
-    """The next Patients as they are now, so many at most, and where they end; of those that were
-    changed again by what lies below the number, the later place counts."""
+    """The next Patients as they are now, so many at most, and where they end: at the number once
+    there are no more, past those that were deleted or changed again too."""
     rows = list(export.rows(store, connection, Ask(below, (TYPE,)), leaf(TYPE), (after, count)))
-    return [row[4] for row in rows], (rows[-1][0], rows[-1][1]) if rows else after
+    end = (rows[-1][0], rows[-1][1]) if len(rows) == count else (below, marks.BEGINNING)
+    return [row[4] for row in rows], end
