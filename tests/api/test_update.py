@@ -25,8 +25,9 @@ def test_a_client_may_choose_the_id(client: httpx.Client) -> None:
 
 
 def test_the_same_content_again_makes_no_new_version(client: httpx.Client) -> None:
+    sent = resident(id="same")
     for status in (201, 200, 200):
-        answer = client.put("/Patient/same", json=resident(id="same"))
+        answer = client.put("/Patient/same", json=sent)
         assert (answer.status_code, answer.headers["ETag"]) == (status, 'W/"1"')
 
 

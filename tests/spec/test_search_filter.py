@@ -201,7 +201,7 @@ def test_parts_are_joined(here: Record, type_name: str, text: str, ids: set[str]
 @pytest.mark.parametrize(
     ("address", "ids"),
     [
-        ("Patient?_filter=gender eq male&active=true", {"peter"}),
+        ("Patient?_filter=gender eq male&active=true", {"peter", "pete"}),
         ("Patient?_filter=gender eq male&_filter=birthdate eq 2014-10-10", {"peter"}),
         ("Patient?_filter=gender eq male&_sort=birthdate&_count=1", {"peter", "pete"}),
         ('Patient?_filter=given eq "a\' or 1=1 --"', set()),

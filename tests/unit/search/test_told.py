@@ -51,7 +51,11 @@ def of_criteria(search: str) -> str:
         ("Patient?_filter=name ew oa", 'name ends with "oa", case and accents aside'),
         # tokens
         ("Patient?_id=1", "_id is 1"),
-        ("Patient?active=true", "active is true"),
+        ("Patient?active=false", "active is false"),
+        (
+            "Patient?active=true",
+            "one at least of:\n    active is true\n    active has no value",
+        ),
         ("Patient?phone=0912 345 678", "phone is …"),
         ("Patient?gender=male", "gender is male"),
         ("Observation?code=1234-5", "code is 1234-5, of whichever system"),
