@@ -36,6 +36,7 @@ def measure(size: int, keep: Path | None, is_quick: bool = False) -> Measured:
         with asked.served("--duplicates=off"):
             merged = merging(asked, seconds / 5)
             listed = lists(asked, bundles)
+            asked.look_over()
         return Measured(
             size, count, disk, postgresql, asked.loaded, idle, found, listed, merged
         )  # fmt: skip

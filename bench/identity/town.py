@@ -61,6 +61,10 @@ class Town:
             raise RuntimeError("the town is not served")
         return self._server
 
+    def look_over(self) -> None:
+        """Note that nobody waits to be looked for among all others; a kept town begins so again."""
+        look_over(_url(self.server))
+
     def fresh(self, count: int) -> list[Resident]:
         """So many people whom the server does not know."""
         self.taken += count
@@ -97,15 +101,20 @@ def _load(folder: Path, size: int) -> Loaded:
     """Everyone was looked for among all others already, as in a town where people live: the search
     for duplicates would be busy for long."""
     with serving("--duplicates=off", keep=folder) as server:
-        url = running(server.data_dir)
-        if url is None:
-            raise RuntimeError("the server's PostgreSQL does not run")
+        url = _url(server)
         with quick(administering(url)), built_last(url, _GRAMS):
             loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
         look_over(url)
         server.rows("checkpoint")
     print(f"{size:,} residents loaded in {loaded.wall_s:,.0f} s", file=sys.stderr)
     return loaded
+
+
+def _url(server: Server) -> str:
+    url = running(server.data_dir)
+    if url is None:
+        raise RuntimeError("the server's PostgreSQL does not run")
+    return url
 
 
 def look_over(url: str) -> None:
