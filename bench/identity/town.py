@@ -1,4 +1,4 @@
-"""A server that holds so many residents, and those who have not come yet."""
+"""A record that holds so many residents, and those who have not come yet."""
 
 from __future__ import annotations
 
@@ -41,12 +41,29 @@ class Town:
     `fresh` yields people of whom nothing was sent yet; in a kept town not in earlier runs either.
     """
 
-    server: Server
+    folder: Path
     size: int
     loaded: Loaded
     known: list[Resident] = field(default_factory=list)
     _strangers: Iterator[Resident] = field(default_factory=lambda: iter(()))
+    _server: Server | None = None
     taken: int = 0
+
+    @contextmanager
+    def served(self, *options: str) -> Iterator[Server]:
+        """A server with these options, for as long as the block: it is `server` then."""
+        with serving(*options, keep=self.folder) as self._server:
+            yield self._server
+
+    @property
+    def server(self) -> Server:
+        if self._server is None:
+            raise RuntimeError("the town is not served")
+        return self._server
+
+    def look_over(self) -> None:
+        """Note that nobody waits to be looked for among all others; a kept town begins so again."""
+        look_over(_url(self.server))
 
     def fresh(self, count: int) -> list[Resident]:
         """So many people whom the server does not know."""
@@ -70,30 +87,34 @@ def town(size: int, keep: Path | None = None) -> Iterator[Town]:
     written = {} if kept is None else _kept(kept)
     with folder_of(kept) as folder:
         loaded = Loaded(**written["loaded"]) if written else _load(folder, size)
-        with serving(keep=folder) as server:
-            found = Town(server, size, loaded)
-            found.meet(written.get("met", 0))
-            try:
-                yield found
-            finally:
-                met = written.get("met", 0) + found.taken
-                told = {"shape": shape(), "loaded": asdict(loaded), "met": met}
-                (folder / "town.json").write_bytes(json.write_pretty(told))
+        found = Town(folder, size, loaded)
+        found.meet(written.get("met", 0))
+        try:
+            yield found
+        finally:
+            met = written.get("met", 0) + found.taken
+            told = {"shape": shape(), "loaded": asdict(loaded), "met": met}
+            (folder / "town.json").write_bytes(json.write_pretty(told))
 
 
 def _load(folder: Path, size: int) -> Loaded:
     """Everyone was looked for among all others already, as in a town where people live: the search
     for duplicates would be busy for long."""
     with serving("--duplicates=off", keep=folder) as server:
-        url = running(server.data_dir)
-        if url is None:
-            raise RuntimeError("the server's PostgreSQL does not run")
+        url = _url(server)
         with quick(administering(url)), built_last(url, _GRAMS):
             loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
         look_over(url)
         server.rows("checkpoint")
     print(f"{size:,} residents loaded in {loaded.wall_s:,.0f} s", file=sys.stderr)
     return loaded
+
+
+def _url(server: Server) -> str:
+    url = running(server.data_dir)
+    if url is None:
+        raise RuntimeError("the server's PostgreSQL does not run")
+    return url
 
 
 def look_over(url: str) -> None:
