@@ -67,7 +67,7 @@ class Server:
 def serving(*options: str, keep: Path | None = None) -> Iterator[Server]:
     """A server with the embedded PostgreSQL for as long as the block: in the folder to keep, or in
     one for this time."""
-    with _folder(keep) as folder, (folder / "log").open("w+") as log:
+    with folder_of(keep) as folder, (folder / "log").open("w+") as log:
         data_dir = folder / "data"
         command = [sys.executable, "-m", "ehr_server", "serve", "--port=0"]
         process = subprocess.Popen(
@@ -91,8 +91,9 @@ def serving(*options: str, keep: Path | None = None) -> Iterator[Server]:
 
 
 @contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    """PostgreSQL does not run as root: its own user must get here."""
+def folder_of(keep: Path | None) -> Iterator[Path]:
+    """The one to keep, or one for this time, where PostgreSQL's own user gets to: it does not run
+    as root."""
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         yield keep

@@ -142,6 +142,8 @@ Encounter, of every {VISITS}th a short checkup.
   latency counts from that moment, waiting for a free connection included.
 - Look-ups go by `POST Patient/_search` but where GET is told. **Found**: of so many persons so many
   answers were exactly the one asked for (of nobody's number: nobody).
+- The search for duplicates has been through the town before it is measured; what is pushed
+  meanwhile it looks at as it comes.
 - **µs** are processor time of a look-up without writes, the idle work of all processes included.
 - **A list** is a transaction of {TOGETHER} people, who have the identifiers of their cards in every
   row; latencies are those of the whole transaction.

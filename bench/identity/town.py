@@ -9,13 +9,16 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from campaign import residents
 from ehr_server.fhir import json
+from ehr_server.store import duplicates
 from ehr_server.store.embedded import running
 from growth.database import administering, built_last, quick, shape
 from growth.load import Loaded, load
 from growth.record import Part
-from harness.server import serving
+from harness.server import folder_of, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,30 +66,43 @@ class Town:
 @contextmanager
 def town(size: int, keep: Path | None = None) -> Iterator[Town]:
     """The town of so many residents, loaded where the folder to keep has none of this shape."""
-    folder = None if keep is None else keep / f"{size}"
-    written = {} if folder is None else _kept(folder)
-    with serving(keep=folder) as server:
-        loaded = Loaded(**written["loaded"]) if written else _load(server, size)
-        found = Town(server, size, loaded)
-        found.meet(written.get("met", 0))
-        try:
-            yield found
-        finally:
-            if folder is not None:
+    kept = None if keep is None else keep / f"{size}"
+    written = {} if kept is None else _kept(kept)
+    with folder_of(kept) as folder:
+        loaded = Loaded(**written["loaded"]) if written else _load(folder, size)
+        with serving(keep=folder) as server:
+            found = Town(server, size, loaded)
+            found.meet(written.get("met", 0))
+            try:
+                yield found
+            finally:
                 met = written.get("met", 0) + found.taken
                 told = {"shape": shape(), "loaded": asdict(loaded), "met": met}
                 (folder / "town.json").write_bytes(json.write_pretty(told))
 
 
-def _load(server: Server, size: int) -> Loaded:
-    url = running(server.data_dir)
-    if url is None:
-        raise RuntimeError("the server's PostgreSQL does not run")
-    with quick(administering(url)), built_last(url, _GRAMS):
-        loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
-    server.rows("checkpoint")
+def _load(folder: Path, size: int) -> Loaded:
+    """Everyone was looked for among all others already, as in a town where people live: the search
+    for duplicates would be busy for long."""
+    with serving("--duplicates=off", keep=folder) as server:
+        url = running(server.data_dir)
+        if url is None:
+            raise RuntimeError("the server's PostgreSQL does not run")
+        with quick(administering(url)), built_last(url, _GRAMS):
+            loaded = load(url, Part(0, size, SEED, visits=VISITS), PROCESSES)
+        look_over(url)
+        server.rows("checkpoint")
     print(f"{size:,} residents loaded in {loaded.wall_s:,.0f} s", file=sys.stderr)
     return loaded
+
+
+def look_over(url: str) -> None:
+    """Note that no Patient waits to be looked for among all others."""
+    with psycopg.connect(url) as connection:
+        newest = "select tx, key from version_patient order by tx desc, key desc limit 1"
+        row = connection.execute(newest).fetchone()
+        if row is not None:
+            duplicates.set_until(connection, (row[0], row[1]))
 
 
 def _kept(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import traceback
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -28,8 +29,16 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
     handler.setFormatter(_Logfmt())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """Python would print the text of the exception."""
+    name = failed.thread.name if failed.thread else ""
+    told = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    logging.getLogger(__name__).error("the thread %s failed", name, exc_info=told)
 
 
 class _Logfmt(logging.Formatter):
@@ -39,7 +48,7 @@ class _Logfmt(logging.Formatter):
             "time": moment.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "event": record.getMessage(),
+            "event": _event(record),
         }
         if request := request_id.get():
             pairs["request"] = request
@@ -47,6 +56,12 @@ class _Logfmt(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             pairs |= _facts_of(record.exc_info[1])
         return " ".join(f"{name}={_quoted(value)}" for name, value in pairs.items())
+
+
+def _event(record: logging.LogRecord) -> str:
+    """What happened. asyncio adds the text of an exception, line by line, to what it says."""
+    text = record.getMessage()
+    return text.partition("\n")[0] if record.name == "asyncio" else text
 
 
 def _facts_of(error: BaseException) -> dict[str, object]:

@@ -41,7 +41,7 @@ def seen(id_: str, date: str | None, *codes: str, text: str | None = None) -> di
 def store(client: httpx.Client, patient: str, *observations: dict[str, Any]) -> None:
     """A person with these observations alone."""
     sent = [
-        resident(f"0011740{len(patient):05}", id=patient),
+        resident(id=patient),
         *(one | {"subject": {"reference": f"Patient/{patient}"}} for one in observations),
     ]
     entries = [

@@ -6,8 +6,12 @@ said is looked through. https://hl7.org/fhir/R4/security.html#narrative: errors 
 the sender may know, and a log is read by others.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -16,6 +20,7 @@ import psycopg
 import pytest
 
 from api.patients import CCCD, REVIEWED, resident
+from ehr_server.fhir import json
 from servers import Server, serving
 
 BHYT = "http://fhir.hl7.org.vn/core/sid/bhyt"
@@ -155,6 +160,7 @@ ASKED = (
     f"Observation/$lastn?patient=Patient/card&code=x&{NUMBER}=1",
     f"Observation/$lastn?patient=Patient/card&max={NUMBER}",
     f"$receipts?{NUMBER}=1",
+    f"$receipts?{NUMBER}=1&_count=1",
     f"$receipts?date={NUMBER}",
     f"$export?{NUMBER}=1",
     f"$export?_type={NUMBER}",
@@ -249,6 +255,33 @@ def push(client: httpx.Client) -> Iterator[httpx.Response]:
         yield client.patch("/Patient/card", json=patch)
 
 
+def persons(client: httpx.Client) -> Iterator[httpx.Response]:
+    """Who is alike, and who is one person, named by number."""
+    for bad in (*BAD, card(), resident(NUMBER, identifier=[{"value": NUMBER}])):
+        yield client.post("/Patient/$match", json=bad)
+        sent = [{"name": "resource", "resource": bad}, {"name": NUMBER, "valueString": NUMBER}]
+        for parameter in (sent[:1], sent):
+            asked = {"resourceType": "Parameters", "parameter": parameter}
+            yield client.post("/Patient/$match", json=asked)
+    for source in (
+        {"valueIdentifier": {"system": CCCD, "value": NUMBER}},
+        {"valueIdentifier": {"value": {"value": NUMBER}}},
+        {"valueReference": {"reference": f"Patient/{NUMBER}"}},
+        {"valueReference": {"reference": f"Patient?identifier={NUMBER}"}},
+        {"valueReference": {"identifier": {"system": CCCD, "value": NUMBER}}},
+        {"valueString": NUMBER},
+    ):
+        kind = "-identifier" if "valueIdentifier" in source else ""
+        named = [
+            {"name": f"source-patient{kind}", **source},
+            {"name": "target-patient-identifier",
+             "valueIdentifier": {"system": BHYT, "value": CARD}},
+        ]  # fmt: skip
+        for deed, several in (("$merge", named), ("$merge", named[1:]), ("$unmerge", named[:1])):
+            asked = {"resourceType": "Parameters", "parameter": several}
+            yield client.post(f"/Patient/{deed}", json=asked)
+
+
 def bundles(client: httpx.Client) -> Iterator[httpx.Response]:
     one, criteria = resident(NUMBER), f"identifier={CCCD}|{NUMBER}"
     link = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}}
@@ -322,7 +355,8 @@ def heard(given_postgresql: Any) -> Iterator[tuple[Said, Server]]:
         serving(database, "--log-level=debug", statement_timeout_ms="400") as server,
         httpx.Client(base_url=server.fhir, timeout=60) as client,
     ):
-        for ways in (push(client), searches(client), bundles(client), failures(client, database)):
+        several = (push(client), searches(client), bundles(client), persons(client))
+        for ways in (*several, failures(client, database)):
             for answer in ways:
                 said.hear(answer)
         yield said, server
@@ -352,6 +386,29 @@ def test_no_outcome_holds_a_number(heard: tuple[Said, Server]) -> None:
 
 def test_no_figure_holds_a_number(heard: tuple[Said, Server]) -> None:
     assert marked(httpx.get(f"{heard[1].url}/metrics").text) == []
+
+
+@pytest.mark.parametrize("command", ["validate", "import", "explain"])
+def test_no_command_prints_a_number(database: str, tmp_path: Path, command: str) -> None:
+    """The report of an import says which line, which place and which rule."""
+    file = tmp_path / "push.ndjson"
+    lines = [json.write({**bad, "id": f"bad{at}"}).decode() for at, bad in enumerate(BAD)]
+    file.write_text("\n".join([*lines, f'{{"identifier": {NUMBER}', NUMBER]), encoding="utf-8")
+    searches = [f"Patient?identifier={CCCD}|{NUMBER}", f"Patient?{NUMBER}=1"]
+    given = {"explain": searches}.get(command, [str(file)])
+    where = [] if command == "validate" else [f"--database-url={database}"]
+    for argument in given:
+        done = subprocess.run(
+            [sys.executable, "-m", "ehr_server", command, *where, argument],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=os.environ | {"EHR_DATA_DIR": str(tmp_path)},
+        )
+        assert done.stdout
+        assert "Traceback" not in done.stderr
+        assert [one for one in (done.stdout + done.stderr).splitlines() if marked(one)] == []
 
 
 def test_no_line_of_the_log_holds_a_number(heard: tuple[Said, Server]) -> None:

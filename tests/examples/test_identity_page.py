@@ -25,4 +25,5 @@ def test_the_commands_print_what_is_promised(server: Server, tmp_path: Path) -> 
         '"total":1',  # by a bare number
         '"total":1',  # the child
         "0",
+        '"valueCode":"probable"',
     ]

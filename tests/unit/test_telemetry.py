@@ -1,7 +1,10 @@
 """Lines of the log: pairs that a program can read, ids and never values."""
 
+import asyncio
+import gc
 import io
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +20,7 @@ def lines() -> Iterator[io.StringIO]:
     configure("info", stream)
     yield stream
     logging.captureWarnings(False)
+    threading.excepthook = threading.__excepthook__
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -41,6 +45,34 @@ def test_an_exception_is_told_by_type_and_place_not_by_its_text(lines: io.String
     assert "error=ValueError" in line
     assert "unit/test_telemetry.py:" in line
     assert "Nguyễn" not in line
+
+
+def test_a_thread_that_fails_is_told_so_too(lines: io.StringIO) -> None:
+    def fail() -> None:
+        raise ValueError("001174000456")
+
+    thread = threading.Thread(target=fail, name="deed")
+    thread.start()
+    thread.join()
+    (line,) = lines.getvalue().splitlines()
+    assert 'event="the thread deed failed"' in line
+    assert "error=ValueError" in line
+    assert "001174" not in line
+
+
+def test_what_asyncio_adds_of_an_exception_is_left_out(lines: io.StringIO) -> None:
+    async def fail() -> None:
+        raise ValueError("001174000456")
+
+    async def forgotten() -> None:
+        task = asyncio.ensure_future(fail())
+        await asyncio.sleep(0)
+        del task
+        gc.collect()
+
+    asyncio.run(forgotten())
+    assert "never retrieved" in lines.getvalue()
+    assert "001174" not in lines.getvalue()
 
 
 def test_line_breaks_cannot_forge_a_line(lines: io.StringIO) -> None:

@@ -23,6 +23,7 @@ from ehr_server.hashing import person_comp
 from ehr_server.identity.merging import added, source_of, taken, target_of, undone, without
 from ehr_server.identity.naming import name_anew
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.store import merged
 from ehr_server.store.connect import Collision, Connection, snapshot
 from ehr_server.store.merged import Record
@@ -116,7 +117,7 @@ def unmerge(means: Means, ask: Ask) -> Merged:
 
 def refused(named: Named, text: str, vi: str, code: str = "business-rule") -> Unprocessable:
     """The refusal of what a parameter names: `Patient/1 <text>`."""
-    whom = f"Patient/{named.id}"
+    whom = f"Patient/{id_without_number(named.id)}"
     place_ = f"Parameters.parameter.where(name='{named.parameter}')"
     issue = Issue("error", code, f"{whom} {text}.", (place_,), vi=f"{whom} {vi}.")
     return Unprocessable(issues=[issue])

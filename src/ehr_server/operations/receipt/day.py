@@ -79,7 +79,7 @@ def _count(type_name: str, n: int) -> list[Told]:
 
 def _next(call: Call, last: Receipt) -> str:
     page = f"{round(last.at.timestamp() * 1000)}.{last.tx}"
-    kept = [(name, value) for name, value in call.request.query if name != "_page"]
+    kept = [pair for pair in call.request.query if pair[0] in _KNOWN and pair[0] != "_page"]
     return f"{call.base_url}/$receipts?{urlencode([*kept, ('_page', page)])}"
 
 
