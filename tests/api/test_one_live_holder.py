@@ -4,6 +4,7 @@ https://hl7.org/fhir/R4/patient.html: "systems SHOULD ... have policies for mana
 number is never given to another (Decree 70/2024/NĐ-CP Article 11). All numbers are made up.
 """
 
+import json
 from typing import Any
 
 import httpx
@@ -199,11 +200,7 @@ def test_a_push_may_ask_for_review_as_a_whole(
     assert [entry["resource"]["for"]["reference"] for entry in found["entry"]] == [first]
 
 
-def test_the_numbers_of_a_merged_record_stay_the_persons(
-    client: httpx.Client, number: str, new_number: str
-) -> None:
-    """Though it is out of use, and though the one that survives may have lost the number."""
-    source, target = _stored(client, resident(number)), _stored(client, resident(new_number))
+def _merged(client: httpx.Client, source: str, target: str) -> None:
     asked = {
         "resourceType": "Parameters",
         "parameter": [
@@ -212,11 +209,97 @@ def test_the_numbers_of_a_merged_record_stay_the_persons(
         ],
     }
     assert client.post("/Patient/$merge", json=asked).status_code == 200
-    assert _put(client, target, resident(new_number)).status_code == 200
-    assert _found(client, number) == {source}
+
+
+def test_the_numbers_of_a_merged_record_stay_the_persons(
+    client: httpx.Client, number: str, new_number: str
+) -> None:
+    """Who knows one of the records alone takes nothing from the other, and gives nothing away."""
+    source, target = _stored(client, resident(number)), _stored(client, resident(new_number))
+    _merged(client, source, target)
+    for known in (new_number, number):
+        assert _put(client, target, resident(known)).status_code == 200
+        assert _found(client, number) == _found(client, new_number) == {target}
+        for one in (number, new_number):
+            assert client.post("/Patient", json=resident(one)).status_code == 409
+
+
+def test_a_merged_record_claims_and_holds_as_the_one_that_survives(
+    client: httpx.Client, number: str, new_number: str
+) -> None:
+    """Though it is out of use itself."""
+    source, target = _stored(client, resident(number)), _stored(client, resident(new_number))
+    _merged(client, source, target)
+    strange = fresh_number()
+    _stored(client, resident(strange))
+    merged = client.get(f"/Patient/{source}").json()
+    further = {"system": CCCD, "value": strange}
+    claiming = {**merged, "identifier": [*merged["identifier"], further]}
+    assert _put(client, source, claiming).status_code == 409
+    remove = [{"op": "replace", "path": "/identifier", "value": resident(new_number)["identifier"]}]
+    patched = client.patch(
+        f"/Patient/{target}",
+        content=json.dumps(remove),
+        headers={"Content-Type": "application/json-patch+json"},
+    )
+    assert patched.status_code == 200
+    entries = [
+        {
+            "resource": {**merged, "gender": "male"},
+            "request": {"method": "PUT", "url": f"Patient/{source}"},
+        },
+        {"resource": resident(number), "request": {"method": "POST", "url": "Patient"}},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    assert client.post("", json=bundle).status_code == 409
+    assert _put(client, target, resident(new_number, active=False)).status_code == 200
+    assert client.post("/Patient", json=resident(number)).status_code == 201  # nobody's any more
+
+
+@pytest.mark.parametrize(
+    ("sent", "found"),
+    [
+        ([{"system": BHYT, "value": "GD4010112345678"}], True),  # a program that knows the card
+        ([], True),
+        ([{"system": CCCD, "value": "001174888888"}], False),  # corrected
+        ([{"system": CCCD, "value": "001174888889", "use": "old"}], False),
+    ],
+)
+def test_an_update_does_not_lose_the_number_a_person_is_found_by(
+    client: httpx.Client, number: str, sent: list[dict[str, Any]], *, found: bool
+) -> None:
+    """A push that does not know it would make a second record the next time."""
+    first = _stored(client, resident(number))
+    answer = _put(client, first, resident(identifier=sent) if sent else {**_nobody(), "id": first})
+    assert answer.status_code == 200
+    assert _found(client, number) == ({first} if found else set())
+    claimed = client.post("/Patient", json=resident(number))
+    assert claimed.status_code == (409 if found else 201)
+
+
+def test_a_former_number_stays_for_ever(client: httpx.Client, number: str, new_number: str) -> None:
+    """Whatever an update leaves out. A patch that takes it out is meant."""
+    former = {"system": CCCD, "value": number, "use": "old"}
+    first = _stored(client, resident(identifier=[former, {"system": CCCD, "value": new_number}]))
+    told = client.put(
+        f"/Patient/{first}",
+        json={**resident(new_number), "id": first},
+        headers={"Prefer": "return=OperationOutcome"},
+    )
+    assert "number-kept" in told.text
+    assert _found(client, number) == {first}
+    again = _put(client, first, resident(new_number))
+    assert (
+        again.json()["meta"]["versionId"]
+        == client.get(f"/Patient/{first}").json()["meta"]["versionId"]
+    )
     assert client.post("/Patient", json=resident(number)).status_code == 409
-    assert _put(client, target, resident(number)).status_code == 200
-    assert _found(client, number) == {target}
+
+
+def _nobody() -> dict[str, Any]:
+    without = resident()
+    del without["identifier"]
+    return without
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_cards_are_told_apart(here: Record, asked: str, ids: set[str]) -> None:
     [
         (f"{HL7}/cccd|O01174000456", "character 1 .* probably 0"),
         (f"{HL7}/cccd|00l174000456", "character 3 .* probably 1"),
+        ("O01174000456", "character 1 .* probably 0"),
         (f"{HL7}/bhyt|GD4O10112345678", "character 4 .* probably 0"),
     ],
 )

@@ -103,7 +103,10 @@ RECORD = [
         ("Observation?status=http://elsewhere|amended", set()),
         ("Observation?status=|amended", set()),
         # booleans and computed ones
-        ("Patient?active=true", {"hoa"}),
+        ("Patient?active=true", {"hoa", "nam"}),  # assumed where nothing is said
+        ("Patient?active:not=true", set()),
+        ("Patient?active=false", set()),
+        ("Patient?active:missing=true", {"nam"}),
         ("Patient?deceased=true", {"nam"}),
         ("Patient?deceased=false", {"hoa"}),
         ("Patient?gender=female,male", {"hoa", "nam"}),

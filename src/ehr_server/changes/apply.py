@@ -1,7 +1,7 @@
 """The write path, top to bottom.
 
-    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> claims -> rows
-    -> commit
+    settle -> well formed? -> locks -> resolve -> rewrite links -> gather -> check -> claims
+    -> rows -> commit
 
 What can be refused without the database is refused before a connection is held; everything after
 happens in one database transaction, so a refusal anywhere leaves nothing behind.
@@ -17,6 +17,7 @@ from ehr_server.changes import (
     binary,
     check,
     claims,
+    former,
     gather,
     referring,
     resolve,
@@ -75,6 +76,7 @@ def apply(
             resolve.links(means, connection, changes)
             gather.facts(means, connection, changes)
             check.may_happen(changes)
+            former.keep(connection, changes)
             changes += claims.settle(means, connection, changes)
             binary.settle(changes)
             sent_by = push.sender if push else sender_of(means.caller, _resources(changes))

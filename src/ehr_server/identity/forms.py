@@ -10,7 +10,8 @@ against the keys themselves, so both tell the same. A key is one of
     ("passport", country, value)    so, of one country alone; "" where the naming system names none
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ehr_server.identity.kinds import (
@@ -28,6 +29,21 @@ Key = tuple[str, ...]
 _NUMBER = "number"
 _BARE = tuple(kind for kind in KINDS if not kind.is_free)  # whose values tell their kind
 _SINGLE = frozenset((PERSONAL, PASSPORT))
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """A number of which a person has one, and nobody else the same; the country that gave it, None
+    where the naming system does not tell."""
+
+    number: Number
+    country: str | None = None
+
+    def is_same(self, other: "Single") -> bool:
+        """Whether both cannot be of two people: passports of two countries can."""
+        return self.number == other.number and (
+            self.country == other.country or None in (self.country, other.country)
+        )
 
 
 def keys(system: str | None, value: str) -> tuple[Key, ...]:
@@ -65,16 +81,15 @@ def same_systems(system: str) -> str:
     return system if kind is None else kind.system
 
 
-def single(identifier: dict[str, Any]) -> Iterator[tuple[Number, str | None]]:
-    """The numbers of an identifier of which a person has one and nobody else the same, each with
-    the country that gave it, as far as the naming system tells."""
+def single(identifier: Mapping[str, Any]) -> Iterator[Single]:
+    """The numbers of an identifier of which a person has one: personal numbers and passports."""
     system, value = identifier.get("system"), identifier.get("value")
     kind = kind_of(system) if isinstance(system, str) else None
     if kind is None or not isinstance(system, str) or not isinstance(value, str):
         return
     for key in _keys_of(kind, value):
         if key[1] in _SINGLE:
-            yield (key[1], key[2]), country_of(system)
+            yield Single((key[1], key[2]), country_of(system))
 
 
 def _bare(value: str) -> tuple[Key, ...]:

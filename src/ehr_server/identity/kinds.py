@@ -264,9 +264,11 @@ def kind_of(system: str) -> Kind | None:
 
 
 def country_of(system: str) -> str | None:
-    """The country whose passports the naming system is of, in three letters; None where it does not
-    say."""
-    return system.removeprefix(_PASSPORT_OF) if system.startswith(_PASSPORT_OF) else None
+    """The country whose passports the naming system is of, in three capitals; None where that is
+    not said."""
+    if not system.startswith(_PASSPORT_OF):
+        return None
+    return system.removeprefix(_PASSPORT_OF).upper()
 
 
 def kind_named(name: str) -> Kind:

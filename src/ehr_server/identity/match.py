@@ -14,7 +14,7 @@ from typing import Literal
 
 from ehr_server.identity.kinds import PERSONAL
 from ehr_server.identity.names import Agreement, Name, agreements, is_slip
-from ehr_server.identity.traits import Person, Single
+from ehr_server.identity.traits import Person
 from ehr_server.identity.weights import Weights
 
 Grade = Literal["certain", "probable", "possible", "certainly-not"]
@@ -230,18 +230,17 @@ def _mother(some: tuple[Name, ...], others: tuple[Name, ...]) -> str:
 
 def _number(one: Person, other: Person) -> str:
     """How the numbers of two records agree; "" where they have none to compare."""
-    if any(_is_same(a, b) for a in one.single for b in other.single):
+    if any(a.is_same(b) for a in one.single for b in other.single):
         return "same"
     if one.numbers & other.numbers:
         return "card"
-    first = [value for name, value, _ in one.single if name == PERSONAL]
-    second = [value for name, value, _ in other.single if name == PERSONAL]
+    first = _personal(one)
+    second = _personal(other)
     if first and second:
         is_close = any(is_slip(a, b) for a in first for b in second)
         return "slip" if is_close else "other"
     return "local" if one.local & other.local else ""
 
 
-def _is_same(one: Single, other: Single) -> bool:
-    """Passports of two countries may have one number."""
-    return one[:2] == other[:2] and (one[2] == other[2] or not (one[2] and other[2]))
+def _personal(one: Person) -> list[str]:
+    return [single.number[1] for single in one.single if single.number[0] == PERSONAL]

@@ -21,8 +21,6 @@ _PHONE_MIN = 6  # digits
 _SEVERAL = 8  # of a kind that are looked at
 _PARTIAL_DAY = "-01-01"  # what stands for a day that nobody knows
 
-Single = tuple[str, str, str]  # the list, the number, the country that gave it or ""
-
 
 @dataclass(frozen=True, slots=True)
 class Outline:
@@ -58,7 +56,7 @@ class Person(Outline):
     provinces: frozenset[str]
     lines: frozenset[str]
     phones: frozenset[str]
-    single: frozenset[Single]
+    single: frozenset[forms.Single]
     numbers: frozenset[Number]
     local: frozenset[Number]
 
@@ -109,8 +107,8 @@ def _objects(element: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
 
 def _numbers(
     identifiers: Iterable[dict[str, Any]], today: str
-) -> tuple[frozenset[Single], frozenset[Number], frozenset[Number]]:
-    single: set[Single] = set()
+) -> tuple[frozenset[forms.Single], frozenset[Number], frozenset[Number]]:
+    single: set[forms.Single] = set()
     numbers: set[Number] = set()
     local: set[Number] = set()
     for one in identifiers:
@@ -124,7 +122,7 @@ def _numbers(
         if kind.has_shape(normal):
             numbers.update(one for one in kind.numbers_of(normal) if one[0] != PASSPORT)
         if _is_in_force(one, today):
-            single.update((*number, country or "") for number, country in forms.single(one))
+            single.update(forms.single(one))
     return frozenset(single), frozenset(numbers), frozenset(local)
 
 

@@ -94,7 +94,20 @@ def condition(
             )
         ),
     )
-    return Negation(found) if modifier in NEGATED else found
+    met = _or_assumed(found, sources)
+    return Negation(met) if modifier in NEGATED else met
+
+
+def _or_assumed(found: Condition, sources: Sequence[Source]) -> Criterion:
+    """A Patient "is generally assumed to be active if no value is provided":
+    https://hl7.org/fhir/R4/patient-definitions.html#Patient.active. Who looks for people in use by
+    a number must not miss one whose sender left it out."""
+    is_assumed = any(
+        (one.parameter.base, one.parameter.code) == ("Patient", "active")
+        and getattr(one.term, "code", None) == "true"
+        for one in found.alternatives
+    )
+    return Disjunction((found, Missing(tuple(sources), is_missing=True))) if is_assumed else found
 
 
 def check_modifier(modifier: str, sources: Sequence[Source]) -> None:

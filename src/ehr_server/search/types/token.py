@@ -8,6 +8,7 @@ a code that is in `c1` is never there too. The texts of codes, for `:text`, lie 
 well, and once each in a directory, where their beginnings are looked up.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ from ehr_server.definitions import definitions
 from ehr_server.hashing import hash64
 from ehr_server.identity import forms
 from ehr_server.identity.folding import fold
-from ehr_server.identity.kinds import kind_of
+from ehr_server.identity.kinds import PERSONAL, kind_named, kind_of
 from ehr_server.identity.likely import likely_digit
 from ehr_server.search.escapes import split, unescape
 from ehr_server.search.facts import Facts, Lookup, limited
@@ -32,6 +33,7 @@ from ehr_server.search.types.string import begins
 MODIFIERS = frozenset(("not", "text", "in", "not-in", "above", "below", "of-type"))
 
 _WITHOUT_SYSTEM = frozenset(("id", "ContactPoint", "uri", "boolean", "string"))
+_ZEROS_AS_LETTERS = re.compile("(?=.*[0-9]{6})[0-9Oo]{12}")
 _PEOPLE = frozenset(("Patient", "Person", "Practitioner", "RelatedPerson"))
 
 
@@ -314,6 +316,8 @@ def _is_of_type(identifier: dict[str, Any], term: OfType) -> bool:
 
 def _token(text: str, parameter: Parameter) -> Token:
     parts = [unescape(part) for part in split(text, "|")]
+    if "Identifier" in parameter.types:
+        _refuse_letters(parts)
     if len(parts) == 1:
         return Token(None, _code(parts[0], parameter))
     if len(parts) > 2:
@@ -325,8 +329,6 @@ def _token(text: str, parameter: Parameter) -> Token:
     system, code = parts
     if not system and not code:
         raise Malformed("has neither a system nor a code", "không có hệ mã lẫn mã")
-    if "Identifier" in parameter.types:
-        _refuse_letters(system, code)
     if parameter.types == {"code"}:
         return _implied(system, code, parameter)
     return Token(system, _code(code, parameter) if code else None)
@@ -359,9 +361,13 @@ def _code(text: str, parameter: Parameter) -> str:
     return found
 
 
-def _refuse_letters(system: str, value: str) -> None:
-    """Who typed a letter for a digit would find nobody, and wonder."""
-    kind = kind_of(system)
+def _refuse_letters(parts: Sequence[str]) -> None:
+    """Who typed a letter for a digit would find nobody, and wonder. A bare value may be of any
+    list, so that there only the letter O among the digits of a personal number is told."""
+    value = parts[-1]
+    kind = kind_of(parts[0]) if len(parts) > 1 else None
+    if len(parts) == 1 and _ZEROS_AS_LETTERS.fullmatch(value):
+        kind = kind_named(PERSONAL)
     likely = likely_digit(kind, value) if kind and not kind.has_shape(kind.normal(value)) else None
     if kind is None or likely is None:
         return
