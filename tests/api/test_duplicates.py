@@ -125,7 +125,10 @@ def test_who_is_not_active_or_is_someone_else_is_not_on_the_list(database: str) 
         ("replaced", person("Vàng Thị Dở", link=[_replaced_by("active")])),
         ("twin", person("Vàng Thị Súa")),
         ("numbered", person("Nguyễn Văn Nam", gender="male", **numbered("001074000111"))),
-        ("other-number", person("Nguyễn Văn Nam", gender="male", **numbered("001074000999"))),
+        (
+            "other-number",
+            person("Nguyễn Văn Nam", gender="male", ward="00301", **numbered("001074000999")),
+        ),
     )
     with watching(database) as client:
         seen(database)

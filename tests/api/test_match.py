@@ -22,7 +22,8 @@ Found = list[tuple[str, str]]  # id and grade
 def person(text: str, born: str = "1974-05-20", **more: Any) -> dict[str, Any]:
     """A Patient without numbers; `ward` is a code, the rest are elements."""
     ward = more.pop("ward", "08995")
-    address = [{"extension": [{"url": WARD, "valueCoding": {"code": ward}}], "city": "Xã"}]
+    extension = [{"url": WARD, "valueCoding": {"code": ward}}]
+    address = [{"extension": extension, "line": ["Số 7, Thôn Bạch Trữ"], "city": "Xã"}]
     return {
         "resourceType": "Patient",
         "name": [{"text": text}],

@@ -154,6 +154,14 @@ def test_the_best_of_several_names_counts() -> None:
     assert like(two, patient()).levels["given"] == "same"
 
 
+def test_the_same_ward_is_not_enough_to_be_certain() -> None:
+    ward = {"extension": [{"url": WARD, "valueCoding": {"code": "08995"}}]}
+    here = patient(address=[ward])
+    assert like(here, here).grade == "probable"
+    at_home = patient(address=[{**ward, "line": ["Số 7, Thôn Bạch Trữ"]}])
+    assert like(at_home, at_home).grade == "certain"
+
+
 def test_scores_and_grades() -> None:
     assert [grade_of(score) for score in (1.0, 0.9999, 0.9998, 0.95, 0.9, 0.2, 0.1, 0.0)] == [
         "certain",
