@@ -36,8 +36,9 @@ def test_no_client_chooses_a_number_of_the_person(client: httpx.Client, id_: str
 
 
 def test_the_same_content_again_makes_no_new_version(client: httpx.Client) -> None:
+    same = resident(id="same")
     for status in (201, 200, 200):
-        answer = client.put("/Patient/same", json=resident(id="same"))
+        answer = client.put("/Patient/same", json=same)
         assert (answer.status_code, answer.headers["ETag"]) == (status, 'W/"1"')
 
 
