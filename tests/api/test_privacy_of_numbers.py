@@ -340,6 +340,7 @@ def spelt(client: httpx.Client) -> Iterator[httpx.Response]:
     for form in SPELT:
         for address in ASKED:
             yield client.get("/" + address.replace(NUMBER, quote(form)))
+        yield client.get(f"/Patient/{quote(form)}/Coverage?_explain=true")
         for pairs in POSTED:
             sent = {name.replace(NUMBER, form): value for name, value in pairs.items()}
             yield client.post("/Patient/_search", data=sent | {"_total": form})
