@@ -24,6 +24,17 @@ def test_a_client_may_choose_the_id(client: httpx.Client) -> None:
     assert client.get("/Patient/chosen.Id-1").json()["id"] == "chosen.Id-1"
 
 
+@pytest.mark.parametrize("id_", ["001174000456", "001-174-000-456", "GD4013987654321"])
+def test_no_client_chooses_a_number_of_the_person(client: httpx.Client, id_: str) -> None:
+    """An id stands in every address, which others read (http.html#security)."""
+    for address in (f"/Patient/{id_}", "/Patient?identifier=nobody-has-it"):
+        answer = client.put(address, json=resident(id=id_))
+        assert answer.status_code == 400
+        assert answer.json()["issue"][0]["expression"] == ["Patient.id"]
+        assert id_ not in answer.text
+    assert client.get(f"/Patient/{id_}").status_code == 404
+
+
 def test_the_same_content_again_makes_no_new_version(client: httpx.Client) -> None:
     sent = resident(id="same")
     for status in (201, 200, 200):

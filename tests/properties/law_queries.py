@@ -184,7 +184,9 @@ class Asker:
             return f"{system}|{text}" if system and chance.random() < 0.3 else _escaped(text)
         if modifier == "of-type":
             kinds = (value.get("type") or {}).get("coding") or [{"system": "x", "code": "MR"}]
-            number = _escaped(value.get("value") or "0010")
+            number = value.get("value") or "0010"
+            closed = number.replace("-", " "), number.replace(" ", ""), number.upper()
+            number = _escaped(chance.choice((number, number, *closed)))
             return f"{kinds[0]['system']}|{kinds[0]['code']}|{number}"
         coding = chance.choice(value["coding"]) if "coding" in value else value
         system, code = coding.get("system"), coding.get("code") or coding.get("value") or "x"

@@ -37,10 +37,16 @@ PEOPLE = {
     "broken": [{"system": f"{HL7}/cccd", "value": "01112303122", "use": "old"}],
 }
 
+KINDS_OF = "http://terminology.hl7.org/CodeSystem/v2-0203"
+NATIONAL = {"coding": [{"system": KINDS_OF, "code": "NI"}]}
 
 RECORD = [
     *(
-        {"resourceType": "Patient", "id": id_, "identifier": identifiers}
+        {
+            "resourceType": "Patient",
+            "id": id_,
+            "identifier": [one | {"type": NATIONAL} for one in identifiers],
+        }
         for id_, identifiers in PEOPLE.items()
     ),
     *(
@@ -115,6 +121,30 @@ RECORD = [
 )
 def test_a_person_is_found(here: Record, asked: str, ids: set[str]) -> None:
     assert set(here.ids(f"Patient?identifier={asked}")) == ids
+
+
+@pytest.mark.parametrize(
+    ("asked", "ids"),
+    [
+        ("001174000456", {"ngop"}),
+        ("001.174.000.456", {"ngop"}),
+        ("００１１７４０００４５６", {"ngop"}),
+        ("001085012345", {"typed"}),
+        ("001 085.012-345", {"typed"}),
+        ("001324000789", {"wide"}),
+        ("gd4 01 0112345678", {"ngop"}),
+        ("0112345678", {"ngop", "local"}),
+        ("c01x0006", {"weber"}),
+        ("GCS 01/2026", {"newborn"}),
+        ("01112303122", {"broken"}),
+        ("001174000457", set()),
+    ],
+)
+def test_a_person_is_found_by_the_type_of_a_number(here: Record, asked: str, ids: set[str]) -> None:
+    """https://hl7.org/fhir/R4/search.html#token, `:of-type`: the same number as without a type."""
+    assert set(here.ids(f"Patient?identifier={asked}")) == ids
+    assert set(here.ids(f"Patient?identifier:of-type={KINDS_OF}|NI|{asked}")) == ids
+    assert not here.ids(f"Patient?identifier:of-type={KINDS_OF}|MR|{asked}")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from ehr_server.fhir.patch import Patch
 from ehr_server.identity.naming import Systems
 from ehr_server.issue import Issue
 from ehr_server.packages.searchable import Searchable
+from ehr_server.redact import id_without_number
 from ehr_server.search.rules import Rules, full_text
 from ehr_server.settings import Settings
 from ehr_server.store.blobs import Blob
@@ -117,6 +118,11 @@ class Change:
         if self.id is None:
             raise ValueError("the id is not known yet")
         return self.type, self.id
+
+    @property
+    def told(self) -> str:
+        """Type and id, as a text shows them."""
+        return f"{self.type}/{id_without_number(self.id or '')}"
 
     def located(self, issue: Issue) -> Issue:
         """A finding about the resource, as one about what was sent."""

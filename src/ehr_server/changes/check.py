@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlencode
 from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
 from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed
+from ehr_server.identity.kinds import compact
+from ehr_server.identity.numbers import insurance_card, personal_number
 from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
 from ehr_server.validation.profiles.around import Around
@@ -34,7 +36,8 @@ def well_formed(means: Means, changes: Sequence[Change]) -> None:
 
 
 def may_happen(changes: Sequence[Change]) -> None:
-    """Refuse what the present state does not allow: If-Match, If-None-Match, an id that is taken.
+    """Refuse what the present state does not allow: If-Match, If-None-Match, an id that is taken,
+    or that would be taken of a number.
 
     Raises `Overtaken` where a patch was made of a version that is no longer the newest.
     """
@@ -44,10 +47,11 @@ def may_happen(changes: Sequence[Change]) -> None:
         is_purged = change.place is not None and change.now is None and change.matched is None
         if is_purged and change.resource is not None:
             raise Conflict(
-                f"{change.type}/{change.id} was purged; its id is never used again.",
-                vi=f"{change.type}/{change.id} đã bị xóa vĩnh viễn; id không được dùng lại.",
+                f"{change.told} was purged; its id is never used again.",
+                vi=f"{change.told} đã bị xóa vĩnh viễn; id không được dùng lại.",
                 expression=(change.where,),
             )
+        _refuse_number_as_id(change)
         if change.read is not None and (live is None or live.ver != change.read):
             raise Overtaken(
                 "Another request changed the resource at the same moment; send the patch again.",
@@ -56,18 +60,36 @@ def may_happen(changes: Sequence[Change]) -> None:
             )
         if change.criteria is not None and not change.meant and live is not None:
             raise Conflict(
-                f"The criteria match nothing, but {change.type}/{change.id} of the body is there "
+                f"The criteria match nothing, but {change.told} of the body is there "
                 "already; leave the id out, or update it by its address.",
-                vi=f"Điều kiện không khớp gì, nhưng {change.type}/{change.id} đã có; xin bỏ id "
+                vi=f"Điều kiện không khớp gì, nhưng {change.told} đã có; xin bỏ id "
                 "hoặc cập nhật theo địa chỉ.",
                 expression=(f"{change.where}.id",),
             )
         if change.if_none_match and live is not None:
             raise PreconditionFailed(
-                f"{change.type}/{change.id} is there already, and If-None-Match is *.",
-                vi=f"{change.type}/{change.id} đã có sẵn, trong khi If-None-Match là *.",
+                f"{change.told} is there already, and If-None-Match is *.",
+                vi=f"{change.told} đã có sẵn, trong khi If-None-Match là *.",
                 expression=(change.where,),
             )
+
+
+def _refuse_number_as_id(change: Change) -> None:
+    """A new Patient under somebody's number would have it in every address, log and reference:
+    https://hl7.org/fhir/R4/resource.html#id. Who is there already goes on being updated."""
+    if change.type != "Patient" or change.deed != "update" or change.place is not None:
+        return
+    value = compact(change.id or "")
+    if personal_number(value) is not None or insurance_card(value) is not None:
+        raise Invalid(
+            "The id of a new Patient is a personal number or the number of a card, which every "
+            "address of it would show: let the server give the id, by a POST or a conditional "
+            "update, and find the Patient by its identifier.",
+            vi="id của Patient mới là số định danh cá nhân hoặc mã thẻ BHYT, sẽ lộ trong mọi địa "
+            "chỉ: xin để máy chủ cấp id, bằng POST hoặc cập nhật có điều kiện, và tìm Patient "
+            "theo identifier.",
+            expression=(f"{change.where}.id",),
+        )
 
 
 def refuse_other_version(change: Change, ver: int | None) -> None:
@@ -88,8 +110,8 @@ def no_match_goes(changes: Sequence[Change]) -> None:
     for change in changes:
         if change.matched is not None and change.identity in gone:
             raise Invalid(
-                f"ifNoneExist finds {change.type}/{change.id}, which the same transaction deletes.",
-                vi=f"ifNoneExist khớp {change.type}/{change.id}, mà chính giao dịch này xóa.",
+                f"ifNoneExist finds {change.told}, which the same transaction deletes.",
+                vi=f"ifNoneExist khớp {change.told}, mà chính giao dịch này xóa.",
                 expression=(change.where,),
             )
 

@@ -251,6 +251,7 @@ def _group(connection: Connection, ids: Sequence[str]) -> list[Record]:
 def _refuse_merged(named: Named, group: Sequence[Record]) -> None:
     into = next((one.target for one in group if one.id == named.id), None)
     if into is not None:
+        into = id_without_number(into)
         raise refused(
             named,
             f"was merged into Patient/{into} before; name that one, or take the merge back by "
@@ -267,8 +268,9 @@ def _way(ask: Ask, group: Sequence[Record]) -> list[str]:
     if target is None:
         raise refused(ask.source, "was not merged into another", "chưa được gộp vào hồ sơ nào")
     if ask.target.id not in ("", target):
+        told = id_without_number(target)
         raise refused(
-            ask.source, f"was merged into Patient/{target}", f"đã được gộp vào Patient/{target}"
+            ask.source, f"was merged into Patient/{told}", f"đã được gộp vào Patient/{told}"
         )
     way = [ask.source.id]
     while (above := into[way[-1]]) is not None:

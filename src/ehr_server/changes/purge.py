@@ -16,6 +16,7 @@ from ehr_server.changes.referring import Referrer, referrers
 from ehr_server.errors import Conflict
 from ehr_server.fhir.bundle import identity
 from ehr_server.hashing import person_comp
+from ehr_server.redact import id_without_number
 from ehr_server.search.referring import hashes_by_leaf
 from ehr_server.store import purge
 from ehr_server.store.connect import Collision, Connection
@@ -99,11 +100,12 @@ def _refuse_target(connection: Connection, id_: str) -> None:
     """A person of several records is removed from the first that was merged on."""
     below = [one.id for one in records(connection, [person_comp(id_)]) if one.target == id_]
     if below:
-        names = ", ".join(f"Patient/{one}" for one in sorted(below))
+        names = ", ".join(f"Patient/{id_without_number(one)}" for one in sorted(below))
+        told = id_without_number(id_)
         raise Conflict(
-            f"{names} was merged into Patient/{id_}: purge that first, or take the merge back by "
+            f"{names} was merged into Patient/{told}: purge that first, or take the merge back by "
             "Patient/$unmerge.",
-            vi=f"{names} đã được gộp vào Patient/{id_}: xin xóa vĩnh viễn hồ sơ đó trước, hoặc "
+            vi=f"{names} đã được gộp vào Patient/{told}: xin xóa vĩnh viễn hồ sơ đó trước, hoặc "
             "hoàn tác bằng Patient/$unmerge.",
         )
 

@@ -15,6 +15,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.fhir.references import parse
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.search.referring import hashes_by_leaf
 from ehr_server.store.connect import Collision, Connection
 from ehr_server.store.read import contents_of
@@ -41,7 +42,7 @@ class Referrer:
 
     def told(self) -> str:
         """`Observation/1 (Observation.subject.reference)`."""
-        return f"{self.type}/{self.id} ({', '.join(self.places)})"
+        return f"{self.type}/{id_without_number(self.id)} ({', '.join(self.places)})"
 
 
 def refuse(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
@@ -156,7 +157,7 @@ def told(changes: Sequence[Change], done: Sequence[Done], sent: int) -> list[Don
 def _along(done: Sequence[Done]) -> Issue:
     counts = Counter(one.type for one in done)
     numbers = ", ".join(f"{count} {type_name}" for type_name, count in sorted(counts.items()))
-    names = ", ".join(f"{one.type}/{one.id}" for one in done[:_TOLD_MAX])
+    names = ", ".join(f"{one.type}/{id_without_number(one.id)}" for one in done[:_TOLD_MAX])
     more = ", ..." if len(done) > _TOLD_MAX else ""
     return Issue(
         "information",
@@ -173,7 +174,7 @@ def _issues(gone: dict[Identity, Change], named: Sequence[Referrer], count: int)
     shown = named[:NAMED_MAX]
     for target in dict.fromkeys(one for each in shown for one in each.targets):
         names = "; ".join(each.told() for each in shown if target in each.targets)
-        what = "/".join(target)
+        what = gone[target].told
         yield Issue(
             "error",
             "conflict",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ehr_server.changes.change import Change
 from ehr_server.errors import Conflict
 from ehr_server.identity.merging import REPLACED_BY, has_link
+from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection
 from ehr_server.store.merged import targets
 
@@ -28,12 +29,13 @@ def refuse(connection: Connection, changes: Sequence[Change]) -> None:
             continue
         is_active = change.resource.get("active") is not False
         if is_active or not has_link(change.resource, into, REPLACED_BY):
+            told = id_without_number(into)
             raise Conflict(
-                f"Patient/{change.id} was merged into Patient/{into}: it stays inactive and keeps "
-                f"its link replaced-by. Update Patient/{into}, or take the merge back by "
+                f"{change.told} was merged into Patient/{told}: it stays inactive and keeps "
+                f"its link replaced-by. Update Patient/{told}, or take the merge back by "
                 "Patient/$unmerge first.",
-                vi=f"Patient/{change.id} đã được gộp vào Patient/{into}: phải giữ active=false và "
-                f"link replaced-by. Xin cập nhật Patient/{into}, hoặc hoàn tác bằng "
+                vi=f"{change.told} đã được gộp vào Patient/{told}: phải giữ active=false và "
+                f"link replaced-by. Xin cập nhật Patient/{told}, hoặc hoàn tác bằng "
                 "Patient/$unmerge trước.",
                 expression=(f"{change.where}.{'active' if is_active else 'link'}",),
             )

@@ -91,14 +91,14 @@ def _patch(change: Change, now: Version | None) -> None:
     type_name, id_ = change.identity
     if now is None:
         raise NotFound(
-            f"There is no {type_name}/{id_}.",
-            vi=f"Không có {type_name}/{id_}.",
+            f"There is no {change.told}.",
+            vi=f"Không có {change.told}.",
             expression=(change.where,),
         )
     if now.deed == DELETE:
         raise Gone(
-            f"{type_name}/{id_} was deleted; a PUT brings it back.",
-            vi=f"{type_name}/{id_} đã bị xóa; dùng PUT để khôi phục.",
+            f"{change.told} was deleted; a PUT brings it back.",
+            vi=f"{change.told} đã bị xóa; dùng PUT để khôi phục.",
             expression=(change.where,),
         )
     refuse_other_version(change, now.ver)  # before a patch of what is another by now is tried

@@ -18,7 +18,7 @@ from ehr_server.redact import without_numbers
 DEPTH_MAX = 100
 
 _BOM = b"\xef\xbb\xbf"  # RFC 8259, 8.1: never to be sent, and may be ignored
-_KEY = re.compile('"[^"]*"')  # one that stands twice, quoted in an error
+_KEY = re.compile('".*"', re.DOTALL)  # one that stands twice, quoted in an error
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 

@@ -23,9 +23,10 @@ def read(call: Call) -> Answer:
             lambda at: current(call.store, connection, type_name, at) if at.live else None,
         )
     if version is None:
+        told = f"{type_name}/{id_without_number(id_)}"
         raise Gone(
-            f"{type_name}/{id_} was deleted; its history is kept at {type_name}/{id_}/_history.",
-            vi=f"{type_name}/{id_} đã bị xóa; lịch sử còn tại {type_name}/{id_}/_history.",
+            f"{told} was deleted; its history is kept at {told}/_history.",
+            vi=f"{told} đã bị xóa; lịch sử còn tại {told}/_history.",
         )
     return found(call, version)
 

@@ -3,6 +3,7 @@
 from ehr_server.call import Answer, Call
 from ehr_server.errors import Gone, NotFound
 from ehr_server.interactions.read import found, where_it_lies
+from ehr_server.redact import id_without_number
 from ehr_server.store import read as store_read
 
 
@@ -16,14 +17,15 @@ def vread(call: Call) -> Answer:
             connection,
             lambda at: store_read.vread(call.store, connection, type_name, at, ver),
         )
+    told = f"{type_name}/{id_without_number(id_)}"
     if version is None:
         raise NotFound(
-            f"{type_name}/{id_} has no version {vid}.",
-            vi=f"{type_name}/{id_} không có phiên bản {vid}.",
+            f"{told} has no version {id_without_number(vid)}.",
+            vi=f"{told} không có phiên bản {id_without_number(vid)}.",
         )
     if version.deed == store_read.DELETE:
         raise Gone(
-            f"Version {vid} is the deletion of {type_name}/{id_}.",
-            vi=f"Phiên bản {vid} là lần xóa {type_name}/{id_}.",
+            f"Version {vid} is the deletion of {told}.",
+            vi=f"Phiên bản {vid} là lần xóa {told}.",
         )
     return found(call, version)

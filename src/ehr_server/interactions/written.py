@@ -8,6 +8,7 @@ from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.issue import Issue
+from ehr_server.redact import id_without_number
 from ehr_server.search.parse import HARMLESS, PRESENTATION
 
 REPEATED = {"Idempotency-Replayed": "true"}  # stored before, under the same key
@@ -30,8 +31,9 @@ def written(call: Call, done: Done) -> Answer:
         return Answer(done.status, None, headers, done=done)
     if wish == "OperationOutcome":
         deed = "created" if done.status == 201 else "stored"
-        text = f"{done.type}/{done.id} version {done.ver} is {deed}."
-        vi = f"{done.type}/{done.id} phiên bản {done.ver} đã được lưu."
+        told = f"{done.type}/{id_without_number(done.id)}"
+        text = f"{told} version {done.ver} is {deed}."
+        vi = f"{told} phiên bản {done.ver} đã được lưu."
         issue = Issue("information", "informational", text, vi=vi)
         outcome = operation_outcome([issue, *done.findings], call.language)
         return Answer(done.status, json.write(outcome), headers, done=done)

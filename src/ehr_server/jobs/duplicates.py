@@ -22,6 +22,7 @@ from ehr_server.errors import Conflict, Overtaken, PreconditionFailed, Unprocess
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
 from ehr_server.identity import review
+from ehr_server.redact import id_without_number
 from ehr_server.search.parse import parse
 from ehr_server.store import duplicates as kept
 from ehr_server.store import queue
@@ -176,6 +177,11 @@ def _make(with_these: Means, pair: _Pair) -> bool:
     except Overtaken:
         raise  # the part is done again
     except (Conflict, PreconditionFailed, Unprocessable) as error:
-        log.info("duplicates: no Task of %s and %s: %s", pair.patient, pair.other, error.status)
+        log.info(
+            "duplicates: no Task of %s and %s: %s",
+            id_without_number(pair.patient),
+            id_without_number(pair.other),
+            error.status,
+        )
         return False
     return done.status == 201

@@ -27,6 +27,7 @@ from ehr_server.fhir.bundle import identity
 from ehr_server.fhir.parameters import Known
 from ehr_server.fhir.references import ID, mentioned, parse
 from ehr_server.operations.given import asked, needed, refuse
+from ehr_server.redact import id_without_number
 from ehr_server.search.query import At, Query
 from ehr_server.store.read import place
 
@@ -90,15 +91,15 @@ def _id(call: Call, sent: Given) -> str:
 
 
 def _composition(call: Call, connection: Connection, id_: str) -> Match:
-    at = place(connection, _TYPE, id_)
+    at, told = place(connection, _TYPE, id_), f"{_TYPE}/{id_without_number(id_)}"
     if at is not None and not at.live:
-        raise Gone(f"{_TYPE}/{id_} was deleted.", vi=f"{_TYPE}/{id_} đã bị xóa.")
+        raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     if at is not None:
         query = restrict(Query(_TYPE, (At(((at.comp, at.key),)),)), call.caller)
         found = at_most(call.store, connection, query, call.caller, 1)
         if found:
             return found[0]
-    raise NotFound(f"There is no {_TYPE}/{id_}.", vi=f"Không có {_TYPE}/{id_}.")
+    raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
 
 
 def _content(call: Call, connection: Connection, composition: Match) -> Sequence[Match]:
@@ -120,7 +121,11 @@ def _content(call: Call, connection: Connection, composition: Match) -> Sequence
             expression=(_TYPE,),
         )
     here = {identity(match.content) for match in found} | known
-    missing = [f"{type_name}/{id_}" for type_name, id_ in direct if (type_name, id_) not in here]
+    missing = [
+        f"{type_name}/{id_without_number(id_)}"
+        for type_name, id_ in direct
+        if (type_name, id_) not in here
+    ]
     missing += _elsewhere(call, composition)
     if missing:
         listed = ", ".join(missing)

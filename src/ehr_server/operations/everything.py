@@ -160,13 +160,13 @@ def _record(
 ) -> _Record:
     id_ = call.parts["id"]
     at = place(connection, kind, id_)
+    told = f"{kind}/{id_without_number(id_)}"
     if at is not None and not at.live:
-        raise Gone(f"{kind}/{id_} was deleted.", vi=f"{kind}/{id_} đã bị xóa.")
+        raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     here = (At(((at.comp, at.key),)),) if at is not None else ()
     found = _first(call, connection, Query(kind, here)) if here else ()
     if at is None or not found:
-        told = id_without_number(id_)
-        raise NotFound(f"There is no {kind}/{told}.", vi=f"Không có {kind}/{told}.")
+        raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
     patient = id_ if kind == "Patient" else _subject(call, found[0])
     record = _Record(call, sent, kind, id_, (at.comp, at.key), patient, types, ())
     if "_since" in sent:

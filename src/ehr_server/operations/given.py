@@ -101,14 +101,14 @@ def refuse(sent: Given, name: str, text: str, vi: str) -> None:
 def stored(call: Call, type_name: str) -> dict[str, Any]:
     """The current version of what the address names. Raises `NotFound` or `Gone`."""
     id_ = call.parts["id"]
+    told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection, snapshot(connection):
         lies = place(connection, type_name, id_)
         if lies is None:
-            told = id_without_number(id_)
-            raise NotFound(f"There is no {type_name}/{told}.", vi=f"Không có {type_name}/{told}.")
+            raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         version = current(call.store, connection, type_name, lies) if lies.live else None
     if version is None:
-        raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")
+        raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     resource: dict[str, Any] = json.read_stored(version.content)
     return resource
 

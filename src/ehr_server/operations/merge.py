@@ -19,6 +19,7 @@ from ehr_server.identity.merging import REPLACES
 from ehr_server.issue import Issue
 from ehr_server.operations.given import answered, asked, posted
 from ehr_server.operations.patient_named import needed, patient_named, with_if_match
+from ehr_server.redact import id_without_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def told(call: Call, issues: Sequence[Issue], results: list[tuple[str, str, Any]
 
 
 def _outcome(ask: Ask) -> Issue:
-    source, target = ask.source.id, ask.target.id
+    source, target = map(id_without_number, (ask.source.id, ask.target.id))
     was, vi = ("would be", "sẽ được") if ask.is_preview else ("was", "đã được")
     return Issue(
         "information",
@@ -82,13 +83,14 @@ def _result(call: Call, sent: Given, source: Named, target: Named) -> dict[str, 
     result: dict[str, Any] | None = sent.one(_RESULT)
     if result is None:
         return None
+    to, of = id_without_number(target.id), id_without_number(source.id)
     if result.get("id") != target.id:
-        raise _unfit("id", f"has not the id of the target, {target.id}", f"phải có id {target.id}")
+        raise _unfit("id", f"has not the id of the target, {to}", f"phải có id {to}")
     if not any(_replaces(call, one, source.id) for one in _listed(result, "link")):
         raise _unfit(
             "link",
-            f"has no link of type replaces to Patient/{source.id}",
-            f"phải có link replaces tới Patient/{source.id}",
+            f"has no link of type replaces to Patient/{of}",
+            f"phải có link replaces tới Patient/{of}",
         )
     there = [(one.get("system"), one.get("value")) for one in _listed(result, "identifier")]
     for one in sent.all("target-patient-identifier"):

@@ -23,7 +23,7 @@ from ehr_server.errors import Gone, Invalid, NotFound, NotSupported
 from ehr_server.fhir import json
 from ehr_server.fhir.parameters import Known, parameters
 from ehr_server.operations.given import asked, needed
-from ehr_server.redact import without_numbers
+from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.store.connect import snapshot
 from ehr_server.store.read import DELETE, Version, any_places, current, place, vread
 
@@ -150,10 +150,11 @@ def _sent(call: Call) -> Labels:
 def _version(call: Call) -> Version:
     """The version that the address names. Raises `NotFound`, `Gone`."""
     type_name, id_, vid = call.parts["type"], call.parts["id"], call.parts.get("vid")
+    told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection, snapshot(connection):
         at = place(connection, type_name, id_)
         if at is None:
-            raise NotFound(f"There is no {type_name}/{id_}.", vi=f"Không có {type_name}/{id_}.")
+            raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         if vid is not None:
             ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
             found = vread(call.store, connection, type_name, at, ver)
@@ -161,11 +162,11 @@ def _version(call: Call) -> Version:
             found = current(call.store, connection, type_name, at) if at.live else None
     if vid is not None and found is None:
         raise NotFound(
-            f"{type_name}/{id_} has no version {vid}.",
-            vi=f"{type_name}/{id_} không có phiên bản {vid}.",
+            f"{told} has no version {id_without_number(vid)}.",
+            vi=f"{told} không có phiên bản {id_without_number(vid)}.",
         )
     if found is None or found.deed == DELETE:
-        raise Gone(f"{type_name}/{id_} was deleted.", vi=f"{type_name}/{id_} đã bị xóa.")
+        raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     return found
 
 

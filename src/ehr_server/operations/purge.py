@@ -13,6 +13,7 @@ from ehr_server.changes.purge import Inventory, carry_out, inventory
 from ehr_server.errors import Forbidden, Gone, Invalid, NotFound
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.given import answered, asked, needed
+from ehr_server.redact import id_without_number
 from ehr_server.store.read import place
 
 DEFINITION = "http://ehr-server.org/fhir/OperationDefinition/purge"
@@ -41,9 +42,10 @@ def purge(call: Call) -> Answer:
     if not reason.strip():
         raise Invalid("The reason is empty.", vi="Lý do để trống.", expression=("reason",))
     if confirm != id_:
+        told = id_without_number(id_)
         raise Invalid(
-            f"confirm must be the id of the person once more, {id_}.",
-            vi=f"confirm phải là id của người này một lần nữa, {id_}.",
+            f"confirm must be the id of the person once more, {told}.",
+            vi=f"confirm phải là id của người này một lần nữa, {told}.",
             expression=("confirm",),
         )
     found = _inventory(call, id_)
@@ -55,15 +57,14 @@ def purge(call: Call) -> Answer:
 
 
 def _inventory(call: Call, id_: str) -> Inventory:
+    told = f"Patient/{id_without_number(id_)}"
     with call.store.connection() as connection:
         lies = place(connection, "Patient", id_)
         if lies is None:
-            raise NotFound(f"There is no Patient/{id_}.", vi=f"Không có Patient/{id_}.")
+            raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         found = inventory(call.means, connection, id_)
     if lies.key not in found.keys:
-        raise Gone(
-            f"Patient/{id_} was purged already.", vi=f"Patient/{id_} đã bị xóa vĩnh viễn trước đó."
-        )
+        raise Gone(f"{told} was purged already.", vi=f"{told} đã bị xóa vĩnh viễn trước đó.")
     return found
 
 

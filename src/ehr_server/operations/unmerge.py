@@ -14,6 +14,7 @@ from ehr_server.issue import Issue
 from ehr_server.operations.given import asked
 from ehr_server.operations.merge import told
 from ehr_server.operations.patient_named import needed, patient_named, with_if_match
+from ehr_server.redact import id_without_number
 
 DEFINITION = "http://ehr-server.org/fhir/OperationDefinition/unmerge"
 
@@ -42,11 +43,12 @@ def unmerge(call: Call) -> Answer:
 
 def _outcome(ask: Ask) -> Issue:
     was, vi = ("would be", "sẽ được") if ask.is_preview else ("is", "đã được")
+    told = id_without_number(ask.source.id)
     return Issue(
         "information",
         "informational",
-        f"Patient/{ask.source.id} {was} a record of its own again.",
-        vi=f"Patient/{ask.source.id} {vi} tách lại thành hồ sơ riêng.",
+        f"Patient/{told} {was} a record of its own again.",
+        vi=f"Patient/{told} {vi} tách lại thành hồ sơ riêng.",
     )
 
 

@@ -21,6 +21,7 @@ from ehr_server.fhir.outcome import operation_outcome
 from ehr_server.fhir.parameters import Known
 from ehr_server.issue import Issue
 from ehr_server.operations.given import asked, posted, stored
+from ehr_server.redact import id_without_number
 from ehr_server.search import added
 from ehr_server.store.read import place
 
@@ -182,22 +183,23 @@ def _about_id(call: Call, resource: dict[str, Any]) -> Iterator[Issue]:
 
 def _deletion(call: Call) -> Issue:
     type_name, id_ = call.parts["type"], call.parts["id"]
+    told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection:
         lies = place(connection, type_name, id_)
     if lies is None:
-        text, vi = f"There is no {type_name}/{id_}", f"Không có {type_name}/{id_}"
+        text, vi = f"There is no {told}", f"Không có {told}"
         return Issue("information", "not-found", f"{text}: a delete changes nothing.", (),
                      f"{vi}: xóa không thay đổi gì.")  # fmt: skip
     if not lies.live:
         return Issue("information", "deleted",
-                     f"{type_name}/{id_} was deleted: a delete changes nothing.", (),
-                     f"{type_name}/{id_} đã bị xóa: xóa nữa không thay đổi gì.")  # fmt: skip
+                     f"{told} was deleted: a delete changes nothing.", (),
+                     f"{told} đã bị xóa: xóa nữa không thay đổi gì.")  # fmt: skip
     return Issue(
         "information",
         "informational",
-        f"{type_name}/{id_} is there and can be deleted; its history is kept. References to it "
+        f"{told} is there and can be deleted; its history is kept. References to it "
         "are not looked for: they would lead to nothing.",
-        vi=f"{type_name}/{id_} tồn tại và có thể xóa; lịch sử được giữ. Các tham chiếu tới nó "
+        vi=f"{told} tồn tại và có thể xóa; lịch sử được giữ. Các tham chiếu tới nó "
         "không được tìm: chúng sẽ không dẫn tới đâu.",
     )
 

@@ -16,7 +16,7 @@ from ehr_server import sealing
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.identity.folding import fold
-from ehr_server.redact import LEFT_OUT, id_without_number
+from ehr_server.redact import LEFT_OUT, holds_number, id_without_number
 from ehr_server.search.query import (
     Chain,
     Condition,
@@ -40,8 +40,6 @@ Pair = tuple[str, str]
 
 _VALUES = re.compile("[,|$]")
 _IDS = re.compile("[,|/]")
-# A number by which a person may be found, as it may stand among the words of a text.
-_NUMBER = re.compile(r"[0-9](?:[ .-]?[0-9]){5}")
 _STRUCK_MIN = 4  # characters; less is nobody's number, and stands everywhere
 # What an expression goes through to one: an element that is an Identifier, by its name, or a
 # number that the standard has as a string.
@@ -127,7 +125,7 @@ def _is_number(one: Alternative, value: str) -> bool:
     if parameter.type == "reference" and not isinstance(one.term, Target | Kin):
         return True  # `patient:identifier`
     if parameter.type in ("string", "fulltext"):
-        return bool(_NUMBER.search(value))
+        return holds_number(value)
     is_code = parameter.type != "reference" and parameter.place != "id"
     return not is_code and any(id_without_number(one) != one for one in _IDS.split(value))
 

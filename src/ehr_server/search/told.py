@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html. A tree of lines, each level set in by two s
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 
-from ehr_server.redact import without_numbers
+from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.search import sort
 from ehr_server.search.parameter import Source
 from ehr_server.search.private import struck
@@ -75,7 +75,7 @@ def _criteria(query: Query, zone: tzinfo) -> Iterator[str]:
             lines = [without_numbers(struck(line, pair[1])) for line in lines]
         yield from lines
     if query.compartment is not None:
-        patients = " or ".join(f"Patient/{id_}" for id_ in query.compartment)
+        patients = " or ".join(f"Patient/{id_without_number(id_)}" for id_ in query.compartment)
         yield f"  in the compartment of {patients or 'nobody'}"
 
 

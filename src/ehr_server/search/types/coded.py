@@ -186,12 +186,15 @@ def _beside_value(parameter: Parameter) -> Callable[[Any, Rows], None]:
 
 
 def _type_forms(name: str, identifier: dict[str, Any]) -> list[int]:
-    """Of an Identifier, its value with each coding of its type."""
-    value = identifier.get("value")
+    """Of an Identifier, all that its value is found by, with each coding of its type."""
+    value, codings = identifier.get("value"), identifier.get("type", {}).get("coding", ())
+    if not value or not codings:
+        return []
     return [
-        hash64(name, OF_TYPE, coding["system"], folded(coding["code"]), folded(str(value)))
-        for coding in (identifier.get("type", {}).get("coding", ()) if value else ())
+        hash64(name, OF_TYPE, coding["system"], folded(coding["code"]), *key)
+        for coding in codings
         if coding.get("system") and coding.get("code")
+        for key in keys(identifier.get("system"), value)
     ]
 
 

@@ -149,7 +149,7 @@ def _is_met(term: Term, type_name: str, value: Any, parameter: Parameter) -> boo
         texts = [fold(text)[:STRING_MAX] for text in texts_of(type_name, value)]
         return any(text.startswith(term.start) for text in texts)
     if isinstance(term, OfType):
-        return type_name == "Identifier" and _is_of_type(value, term)
+        return type_name == "Identifier" and _is_of_type(value, term, parameter)
     if type_name == "Identifier" and isinstance(term, Token):
         return _is_identifier(value, term, parameter)
     found = list(pairs(type_name, value, parameter))
@@ -229,7 +229,10 @@ def _hashes(term: Term, parameter: Parameter, texts: Sequence[Any] | None) -> li
         case Text():
             return [hash64(name, TEXT, text) for (text,) in texts or ()]
         case OfType():
-            return [hash64(name, OF_TYPE, term.system, term.code, term.value)]
+            return [
+                hash64(name, OF_TYPE, term.system, term.code, *key)
+                for key in _sought(None, term.value, parameter)
+            ]
         case codes.Codes():
             return [
                 hash64(name, code) if system is None else hash64(name, system, code)
@@ -307,8 +310,9 @@ def _of_type(text: str, parameter: Parameter) -> OfType:
     return OfType(parts[0], folded(parts[1]), folded(parts[2]))
 
 
-def _is_of_type(identifier: dict[str, Any], term: OfType) -> bool:
-    return folded(identifier.get("value") or "") == term.value and any(
+def _is_of_type(identifier: dict[str, Any], term: OfType, parameter: Parameter) -> bool:
+    """Of that type, and with a value that is found in whatever naming system it stands."""
+    return _is_identifier(identifier, Token(None, term.value), parameter) and any(
         (coding.get("system"), folded(coding.get("code") or "")) == (term.system, term.code)
         for coding in identifier.get("type", {}).get("coding", ())
     )
