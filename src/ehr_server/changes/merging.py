@@ -20,7 +20,7 @@ from ehr_server.errors import Unprocessable
 from ehr_server.fhir import json
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import person_comp
-from ehr_server.identity.merging import added, source_of, taken, target_of, undone, without
+from ehr_server.identity.merging import source_of, taken, target_of, undone, without
 from ehr_server.identity.naming import name_anew
 from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
@@ -296,7 +296,7 @@ def _steps_back(
     for id_, above in pairwise(way[1:]):
         _, (above_was, above_became) = _versions(means, connection, told[id_], now)
         here = now[above]
-        left = without(here.resource, added(above_was, above_became), numbers)
+        left = without(here.resource, above_was, above_became, numbers)
         if left != here.resource:
             steps.append(_Step(here, left))
     return steps
