@@ -160,6 +160,27 @@ class TestInAChain:
         assert merge(client, third, first).status_code == 200
 
 
+def test_a_number_further_down_that_the_other_took_is_listed_too(client: httpx.Client) -> None:
+    """https://hl7.org/fhir/R4/task.html: of records that are not written by it, but part."""
+    card = new_number()
+    first = person(client, card)
+    second, third = person(client, ""), person(client, "")
+    merged(client, first, second)
+    now = content(client, second)
+    dropped = {name: one for name, one in now.items() if name != "identifier"}
+    assert client.put(f"/Patient/{second}", json=dropped).status_code == 200
+    merged(client, second, third)
+    taking = {**content(client, third), "identifier": content(client, first)["identifier"]}
+    assert client.put(f"/Patient/{third}", json=taking).status_code == 200
+    answer = unmerge(client, second)
+    assert answer.status_code == 200, answer.text
+    (told,) = [one for one in part(answer, "outcome")["issue"] if "Task/" in str(one)]
+    id_ = told["details"]["text"].partition("Task/")[2].split()[0]
+    task = client.get(f"/Task/{id_}").json()
+    assert (task["focus"], task["for"]) == (referring(first), referring(third))
+    assert card not in str(task)
+
+
 @pytest.mark.parametrize("again", [1, 2])
 def test_merged_anew_and_the_other_way_round(
     server: Server, client: httpx.Client, pair: tuple[str, str], again: int

@@ -7,7 +7,7 @@ Pure: Patients go in and come out as dicts, those given are not changed.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ehr_server.identity.forms import Key, keys
+from ehr_server.identity.forms import Key, keys, single
 
 Patient = dict[str, Any]
 
@@ -71,6 +71,19 @@ def without(now: Patient, before: Patient, after: Patient, numbers: frozenset[Ke
     ]
     rest = {name: value for name, value in now.items() if name != "identifier"}
     return {**now, "identifier": identifiers} if identifiers else rest
+
+
+def share_number(one: Patient, other: Patient) -> bool:
+    """Whether both hold a number that cannot be two people's."""
+    here, there = (
+        [held for identifier in patient.get("identifier", ()) for held in single(identifier)]
+        for patient in (one, other)
+    )
+    return any(
+        number == same and (country == elsewhere or None in (country, elsewhere))
+        for number, country in here
+        for same, elsewhere in there
+    )
 
 
 def _linked(patient: Patient, to: str, kind: str) -> list[Any]:
