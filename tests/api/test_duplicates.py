@@ -156,6 +156,24 @@ def test_many_are_looked_at_in_several_jobs(database: str) -> None:
         assert pairs(tasks(client)) == [("again", people[30][0])]
 
 
+def test_one_that_cannot_be_read_stops_no_other(database: str) -> None:
+    """It is passed over at the second attempt, and nobody comes back to it."""
+    twin = person("Lò Thị Pâng", "1971-03-12")
+    stored(database, ("broken", person("Tẩn Mùi Nái")), ("first", twin), ("second", twin))
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(
+            "update version_patient set enc = 0, content = 'no JSON' where key ="
+            " (select key from rid where id = 'broken')"
+        )
+    with watching(database) as client:
+        found = after_a_look(client, lambda found: len(found) == 1)
+        assert pairs(found) == [("second", "first")]
+        seen(database)
+    with psycopg.connect(database) as connection:
+        states = connection.execute("select state from job where kind = 'duplicates'").fetchall()
+        assert set(states) == {("done",)}
+
+
 def _word(number: int) -> str:
     return "".join("bcdghklmnp"[int(digit)] + "a" for digit in str(number))
 

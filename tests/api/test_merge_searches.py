@@ -120,6 +120,17 @@ class TestByIdentifier:
             assert (answer["total"], answer["entry"][0]["resource"]["id"]) == (1, target)
         assert found(client, f"?_type=Patient,Person&identifier={other}") == {target}
 
+    def test_records_are_read_once(
+        self, client: httpx.Client, numbered: tuple[str, str, str, str]
+    ) -> None:
+        """What the directory of identifiers says is enough to leave one out."""
+        _, target, other, _ = numbered
+        answer = client.get(f"/Patient?identifier={other}&_explain=true").json()
+        told = answer["entry"][0]["resource"]["issue"]
+        ran = [one["diagnostics"] for one in told if "Statement" in one["details"]["text"]]
+        assert len([one for one in ran if "from person r" in one or "from resource" in one]) == 1
+        assert answer["entry"][1]["resource"]["id"] == target
+
     def test_the_source_where_the_target_is_not_what_is_asked_for(
         self, client: httpx.Client, numbered: tuple[str, str, str, str]
     ) -> None:

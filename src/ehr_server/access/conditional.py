@@ -3,7 +3,8 @@
 https://hl7.org/fhir/R4/http.html#ccreate
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +12,16 @@ from ehr_server.access.caller import Caller
 from ehr_server.access.find import at_most, identifiers_of
 from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
+from ehr_server.hashing import person_comp
 from ehr_server.identity.forms import Key
-from ehr_server.search.query import Condition, Query
+from ehr_server.search.query import At, Condition, Query
 from ehr_server.search.types import token
 from ehr_server.store.connect import Connection, Store, by_index, snapshot
 from ehr_server.store.merged import records
+from ehr_server.store.read import places
+
+_PATIENT = "Patient"
+_OF_A_RECORD = frozenset(("_id", "link"))  # what tells one record of a person from the others
 
 
 def matches(
@@ -24,26 +30,74 @@ def matches(
     """For each query the ids of what it finds: enough of them to tell none, one and several.
 
     For conditional interactions, https://hl7.org/fhir/R4/http.html#ccreate. Queries for one
-    identifier each, the normal road of a push, are asked together, a statement per type.
+    identifier each, the normal road of a push, are asked together, a statement per type. Of a
+    person whose records were merged the one that survives is meant, by whichever it is found.
     """
-    queries = [replace(restrict(query, caller), order=(), page=None) for query in queries]
+    queries = [_asked(query, caller) for query in queries]
     found: dict[int, list[str]] = {}
     for together in _by_identifier(queries):
         found |= _carriers(store, connection, [(at, queries[at]) for at in together], caller)
     for at, query in enumerate(queries):
         if at not in found:
-            rows = at_most(store, connection, query, caller, 2)
-            found[at] = [identity(match.content)[1] for match in rows]
-    return [found[at] for at in range(len(queries))]
+            found[at] = _alone(store, connection, query, caller)
+    of_persons = {id_ for at, query in enumerate(queries) if query.with_merged for id_ in found[at]}
+    survivors = _survivors(store, connection, of_persons, caller) if of_persons else {}
+    return [
+        list(dict.fromkeys(survivors.get(id_, id_) for id_ in found[at]))
+        if query.with_merged
+        else found[at]
+        for at, query in enumerate(queries)
+    ]
+
+
+def _asked(query: Query, caller: Caller) -> Query:
+    """The query as it is run: for persons, unless it names one record, or links between them."""
+    names = {re.split("[:.]", name, maxsplit=1)[0] for name, _ in query.asked}
+    is_of_persons = query.type == _PATIENT and names.isdisjoint(_OF_A_RECORD)
+    return replace(restrict(query, caller), order=(), page=None, with_merged=is_of_persons)
+
+
+def _alone(store: Store, connection: Connection, query: Query, caller: Caller) -> list[str]:
+    """One of the person's records more than there are, where the first are of one person: so that
+    another person cannot hide behind them."""
+    found = _first(store, connection, query, caller, 2)
+    if len(found) > 1 and query.with_merged:
+        group = records(connection, {person_comp(id_) for id_ in found})
+        if len({one.person for one in group if one.id in found}) == 1:
+            found = _first(store, connection, query, caller, len(group) + 1)
+    return found
+
+
+def _first(
+    store: Store, connection: Connection, query: Query, caller: Caller, most: int
+) -> list[str]:
+    rows = at_most(store, connection, query, caller, most)
+    return [identity(row.content)[1] for row in rows]
+
+
+def _survivors(
+    store: Store, connection: Connection, ids: Collection[str], caller: Caller
+) -> dict[str, str]:
+    """For records of persons that have several the id of the one that survives, where the caller
+    may see that one."""
+    group = records(connection, {person_comp(id_) for id_ in ids})
+    roots = {one.person: one.id for one in group if one.target is None}
+    lie = places(connection, [(_PATIENT, id_) for id_ in roots.values()])
+    if not lie:
+        return {}
+    at = At(tuple((place.comp, place.key) for place in lie.values()))
+    query = restrict(Query(_PATIENT, (at,)), caller)
+    seen = set(_first(store, connection, query, caller, len(lie)))
+    return {one.id: roots[one.person] for one in group if roots.get(one.person) in seen}
 
 
 def _by_identifier(queries: Sequence[Query]) -> Iterable[list[int]]:
     """The places of queries that ask for an identifier and nothing else, two or more of a type."""
-    places: dict[str, list[int]] = {}
+    by_type: dict[str, list[int]] = {}
     for at, query in enumerate(queries):
         if [name for name, _ in query.asked] == ["identifier"]:
-            places.setdefault(query.type, []).append(at)
-    return [together for together in places.values() if len(together) > 1]
+            by_type.setdefault(query.type, []).append(at)
+    return [together for together in by_type.values() if len(together) > 1]
 
 
 def _carriers(
@@ -62,13 +116,7 @@ def _carriers(
         return {}
     carried = [(identity(row.content)[1], identifiers_of(row.content)) for row in rows]
     led = _led(carried)
-    found = {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
-    if records(connection, {row.comp for row in rows}):
-        # A merged record was left out if the one that survives was found, by whichever query: who
-        # found nothing may have meant the merged one alone.
-        empty = [(at, one) for at, one in queries if not found[at]]
-        found |= _carriers(store, connection, empty, caller) if empty else {}
-    return found
+    return {at: list(_meant(condition, carried, led)) for at, condition in conditions.items()}
 
 
 _Carrier = tuple[str, Sequence[Any]]  # an id, and the Identifiers

@@ -15,7 +15,7 @@ from ehr_server.search.facts import LOOKED_UP_MAX, Facts, Rows
 from ehr_server.search.plan import BELIEVED, UNKNOWN_SHARE, Plan, asked, plan
 from ehr_server.search.query import Chain, Has, Query
 from ehr_server.search.sql import Sql
-from ehr_server.search.types import reference
+from ehr_server.search.types import reference, token
 from ehr_server.search.where import REACHED_MAX, Reached, by_parameter, chains, leads_home, table
 from ehr_server.store.connect import Connection
 
@@ -30,15 +30,18 @@ def ready(
     where chains lead.
 
     Who is named is asked for by all records of the person, and a record that was merged is left
-    out where the number that is looked for leads to the one that survives too.
+    out where the number that is looked for leads to the one that survives too (unless the query is
+    `with_merged`).
     """
     known = {} if known is None else known
     query = persons.of_persons(connection, query, known)
     facts = _facts(connection, query, caller, known)
     planned = plan(query, facts)
-    if planned is None or not _are_several(query, facts):
+    if planned is None or query.with_merged or not _are_several(query, facts):
         return planned
-    rows = run(connection, planned.gathered("r.comp, r.key"), planned.is_pinned)
+    rows = _told(query, facts)
+    if rows is None:
+        rows = run(connection, planned.gathered("r.comp, r.key"), planned.is_pinned)
     left_out = persons.superseded(connection, query, [(row[0], row[1]) for row in rows])
     if left_out is None:
         return planned
@@ -124,6 +127,16 @@ def _are_several(query: Query, facts: Facts) -> bool:
         for row in facts.get((parameter, tuple(terms)), ())
     }
     return query.type == "Patient" and len(found) > 1
+
+
+def _told(query: Query, facts: Facts) -> Rows | None:
+    """The places of all that is found, where the directory of identifiers has named them: nothing
+    else is asked for."""
+    asked_for = persons.numbers(query)
+    if list(query.criteria) != asked_for or len(asked_for) > 1 or query.compartment is not None:
+        return None
+    parameter, terms = asked_for[0].alternatives[0].parameter, asked_for[0].terms
+    return facts.get((parameter, terms)) if token.leads_by_place(terms) else None
 
 
 def _referred(has: Has, rows: Rows) -> set[int]:

@@ -9,7 +9,7 @@ is taken back.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from ehr_server import clock
@@ -20,7 +20,15 @@ from ehr_server.errors import Unprocessable
 from ehr_server.fhir import json
 from ehr_server.fhir.references import parse
 from ehr_server.hashing import person_comp
-from ehr_server.identity.merging import added, source_of, taken, target_of, undone, without
+from ehr_server.identity import review
+from ehr_server.identity.merging import (
+    share_number,
+    source_of,
+    taken,
+    target_of,
+    undone,
+    without,
+)
 from ehr_server.identity.naming import name_anew
 from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
@@ -103,6 +111,7 @@ def unmerge(means: Means, ask: Ask) -> Merged:
         way = _way(ask, group)
         now = _current(means, connection, [Named(id_, parameter="target-patient") for id_ in way])
         steps = _steps_back(means, connection, way, group, now)
+        task = _to_review(means, connection, group, steps)
     versions = (ask.source.version, ask.target.version)
     steps = [
         _Step(one.now, one.resource, version)
@@ -112,7 +121,7 @@ def unmerge(means: Means, ask: Ask) -> Merged:
     def part(connection: Connection, provenance: str) -> None:  # noqa: ARG001
         merged.part(connection, source)
 
-    return _carried_out(means, steps, "unmerge", _Rows(group, (source,), part), ask)
+    return _carried_out(means, steps, "unmerge", _Rows(group, (source,), part, task), ask)
 
 
 def refused(named: Named, text: str, vi: str, code: str = "business-rule") -> Unprocessable:
@@ -168,11 +177,12 @@ class _Step:
 @dataclass(frozen=True, slots=True)
 class _Rows:
     """The records as they were seen, of the persons of the ids, and what to make of them, with the
-    id of the Provenance."""
+    id of the Provenance; a Task about them to be stored along."""
 
     seen: Sequence[Record]
     ids: Sequence[str]
     deed: Callable[[Connection, str], None]
+    task: Change | None = None
 
 
 class _Previewed(Exception):
@@ -186,6 +196,7 @@ def _carried_out(means: Means, steps: Sequence[_Step], code: str, rows: _Rows, a
     changes = [
         *(step.change for step in steps),
         Change("create", "Provenance", provenance, resource=told, where="Provenance"),
+        *([rows.task] if rows.task is not None else []),
     ]
 
     def first(connection: Connection) -> None:
@@ -204,6 +215,8 @@ def _carried_out(means: Means, steps: Sequence[_Step], code: str, rows: _Rows, a
     except _Previewed:
         records = [change.resource for change in changes]
     findings = [issue for change in changes for issue in change.findings]
+    if rows.task is not None:
+        findings.append(_listed(rows.task))
     return Merged(records[0], records[1], findings)
 
 
@@ -298,10 +311,51 @@ def _steps_back(
     for id_, above in pairwise(way[1:]):
         _, (above_was, above_became) = _versions(means, connection, told[id_], now)
         here = now[above]
-        left = without(here.resource, added(above_was, above_became), numbers)
+        left = without(here.resource, above_was, above_became, numbers)
         if left != here.resource:
             steps.append(_Step(here, left))
     return steps
+
+
+def _to_review(
+    means: Means, connection: Connection, group: Sequence[Record], steps: Sequence[_Step]
+) -> Change | None:
+    """A Task, where what was merged into the source holds a number of one of the records that the
+    source leaves. (The numbers of the source itself are claimed anew: `changes.claims`.)"""
+    source = steps[0].now.id
+    apart = merged.with_below(group, source)
+    found = places(connection, [(_TYPE, one.id) for one in group])
+    versions = newest(means.store, connection, _TYPE, list(found.values()))
+    stored = {
+        id_: json.read_stored(versions[at.key].content)
+        for (_, id_), at in found.items()
+        if at.key in versions and versions[at.key].deed != DELETE
+    }
+    then = {step.now.id: step.resource for step in steps}
+    live = [one.id for one in group if one.id in stored and _is_live(one, stored[one.id])]
+    below = [id_ for id_ in live if id_ in apart and id_ != source]
+    left = [id_ for id_ in live if id_ not in apart]
+    for here, there in product(below, left):
+        held = [one[there] for one in (stored, then) if there in one]
+        if all(share_number(stored[here], one) for one in held):
+            task = review.task("same-number", here, there, clock.instant(clock.now()))
+            return Change("create", "Task", clock.new_id(), resource=task, where="Task")
+    return None
+
+
+def _is_live(record: Record, patient: Patient) -> bool:
+    """As the record that it was merged into."""
+    return record.target is not None or patient.get("active") is not False
+
+
+def _listed(task: Change) -> Issue:
+    return Issue(
+        "warning",
+        "duplicate",
+        f"Records of both hold one number; Task/{task.id} lists two of them for review.",
+        vi=f"Hồ sơ của hai bên cùng giữ một số; Task/{task.id} ghi hai hồ sơ để rà soát.",
+        rule="one-live-holder",
+    )
 
 
 def _versions(

@@ -82,10 +82,20 @@ def matches(means: Means, connection: Connection, changes: Sequence[Change]) -> 
 
 
 def ids_meant(means: Means, connection: Connection, changes: Sequence[Change]) -> list[list[str]]:
-    """For each change the ids that its criteria match: none, one, or enough to tell several."""
+    """For each change the ids that its criteria match: none, one, or enough to tell several.
+
+    A delete is about the very record that a search finds: of one that was merged it does not take
+    the one that survives.
+    """
     asked = [((change.type, change.criteria or ""), change) for change in changes]
-    found = _find(means, connection, asked) if asked else {}
-    return [found[criteria] for criteria, _ in asked]
+    written = [(criteria, change) for criteria, change in asked if change.deed != "delete"]
+    found = _find(means, connection, written) if written else {}
+    return [
+        [id_ for id_, _ in versions_meant(means, connection, change, 2)]
+        if change.deed == "delete"
+        else found[criteria]
+        for criteria, change in asked
+    ]
 
 
 def versions_meant(

@@ -4,10 +4,10 @@ https://hl7.org/fhir/R5/patient-operation-merge.html, https://hl7.org/fhir/R4/pa
 Pure: Patients go in and come out as dicts, those given are not changed.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ehr_server.identity.forms import Key, keys
+from ehr_server.identity.forms import Key, keys, single
 
 Patient = dict[str, Any]
 
@@ -40,13 +40,15 @@ def has_link(patient: Mapping[str, Any], to: str, kind: str) -> bool:
 
 def undone(before: Patient, after: Patient, now: Patient) -> Patient:
     """A record without what a change from `before` to `after` did to it: exactly as before, if it
-    is as it was after; else what was done since then stays."""
+    is as it was after; else what was done since then stays. A number that came goes in whatever
+    form it is by now, so that nobody keeps the number of another."""
     before, after, now = _plain(before), _plain(after), _plain(now)
     if now == after:
         return before
     found = {}
     for name in dict.fromkeys((*now, *before)):
-        value = _undone(before.get(name), after.get(name), now.get(name))
+        undo = _identifiers_undone if name == "identifier" else _undone
+        value = undo(before.get(name), after.get(name), now.get(name))
         if value not in (None, [], {}):
             found[name] = value
     return found
@@ -54,23 +56,34 @@ def undone(before: Patient, after: Patient, now: Patient) -> Patient:
 
 def taken(before: Patient, after: Patient) -> frozenset[Key]:
     """The numbers that a record has lost from one content to the other."""
-    return frozenset(_of_all(before) - _of_all(after))
+    lost = _of_several(before.get("identifier", ())) - _of_several(after.get("identifier", ()))
+    return frozenset(lost)
 
 
-def without(now: Patient, added: Collection[Any], numbers: frozenset[Key]) -> Patient:
-    """A record without those of the identifiers `added` to it that are of the numbers."""
+def without(now: Patient, before: Patient, after: Patient, numbers: frozenset[Key]) -> Patient:
+    """A record without those identifiers of the numbers that came with the change from `before` to
+    `after`."""
+    was, became = before.get("identifier", ()), after.get("identifier", ())
     identifiers = [
         one
         for one in now.get("identifier", ())
-        if one not in added or numbers.isdisjoint(_numbers(one))
+        if numbers.isdisjoint(_numbers(one)) or not _came(one, was, became)
     ]
     rest = {name: value for name, value in now.items() if name != "identifier"}
     return {**now, "identifier": identifiers} if identifiers else rest
 
 
-def added(before: Patient, after: Patient) -> list[Any]:
-    """The identifiers that a record has after and had not before."""
-    return [one for one in after.get("identifier", ()) if one not in before.get("identifier", ())]
+def share_number(one: Patient, other: Patient) -> bool:
+    """Whether both hold a number that cannot be two people's."""
+    here, there = (
+        [held for identifier in patient.get("identifier", ()) for held in single(identifier)]
+        for patient in (one, other)
+    )
+    return any(
+        number == same and (country == elsewhere or None in (country, elsewhere))
+        for number, country in here
+        for same, elsewhere in there
+    )
 
 
 def _linked(patient: Patient, to: str, kind: str) -> list[Any]:
@@ -113,8 +126,8 @@ def _numbers(identifier: Patient) -> set[Key]:
     return {key for key in found if len(key) > 1}
 
 
-def _of_all(patient: Patient) -> set[Key]:
-    return {key for one in patient.get("identifier", ()) for key in _numbers(one)}
+def _of_several(identifiers: Sequence[Patient]) -> set[Key]:
+    return {key for one in identifiers for key in _numbers(one)}
 
 
 def _plain(patient: Patient) -> Patient:
@@ -122,6 +135,25 @@ def _plain(patient: Patient) -> Patient:
     meta = {name: one for name, one in patient.get("meta", {}).items() if name not in _OF_VERSION}
     rest = {name: one for name, one in patient.items() if name != "meta"}
     return {**rest, "meta": meta} if meta else rest
+
+
+def _came(one: Patient, was: Sequence[Patient], became: Sequence[Patient]) -> bool:
+    """Whether the identifier came with a change, whatever was added to it since: a `period`, say.
+    Not one of a number that was there before."""
+    if one in was or one in became:
+        return one not in was
+    numbers = _numbers(one)
+    return not numbers.isdisjoint(_of_several(became)) and numbers.isdisjoint(_of_several(was))
+
+
+def _identifiers_undone(before: Any, after: Any, now: Any) -> list[Patient]:
+    """As `_undone`, told apart by their numbers."""
+    if now == after:
+        return before or []
+    was, became = before or [], after or []
+    kept = [one for one in now or [] if not _came(one, was, became)]
+    gone = [one for one in was if one not in became]
+    return kept + [one for one in gone if not any(_is_same(one, other) for other in kept)]
 
 
 def _undone(before: Any, after: Any, now: Any) -> Any:

@@ -3,6 +3,8 @@
 What is probably or certainly of one person becomes a Task on the review list (`identity.review`),
 one for each two records, whatever becomes of it: a pair that a human rejected never comes back. A
 job looks at so many Patients and leaves the rest to the next, so that other work comes between.
+Nothing is looked for until the index is of the present format: rows of an older one lack what
+Patients are found by.
 """
 
 from __future__ import annotations
@@ -18,15 +20,17 @@ from ehr_server.access.match import Look, Record, alike, someone, today
 from ehr_server.access.restrict import restrict
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, InForce, Means, means
-from ehr_server.errors import Conflict, Overtaken, PreconditionFailed, Unprocessable
+from ehr_server.errors import Conflict, Overtaken, PreconditionFailed, Unavailable, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
 from ehr_server.identity import review
 from ehr_server.redact import id_without_number
 from ehr_server.search.parse import parse
+from ehr_server.search.rows import FORMAT
 from ehr_server.store import duplicates as kept
 from ehr_server.store import queue
 from ehr_server.store.queue import Job, Part
+from ehr_server.store.search_parameters import index_format
 from ehr_server.validation.rulebook import Rulebook
 
 if TYPE_CHECKING:
@@ -60,7 +64,8 @@ class _Pair:
 
 
 def keep_up(store: Store, settings: Settings) -> None:
-    """A job, if there are Patients that nobody looked at, and none is under way."""
+    """A job, if there are Patients that nobody looked at, and none is under way; not before the
+    index is complete."""
     if settings.duplicates == "off":
         return
     with store.connection() as connection:
@@ -77,6 +82,8 @@ def run(work: Work) -> None:
         return
     parts = work.finished_parts()
     with work.store.connection() as connection:
+        if not _has_all_rows(connection):
+            return
         below = work.store.horizon(connection)
         after = _place(parts[-1]) if parts else kept.until(connection)
     with_these = means(
@@ -86,14 +93,20 @@ def run(work: Work) -> None:
     number = len(parts)
     while persons < PERSONS_MAX and after[0] < below:
         work.go_on()
+        start = after
         with work.store.connection() as connection:
-            contents, after = kept.changed(work.store, connection, after, below, _TOGETHER)
+            contents, after = kept.changed(work.store, connection, start, below, _TOGETHER)
         if not contents:
             continue
-        made = _look_at(with_these, contents)
+        if _was_begun(work):
+            made = _look_at_each(with_these, contents, start)
+        else:
+            made = _look_at(with_these, contents)
         persons, tasks = persons + len(contents), tasks + made
         done = {"until": list(after), "persons": len(contents), "tasks": made}
         work.finish_part(Part(number, {}, done), {"persons": persons, "tasks": tasks})
+        with work.store.connection() as connection:  # it stays so, whatever becomes of the job
+            kept.set_until(connection, after)
         number += 1
     _end(work.store, after)
 
@@ -107,9 +120,18 @@ def _end(store: Store, after: kept.Until) -> None:
 
 
 def _is_wanted(store: Store, connection: Connection) -> bool:
-    if kept.is_under_way(connection):
+    if kept.is_under_way(connection) or not _has_all_rows(connection):
         return False
     return kept.is_behind(connection, kept.until(connection), store.horizon(connection))
+
+
+def _has_all_rows(connection: Connection) -> bool:
+    return index_format(connection) >= FORMAT
+
+
+def _was_begun(work: Work) -> bool:
+    """Whether the part was begun before and did not come to its end."""
+    return bool(work.job.attempts - work.job.progress.get("attempts", 0) > 1)
 
 
 def _put(connection: Connection) -> None:
@@ -142,6 +164,24 @@ def _look_at(with_these: Means, contents: Sequence[bytes]) -> int:
             pairs.update({pair.criteria: pair for pair in suspected[:_TASKS_MAX]})
         known = _known(look, connection, pairs)
     return sum(_make(with_these, pair) for pair in pairs.values() if pair.criteria not in known)
+
+
+def _look_at_each(with_these: Means, contents: Sequence[bytes], after: kept.Until) -> int:
+    """As `_look_at`, one by one: whom the look fails for is passed over, and stops no other."""
+    made = 0
+    for at, content in enumerate(contents):
+        try:
+            made += _look_at(with_these, [content])
+        except (Overtaken, Unavailable):
+            raise
+        except Exception as error:  # what it says may be of the content, and is not told
+            log.error(
+                "duplicates: Patient %d after place %s is passed over: %s",
+                at + 1,
+                after,
+                type(error).__name__,
+            )
+    return made
 
 
 def _pair(one: Record, other: Record, score: float) -> _Pair:

@@ -147,6 +147,7 @@ class Query:
     resource must be. `subset`: how much of each resource is wanted, None for all. `ignored`: names
     and values left out because they are unknown and the client is lenient. `private`: those of
     `asked` whose values may be somebody's number. `is_explained`: how it runs is to be told too.
+    `with_merged`: records of a person that were merged are found beside the one that survives.
     """
 
     type: str
@@ -163,3 +164,4 @@ class Query:
     ignored: tuple[tuple[str, str], ...] = ()
     private: tuple[tuple[str, str], ...] = ()
     is_explained: bool = False
+    with_merged: bool = False

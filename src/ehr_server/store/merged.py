@@ -5,7 +5,7 @@ record points to the one that it was merged into, and each to the root, which is
 survives. It is small, and has no row for who was never merged.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ehr_server.hashing import person_comp
@@ -64,6 +64,14 @@ def targets(connection: Connection, comps: Collection[int]) -> dict[int, str]:
     return dict(connection.execute(statement, (sorted(comps),)).fetchall())
 
 
+def with_below(group: Sequence[Record], source: str) -> set[str]:
+    """The id of a record of the person, and of all that were merged into it."""
+    below = {source}
+    for _ in group:  # a level at a time
+        below |= {one.id for one in group if one.target in below}
+    return below
+
+
 def lock(connection: Connection) -> None:
     """No other merge is made or taken back until the commit."""
     connection.execute("lock table merged in share row exclusive mode")
@@ -94,9 +102,7 @@ def part(connection: Connection, source: str) -> None:
     go: they are as if never merged."""
     here = person_comp(source)
     group = records(connection, [here])
-    below = {source}
-    for _ in group:  # a level at a time
-        below |= {one.id for one in group if one.target in below}
+    below = with_below(group, source)
     connection.execute(
         "update merged set person = %s where comp = any(%s::bigint[])",
         (here, sorted(one.comp for one in group if one.id in below)),

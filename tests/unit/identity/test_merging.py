@@ -81,9 +81,25 @@ def test_the_links_of_both() -> None:
 def test_the_numbers_that_came_by_way_of_another() -> None:
     own, came, other = number(CCCD, "1"), number(CCCD, "2", "old"), number(MRN, "3")
     gone = taken(record("t", own, {**came, "use": "usual"}), record("t", own))
-    assert without(record("u", other, came), [came], gone) == record("u", other)
-    assert without(record("u", came), [came], gone) == record("u")
-    assert without(record("u", other, came), [], gone) == record("u", other, came)
+    before = record("u", other)
+    after = record("u", other, came)
+    assert without(after, before, after, gone) == before
+    ended = {**came, "period": {"end": "2026-11-26"}}
+    assert without(record("u", ended), before, after, gone) == record("u")
+    assert without(after, after, after, gone) == after
+
+
+def test_a_number_that_came_goes_in_whatever_form_it_is_by_now() -> None:
+    """One that the record had before stays, in any form."""
+    own, came = number(CCCD, "001174000456"), number(CMND, "012345678")
+    before, after = record("t", own), record("t", own, came)
+    ended = {"period": {"end": "2026-11-26"}}
+    now = record("t", {**own, **ended}, {**came, **ended}, number(LAB, "1"))
+    assert undone(before, after, now) == record("t", {**own, **ended}, number(LAB, "1"))
+    moh = number(MOH_CCCD, "001 174 000 456")
+    assert undone(record("t", own), record("t"), record("t", moh)) == record("t", moh)
+    spelt = record("t", moh, number(LAB, "1"))
+    assert undone(record("t", own), record("t", moh), spelt) == record("t", number(LAB, "1"), own)
 
 
 _identifiers = st.lists(
