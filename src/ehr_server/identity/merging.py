@@ -79,11 +79,7 @@ def share_number(one: Patient, other: Patient) -> bool:
         [held for identifier in patient.get("identifier", ()) for held in single(identifier)]
         for patient in (one, other)
     )
-    return any(
-        number == same and (country == elsewhere or None in (country, elsewhere))
-        for number, country in here
-        for same, elsewhere in there
-    )
+    return any(mine.is_same(theirs) for mine in here for theirs in there)
 
 
 def _linked(patient: Patient, to: str, kind: str) -> list[Any]:
