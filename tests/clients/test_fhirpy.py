@@ -160,8 +160,8 @@ def test_the_asynchronous_client(server: Server, tag: str) -> None:
             await fhir.resource("Patient", identifier=[identifier]).save()
         assert len(await everyone.limit(2).fetch_all()) == 5
         assert len([one async for one in everyone.limit(2)]) == 5
-        await patient.patch(active=True)
-        assert (await everyone.search(active="true").get()).id == patient.id
+        await patient.patch(gender="female")
+        assert (await everyone.search(gender="female").get()).id == patient.id
         assert await patient.is_valid()
         await patient.delete()
         assert await everyone.count() == 4
