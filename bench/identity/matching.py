@@ -24,6 +24,7 @@ from ehr_server.call import Request
 from ehr_server.changes.change import Change, InForce, Means, means
 from ehr_server.changes.rows import Stamp, rows
 from ehr_server.fhir import json
+from ehr_server.jobs.reindex import keep_up
 from ehr_server.jobs.training import train
 from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
@@ -114,6 +115,7 @@ def measure(residents: int, folder: Path, asked: int = _ASKED, seed: int = 1) ->
         migrate(url)
         store = Store(url)
         try:
+            keep_up(store)  # as a server that starts on the empty database
             way = means(store, Settings(), InForce(Rulebook()), LOOPBACK, BASE)
             if not _is_loaded(store):
                 _load(way, patients(residents, seed))
