@@ -32,7 +32,7 @@ from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
 from ehr_server.issue import Issue
 from ehr_server.jobs.export import export_to
-from ehr_server.jobs.reindex import reindex_now
+from ehr_server.jobs.reindex import keep_up, reindex_now
 from ehr_server.jobs.training import train
 from ehr_server.operations.import_ import load, sources
 from ehr_server.packages.dependencies import missing, ordered
@@ -121,6 +121,7 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
     """Load files; print what was refused, by line; 1 when anything was."""
     files = _files(options)
     with opened(settings) as store, _progress("stored") as told:
+        keep_up(store)  # or an index that is empty would pass for an old one, and be made anew
         report = load.load(_means(store, settings), _items(files), told)
     for one in report.refused:
         print(f"{one.item.file}:{one.item.line}: {one.expression}: {one.text}")

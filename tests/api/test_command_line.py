@@ -58,6 +58,15 @@ def test_import_reports_by_line_and_may_run_again(database: str, files: Path) ->
 
 
 @pytest.mark.smoke
+def test_what_was_imported_is_not_indexed_anew_when_a_server_starts(
+    database: str, files: Path
+) -> None:
+    run("import", files, "--database-url", database)
+    with serving(database), psycopg.connect(database) as connection:
+        rows = connection.execute("select count(*) from job where kind = 'reindex'").fetchall()
+    assert rows == [(0,)]
+
+
 def test_export_holds_what_was_imported(database: str, files: Path, tmp_path: Path) -> None:
     run("import", files, "--database-url", database)
     done = run("export", "--out", tmp_path / "out", "--database-url", database)
