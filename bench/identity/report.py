@@ -131,7 +131,7 @@ def _lists(lists: Lists) -> str:
 _HEAD = f"""\
 # A resident found by the number of a card
 
-Made by `python -m bench --identity --residents 100000,1000000 --page`: a real server with the
+Made by `python -m bench --identity --residents 100000 --page`: a real server with the
 embedded PostgreSQL and all defaults, loaded with residents of a campaign. Of every resident there
 are the Patient with identity card and insurance card, telephone and address, the Coverage and an
 Encounter, of every {VISITS}th a short checkup.

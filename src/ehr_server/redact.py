@@ -12,9 +12,9 @@ from unicodedata import normalize
 LEFT_OUT = "…"
 
 # What typists and copied texts have between the digits of one number.
-_BETWEEN = "[\\s.\\-\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]"
-_SEPARATORS = re.compile(f"{_BETWEEN}+")
-_DIGITS = re.compile(rf"\d(?:{_BETWEEN}{{0,3}}\d){{5,}}")
+BETWEEN = "[\\s.\\-\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]"
+_SEPARATORS = re.compile(f"{BETWEEN}+")
+_DIGITS = re.compile(rf"\d(?:{BETWEEN}{{0,3}}\d){{5,}}")
 # A personal number, a card, and what else people have of nine digits and more; a passport.
 _ID = re.compile(r"[A-Z]{0,2}\d{9,15}|[A-Z]{1,2}\d{6,8}")
 # What looks alike and tells of nobody: days and months, codes of LOINC such as 85354-9, OIDs.

@@ -22,6 +22,7 @@ from ehr_server.fhir import json
 from ehr_server.hashing import hash64
 from ehr_server.identity.blocks import sought
 from ehr_server.identity.match import LEAST, Likeness, compared, has_number_of
+from ehr_server.identity.merging import is_active
 from ehr_server.identity.traits import Person, person
 from ehr_server.identity.weights import Weights, weights
 from ehr_server.search.escapes import escape
@@ -246,7 +247,7 @@ def _record(match: Match, today: str) -> Record:
         match.key,
         match.content,
         person(patient, today),
-        patient.get("active") is not False,
+        is_active(patient),
         any(link.get("type") == "replaced-by" for link in links),
     )
 

@@ -28,6 +28,7 @@ from ehr_server.hashing import hash64, person_comp
 from ehr_server.identity import forms, review
 from ehr_server.identity.forms import Single
 from ehr_server.identity.kinds import Number, kind_named
+from ehr_server.identity.merging import is_active
 from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
 from ehr_server.search.parse import parse
@@ -69,7 +70,7 @@ class _Persons:
         """Whether the record counts as one in use."""
         survivor = self.survivor.get(comp, comp)
         is_merged = survivor != comp and survivor in self.in_use
-        return patient is not None and (is_merged or _is_active(patient))
+        return patient is not None and (is_merged or is_active(patient))
 
     def are_one(self, one: _Record, other: _Record) -> bool:
         """Whether both are one person's."""
@@ -99,7 +100,7 @@ def settle(means: Means, connection: Connection, changes: Sequence[Change]) -> l
     Raises `Conflict` for claims of which no review is wished.
     """
     written = list(_written(changes))
-    numbers = {single.number for one in written for _, single in _new(one, _is_active)}
+    numbers = {single.number for one in written for _, single in _new(one, is_active)}
     if not numbers:
         return []
     stored = _holders(means, connection, changes, numbers)
@@ -121,11 +122,6 @@ def held(patient: Patient) -> Iterator[tuple[int, Single]]:
     for at, identifier in enumerate(patient.get("identifier", ())):
         for single in forms.single(identifier):
             yield at, single
-
-
-def _is_active(patient: Patient) -> bool:
-    """https://hl7.org/fhir/R4/patient-definitions.html#Patient.active: so if nothing is said."""
-    return patient.get("active") is not False
 
 
 def _written(changes: Sequence[Change]) -> Iterator[_Record]:
@@ -177,7 +173,7 @@ def _persons(
     in_use = {
         survivors[id_]
         for id_, patient in {**read, **news}.items()
-        if id_ in survivors and _is_active(patient)
+        if id_ in survivors and is_active(patient)
     }
     return _Persons({one.comp: one.person for one in found}, in_use)
 

@@ -13,6 +13,7 @@ it removes, and removes it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ehr_server.changes.change import Change
@@ -26,23 +27,42 @@ from ehr_server.store.read import DELETE
 
 def keep(connection: Connection, changes: Sequence[Change]) -> None:
     """Put back, in place, what updates of Patients left out, with a finding that says so."""
+    losses = list(_losses(changes))
+    several = {one.comp for one in records(connection, {loss.comp for loss in losses})}
+    for loss in losses:
+        change, resource = loss.change, loss.change.resource or {}
+        named = {single.number[0] for _, single in held(resource)}
+        kept = [
+            {**identifier, "use": "old"} if of in named else identifier
+            for identifier, of in loss.dropped
+            if of not in named or identifier.get("use") == "old" or loss.comp in several
+        ]
+        if kept:
+            resource["identifier"] = [*resource.get("identifier", ()), *kept]
+            change.findings = (*change.findings, _told(change))
+
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    """An update of the Patient in the compartment, and the identifiers whose number it drops, each
+    with its list."""
+
+    change: Change
+    comp: int
+    dropped: Sequence[tuple[dict[str, Any], str]]
+
+
+def _losses(changes: Sequence[Change]) -> Iterator[_Loss]:
     for change in changes:
         now = change.now
         is_whole = change.deed == "update" and change.read is None and change.type == "Patient"
         if not is_whole or change.resource is None or now is None or now.deed == DELETE:
             continue
-        before, resource = json.read_stored(now.content), change.resource
-        dropped = dict(_dropped(before, resource))
-        named = {single.number[0] for _, single in held(resource)}
-        is_one_of_several = bool(dropped) and bool(records(connection, [now.comp]))
-        kept = [
-            _kept(before["identifier"][at], is_former=of in named)
-            for at, of in dropped.items()
-            if of not in named or before["identifier"][at].get("use") == "old" or is_one_of_several
-        ]
-        if kept:
-            resource["identifier"] = [*resource.get("identifier", ()), *kept]
-            change.findings = (*change.findings, _told(change))
+        before = json.read_stored(now.content)
+        dropped = dict(_dropped(before, change.resource))
+        if dropped:
+            pairs = [(before["identifier"][at], of) for at, of in dropped.items()]
+            yield _Loss(change, now.comp, pairs)
 
 
 def _dropped(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
@@ -51,10 +71,6 @@ def _dropped(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tu
     for at, single in held(before):
         if not any(single.is_same(one) for one in still):
             yield at, single.number[0]
-
-
-def _kept(identifier: dict[str, Any], *, is_former: bool) -> dict[str, Any]:
-    return {**identifier, "use": "old"} if is_former else identifier
 
 
 def _told(change: Change) -> Issue:

@@ -22,6 +22,7 @@ from ehr_server.fhir.references import parse
 from ehr_server.hashing import person_comp
 from ehr_server.identity import review
 from ehr_server.identity.merging import (
+    is_active,
     share_number,
     source_of,
     taken,
@@ -345,7 +346,7 @@ def _to_review(
 
 def _is_live(record: Record, patient: Patient) -> bool:
     """As the record that it was merged into."""
-    return record.target is not None or patient.get("active") is not False
+    return record.target is not None or is_active(patient)
 
 
 def _listed(task: Change) -> Issue:

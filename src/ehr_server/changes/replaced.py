@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ehr_server.changes.change import Change
 from ehr_server.errors import Conflict
-from ehr_server.identity.merging import REPLACED_BY, has_link
+from ehr_server.identity.merging import REPLACED_BY, has_link, is_active
 from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection
 from ehr_server.store.merged import targets
@@ -27,8 +27,8 @@ def refuse(connection: Connection, changes: Sequence[Change]) -> None:
         into = merged_into.get(comp)
         if into is None or change.resource is None:
             continue
-        is_active = change.resource.get("active") is not False
-        if is_active or not has_link(change.resource, into, REPLACED_BY):
+        is_in_use = is_active(change.resource)
+        if is_in_use or not has_link(change.resource, into, REPLACED_BY):
             told = id_without_number(into)
             raise Conflict(
                 f"{change.told} was merged into Patient/{told}: it stays inactive and keeps "
@@ -37,5 +37,5 @@ def refuse(connection: Connection, changes: Sequence[Change]) -> None:
                 vi=f"{change.told} đã được gộp vào Patient/{told}: phải giữ active=false và "
                 f"link replaced-by. Xin cập nhật Patient/{told}, hoặc hoàn tác bằng "
                 "Patient/$unmerge trước.",
-                expression=(f"{change.where}.{'active' if is_active else 'link'}",),
+                expression=(f"{change.where}.{'active' if is_in_use else 'link'}",),
             )

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from unicodedata import normalize
 
 from ehr_server.identity.numbers import has_gs1_check_digit, insurance_card
+from ehr_server.redact import BETWEEN
 
 _HL7_VN = "http://fhir.hl7.org.vn/core/sid/"
 _MOH = "http://fhir.ehealth.gov.vn/core/sid/"
@@ -21,8 +22,7 @@ _HIV = "https://basespecs.vn/NamingSystem/"
 _OURS = "http://ehr-server.org/fhir/vn/sid/"
 _PASSPORT_OF = "http://hl7.org/fhir/sid/passport-"  # then the country, in three letters
 
-# Of typists (spaces, dots, hyphens, dashes) and of copied text (marks without a width).
-_SEPARATORS = re.compile("[\\s.\\-\u00ad\u200b-\u200f\u2010-\u2015\u2060\u2212\ufeff]+")
+_SEPARATORS = re.compile(f"{BETWEEN}+")
 _LINK_LENGTH_MAX = 100  # characters of MA_LK
 
 

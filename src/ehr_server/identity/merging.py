@@ -30,6 +30,12 @@ def target_of(target: Patient, source: Patient) -> Patient:
     return found
 
 
+def is_active(patient: Mapping[str, Any]) -> bool:
+    """Whether the record is in use: so if nothing is said.
+    https://hl7.org/fhir/R4/patient-definitions.html#Patient.active"""
+    return patient.get("active") is not False
+
+
 def has_link(patient: Mapping[str, Any], to: str, kind: str) -> bool:
     """Whether the Patient has a link of the kind to `Patient/<to>`."""
     return any(

@@ -24,6 +24,7 @@ from ehr_server.errors import Conflict, Overtaken, PreconditionFailed, Unavailab
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
 from ehr_server.identity import review
+from ehr_server.identity.merging import is_active
 from ehr_server.redact import id_without_number
 from ehr_server.search.parse import parse
 from ehr_server.search.rows import FORMAT
@@ -149,7 +150,7 @@ def _look_at(with_these: Means, contents: Sequence[bytes]) -> int:
     several = [
         someone(patient, look.today)
         for patient in map(json.read_stored, contents)
-        if patient.get("active") is not False
+        if is_active(patient)
     ]
     pairs: dict[str, _Pair] = {}
     with look.store.connection() as connection:
