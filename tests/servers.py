@@ -63,6 +63,26 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
             _stop(process)
 
 
+@contextmanager
+def working(database_url: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
+    """`ehr-server worker` for as long as the block; it may be killed within."""
+    command = [sys.executable, "-m", "ehr_server", "worker", f"--database-url={database_url}"]
+    variables = {"EHR_DUPLICATES": "off"} | {f"EHR_{k.upper()}": v for k, v in settings.items()}
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | variables,
+    )
+    try:
+        if _ready(process) is None:
+            raise AssertionError("the worker did not start")
+        yield process
+    finally:
+        _stop(process)
+
+
 def processes_of(folder: Path) -> list[int]:
     """The processes whose command line names the folder."""
     found = []
@@ -80,8 +100,8 @@ def _ready(process: subprocess.Popen[str]) -> str | None:
     alarm.start()
     try:
         for line in process.stdout or ():
-            if line.startswith("ready "):
-                return line.split()[1].rstrip("/")
+            if line.startswith("ready"):
+                return line.removeprefix("ready").strip().rstrip("/")
     finally:
         alarm.cancel()
     return None
