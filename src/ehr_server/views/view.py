@@ -13,6 +13,7 @@ from ehr_server.fhirpath.scope import NOWHERE, Reach, Scope
 from ehr_server.redact import id_without_number
 from ehr_server.views.compile import Several, compile_view
 from ehr_server.views.definition import read
+from ehr_server.views.sql_types import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -66,7 +67,7 @@ def view(definition: Mapping[str, Any], base: str = "", reach: Reach = NOWHERE) 
     if found is None:
         raise Unprocessable(issues=issues)
     compiled, issues = compile_view(found, base)
-    if compiled is None:
+    if compiled is None or (issues := check(compiled.columns)):
         raise Unprocessable(issues=issues)
     return View(found.name, found.resource, compiled.columns, compiled, reach)
 
