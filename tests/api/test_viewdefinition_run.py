@@ -294,3 +294,57 @@ def test_a_parameter_that_cannot_be_used_is_named(
     refused = _run(client, **given)
     assert refused.status_code == 400, refused.text
     assert refused.json()["issue"][0]["expression"] == expression
+
+
+NOTES: dict[str, Any] = {
+    "resourceType": "ViewDefinition",
+    "resource": "Basic",
+    "select": [{"column": [{"name": "code", "path": "code.coding.code", "type": "code"}]}],
+}
+
+
+@pytest.fixture(scope="module")
+def notes(server: Server) -> int:
+    """So many resources that their rows do not fit into the first pieces; the last alone, in the
+    order in which they are read, has two values in a column of one."""
+    count = 4_500
+    with httpx.Client(base_url=server.fhir, timeout=60) as client:
+        for start in range(0, count, 500):
+            entries = [_note(number, is_last=number == count - 1) for number in _run_of(start)]
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+            answer = client.post("/", json=bundle)
+            assert answer.status_code == 200, answer.text
+    return count
+
+
+def _run_of(start: int) -> range:
+    return range(start, start + 500)
+
+
+def _note(number: int, *, is_last: bool) -> dict[str, Any]:
+    codes = [{"code": f"n{number}"}, *([{"code": "second"}] if is_last else [])]
+    resource = {
+        "resourceType": "Basic",
+        "code": {"coding": codes},
+        "subject": {"reference": "Patient/ngop"},
+    }
+    return {"resource": resource, "request": {"method": "POST", "url": "Basic"}}
+
+
+def test_many_rows_stream(client: httpx.Client, notes: int) -> None:
+    """MAY use chunked transfer encoding: the length is not known before the end."""
+    first = NOTES | {"select": [{"column": [{"name": "c", "path": "code.coding.first().code"}]}]}
+    answer = _run(client, viewResource=first)
+    assert answer.headers["transfer-encoding"] == "chunked"
+    assert "content-length" not in answer.headers
+    found = {row["c"] for row in _rows(answer)}
+    assert found == {f"n{number}" for number in range(notes)}
+
+
+@pytest.mark.usefixtures("notes")
+def test_what_fails_after_rows_were_sent_breaks_the_answer_off(client: httpx.Client) -> None:
+    """Never a body that looks whole and is not."""
+    with pytest.raises(httpx.RemoteProtocolError):
+        _run(client, viewResource=NOTES)
+    assert len(_rows(_run(client, viewResource=NOTES, _limit=4_000))) == 4_000
+    assert _rows(_run(client, viewResource=PEOPLE)) == PEOPLE_ROWS
