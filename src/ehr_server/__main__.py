@@ -15,6 +15,7 @@ from ehr_server.terminology.published import FORMATS
 
 _DATABASE = ("data_dir", "database_url", "log_level")
 _INDEXING = ("time_zone", "base_url")  # the index depends on them
+_EXPORTING = (*_DATABASE, "processes")
 _WRITING = (*_DATABASE, *_INDEXING, "references", "pool_size")
 _HOLDING = ("log_level", "profiles", "identifiers", "refuse_modifiers")
 _SEARCHING = (
@@ -82,12 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
         one.set_defaults(command=commands.import_)
-    with _command(below, "export", "write NDJSON files and a manifest", _DATABASE) as one:
+    with _command(below, "export", "write NDJSON files and a manifest", _EXPORTING) as one:
         one.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
         )
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
+        one.add_argument("--gzip", action="store_true", help="write the files as gzip")
         one.set_defaults(command=commands.export)
     with _command(below, "backup", "write the whole record to a file", _DATABASE) as one:
         one.add_argument("file", type=Path, metavar="FILE", help=f"{_NEW}, or - for a pipe")

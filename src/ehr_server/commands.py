@@ -31,7 +31,7 @@ from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
 from ehr_server.issue import Issue
-from ehr_server.jobs.export import export_to
+from ehr_server.jobs.export import Wish, export_to
 from ehr_server.jobs.reindex import keep_up, reindex_now
 from ehr_server.jobs.training import train
 from ehr_server.operations.import_ import load, sources
@@ -51,6 +51,7 @@ from ehr_server.store.backup.backup import new_file
 from ehr_server.store.backup.restore import restore as read_backup
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
+from ehr_server.store.files import Form
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
@@ -134,7 +135,9 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     since = _since(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
     with opened(settings) as store, _progress("exported") as told:
-        manifest = export_to(store, options.out, types, since, told)
+        form: Form = "gzip" if options.gzip else "ndjson"
+        wish = Wish(types, since, form, settings.processes)
+        manifest = export_to(store, options.out, wish, told)
     count = sum(file["count"] for file in manifest["output"])
     print(f"{count} resources in {len(manifest['output'])} files, as of ", end="")
     print(manifest["transactionTime"])

@@ -63,6 +63,25 @@ class Work:
         with self.store.connection() as connection:
             return queue.parts(connection, self.job.id)
 
+    def planned_parts(self) -> list[tuple[int, dict[str, Any]]]:
+        """The numbers and requests of all parts that were ever planned, in order."""
+        with self.store.connection() as connection:
+            return queue.planned(connection, self.job.id)
+
+    def plan_part(self, number: int, request: dict[str, Any]) -> None:
+        """Record what is to be done. Raises `Interrupted` if the job is no longer ours."""
+        with self.store.connection() as connection:
+            if not queue.plan_part(connection, self.job, number, request):
+                self.is_lost.set()
+                raise Interrupted
+
+    def note(self, more: dict[str, Any]) -> None:
+        """Add to the progress what is to be known of the work, until the next part is done."""
+        progress = {**self.job.progress, **more}
+        with self.store.connection() as connection:
+            queue.note(connection, self.job, progress)
+        self.job = replace(self.job, progress=progress)
+
     def finish_part(self, part: Part, progress: dict[str, Any]) -> None:
         """Record a part that is done. Raises `Interrupted` if the job is no longer ours."""
         # Attempts are counted from the last part that came to an end.

@@ -95,18 +95,42 @@ def give_back(connection: Connection, job: Job, wait_s: int) -> bool:
     )
 
 
+def note(connection: Connection, job: Job, progress: dict[str, Any]) -> bool:
+    """How far the job is; False if it is no longer ours."""
+    return _changed(
+        connection,
+        f"update job set progress = %s::jsonb where {_HELD}",
+        (_text(progress), job.id, job.attempts),
+    )
+
+
+def plan_part(connection: Connection, job: Job, number: int, request: dict[str, Any]) -> bool:
+    """A part that is to be done, as it was cut; False if the job is no longer ours."""
+    return _changed(
+        connection,
+        "insert into job_part (job, number, request)"
+        f" select id, %s, %s::jsonb from job where {_HELD}",
+        (number, _text(request), job.id, job.attempts),
+    )
+
+
+def planned(connection: Connection, id_: str) -> list[tuple[int, dict[str, Any]]]:
+    """The numbers and requests of all parts of a job, finished or not, in order."""
+    rows = connection.execute(
+        "select number, request::text from job_part where job = %s order by number", (id_,)
+    ).fetchall()
+    return [(number, json.read_own(request)) for number, request in rows]
+
+
 def add_part(connection: Connection, job: Job, part: Part, progress: dict[str, Any]) -> bool:
     """A part is finished and never done again; False if the job is no longer ours."""
     with connection.transaction():
-        is_held = _changed(
-            connection,
-            f"update job set progress = %s::jsonb where {_HELD}",
-            (_text(progress), job.id, job.attempts),
-        )
+        is_held = note(connection, job, progress)
         if is_held:
             connection.execute(
                 "insert into job_part (job, number, request, done)"
-                " values (%s, %s, %s::jsonb, %s::jsonb)",
+                " values (%s, %s, %s::jsonb, %s::jsonb)"
+                " on conflict (job, number) do update set done = excluded.done",
                 (job.id, part.number, _text(part.request), _text(part.done)),
             )
     return is_held
