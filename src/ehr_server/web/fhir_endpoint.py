@@ -21,7 +21,7 @@ from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, streams
-from ehr_server.web.negotiate import acceptable, fields, form, styled
+from ehr_server.web.negotiate import acceptable, fields, form, is_table, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -102,7 +102,7 @@ class FhirEndpoint:
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
         try:
-            if request.method != "OPTIONS" and not streams.is_read(request.method, request.path):
+            if not _has_own_type(request):
                 acceptable(request)
             request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
@@ -111,6 +111,12 @@ class FhirEndpoint:
         else:
             answer = self._dispatch.answer(request, LOOPBACK, base_url)
         return compress.compressed(request, styled(request, answer))
+
+
+def _has_own_type(request: Request) -> bool:
+    """Whether the deed itself agrees with the sender on a type that is not FHIR's."""
+    is_read = streams.is_read(request.method, request.path)
+    return request.method == "OPTIONS" or is_read or is_table(request.path)
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
