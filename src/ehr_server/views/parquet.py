@@ -6,13 +6,11 @@ is loaded when the first file is opened, never by a server that writes none.
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 # What is held before it is written: larger groups read faster, but are memory of the writer.
 GROUP_BYTES = 32 << 20
@@ -56,24 +54,13 @@ class ParquetFile:
         self._write()
         self._writer.close()
 
+    def close(self) -> None:
+        """Write no more: left to itself the library would, once the file is forgotten."""
+        self._writer.is_open = False
+
     def _write(self) -> None:
         if self._batches:
             table = arrow().Table.from_batches(self._batches, schema=self._schema)
             self._writer.write_table(table, row_group_size=max(1, self._held_rows))
         self._batches.clear()
         self._held_bytes = self._held_rows = 0
-
-
-def opened(path: Path) -> BinaryIO:
-    """A new file, which nobody but the server's own user reads: it holds records of persons."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    return os.fdopen(descriptor, "wb")
-
-
-def settled(file: BinaryIO) -> int:
-    """Bring the file to the disk and close it; its bytes."""
-    file.flush()
-    os.fsync(file.fileno())
-    size = file.tell()
-    file.close()
-    return size

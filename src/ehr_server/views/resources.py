@@ -7,11 +7,12 @@ docs/guides/analysis.md. `json` is the resource as it is kept, for whatever else
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from ehr_server.fhir import json
-from ehr_server.views.parquet import ParquetFile, arrow, opened, settled
+from ehr_server.views.new_file import NewFile
+from ehr_server.views.parquet import ParquetFile, arrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,13 +29,14 @@ _HEAD = re.compile(
 
 
 class ResourceTable:
-    """The table of one file: open it, add lines, and close it when all are there."""
+    """The table of one file: open it, add resources, end it when all are there. Close it, ended
+    or not."""
 
     def __init__(self, path: Path, patient_of: PatientOf) -> None:
         """`path` is written anew. `patient_of` is asked of every resource."""
-        self._file = opened(path)
+        self._file = NewFile(path)
         self._patient_of = patient_of
-        self._table = ParquetFile(self._file, _schema())
+        self._table = ParquetFile(cast(BinaryIO, self._file), _schema())
 
     def add(self, lines: Sequence[bytes]) -> None:
         """Append resources, each as compact JSON. Raises OSError if the disk is full."""
@@ -61,13 +63,18 @@ class ResourceTable:
         head = found.groups() if found is not None else _head(resource)
         return (*head, self._patient_of(resource))
 
-    def close(self) -> tuple[int, int]:
-        """Finish the file and bring it to the disk: its rows and bytes."""
-        self._table.finish()
-        return self._table.rows, settled(self._file)
+    def add_piecewise(self, pieces: Iterable[bytes]) -> None:
+        """Append one resource that comes in pieces; it is held whole."""
+        self.add([b"".join(pieces)])
 
-    def abandon(self) -> None:
-        """Let go of a file that is not wanted any more; it is left without its footer."""
+    def end(self) -> tuple[int, int, str]:
+        """Finish the file and bring it to the disk: its rows, bytes and their SHA-256."""
+        self._table.finish()
+        return (self._table.rows, *self._file.end())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._table.close()
         self._file.close()
 
 

@@ -13,7 +13,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, cast
 
 from ehr_server.fhir import json
-from ehr_server.views.parquet import ParquetFile, arrow, opened, settled
+from ehr_server.views.new_file import NewFile
+from ehr_server.views.parquet import ParquetFile, arrow
 from ehr_server.views.sql_types import arrow_type, converter, text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ehr_server.views.column import Column
     from ehr_server.views.compile import Row
+    from ehr_server.views.view import View
 
 Format = Literal["csv", "ndjson", "json", "parquet"]
 BATCH_ROWS = 2_000
@@ -36,13 +38,17 @@ MEDIA_TYPES: dict[Format, str] = {
 
 
 class Writer(Protocol):
-    """Takes rows, then is finished once; the file that it writes to stays its caller's."""
+    """Takes rows, then is finished once. Close it, finished or not; the file that it writes to
+    stays its caller's."""
 
     def add(self, rows: Sequence[Row]) -> None:
         """Append rows."""
 
     def finish(self) -> None:
         """Write what belongs to the end."""
+
+    def close(self) -> None:
+        """Write no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +65,38 @@ class Shape:
 
 
 class TableFile:
-    """A file of rows on the disk, for a part of an export: open it, add rows, close it."""
+    """The rows that a view makes of resources, in a file for a part of an export: open it, add
+    resources, end it. Close it, ended or not."""
 
-    def __init__(self, path: Path, shape: Shape) -> None:
+    def __init__(self, path: Path, view: View, format_: Format) -> None:
         """`path` is written anew, closed to other users."""
-        self._file = opened(path)
-        self._writer = shape.writer(self._file)
+        self._file = NewFile(path)
+        self._view = view
+        self._writer = Shape(view.columns, format_).writer(cast(BinaryIO, self._file))
         self._rows = 0
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Append rows. Raises OSError if the disk is full."""
-        self._writer.add(rows)
-        self._rows += len(rows)
+    def add(self, lines: Sequence[bytes]) -> None:
+        """Append the rows of resources, each as compact JSON.
 
-    def close(self) -> tuple[int, int]:
-        """Finish the file and bring it to the disk: its rows and bytes."""
+        Raises OSError if the disk is full, and `Unprocessable` as `View.rows`.
+        """
+        rows = self._view.rows(map(json.read_stored, lines))
+        while batch := list(islice(rows, BATCH_ROWS)):
+            self._writer.add(batch)
+            self._rows += len(batch)
+
+    def add_piecewise(self, pieces: Iterable[bytes]) -> None:
+        """Append the rows of one resource that comes in pieces; it is held whole."""
+        self.add([b"".join(pieces)])
+
+    def end(self) -> tuple[int, int, str]:
+        """Finish the file and bring it to the disk: its rows, bytes and their SHA-256."""
         self._writer.finish()
-        return self._rows, settled(self._file)
+        return (self._rows, *self._file.end())
 
-    def abandon(self) -> None:
-        """Let go of a file that is not wanted any more; it is left unfinished."""
+    def close(self) -> None:
+        """Let go of the file."""
+        self._writer.close()
         self._file.close()
 
 
@@ -87,11 +105,14 @@ def pieces(shape: Shape, rows: Iterable[Row]) -> Iterator[bytes]:
     drain = _Drain()
     writer = shape.writer(cast(BinaryIO, drain))
     several = iter(rows)
-    while batch := list(islice(several, BATCH_ROWS)):
-        writer.add(batch)
-        if piece := drain.taken():
-            yield piece
-    writer.finish()
+    try:
+        while batch := list(islice(several, BATCH_ROWS)):
+            writer.add(batch)
+            if piece := drain.taken():
+                yield piece
+        writer.finish()
+    finally:
+        writer.close()
     yield drain.taken()
 
 
@@ -137,6 +158,9 @@ class _Csv:
     def finish(self) -> None:
         """There is nothing at the end."""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class _Ndjson:
     """https://github.com/ndjson/ndjson-spec: an object a line, null where there is no value."""
@@ -152,6 +176,9 @@ class _Ndjson:
 
     def finish(self) -> None:
         """There is nothing at the end."""
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class _Json:
@@ -171,6 +198,9 @@ class _Json:
     def finish(self) -> None:
         self._file.write(b"[]" if self._before == b"[" else b"]")
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class _Parquet:
     def __init__(self, shape: Shape, file: BinaryIO) -> None:
@@ -186,6 +216,9 @@ class _Parquet:
 
     def finish(self) -> None:
         self._file.finish()
+
+    def close(self) -> None:
+        self._file.close()
 
 
 _WRITERS: dict[Format, type[_Csv] | type[_Ndjson] | type[_Json] | type[_Parquet]] = {

@@ -1,6 +1,8 @@
 """A row for each resource: the head of what is kept as columns, all of it as JSON."""
 
+import hashlib
 import stat
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,10 @@ def test_the_head_of_a_resource_is_in_columns_and_all_of_it_in_json(tmp_path: Pa
     line = _line(7, subject={"reference": "Patient/p-1"}, valueQuantity={"value": 107.50})
     table = ResourceTable(tmp_path / "t.parquet", patient_of)
     table.add([line])
-    rows, size = table.close()
-    assert (rows, size) == (1, (tmp_path / "t.parquet").stat().st_size)
+    rows, size, sha256 = table.end()
+    table.close()
+    content = (tmp_path / "t.parquet").read_bytes()
+    assert (rows, size, sha256) == (1, len(content), hashlib.sha256(content).hexdigest())
     assert _read(tmp_path / "t.parquet") == [
         {
             "resourceType": "Observation",
@@ -67,6 +71,7 @@ def test_the_patient_is_the_one_in_whose_compartment_the_resource_lies(
     """https://hl7.org/fhir/R4/compartmentdefinition-patient.html: subject, then performer."""
     table = ResourceTable(tmp_path / "t.parquet", patient_of)
     table.add([_line(1, **more)])
+    table.end()
     table.close()
     assert [row["patient"] for row in _read(tmp_path / "t.parquet")] == [patient]
 
@@ -80,6 +85,7 @@ def test_a_resource_that_does_not_begin_as_a_stored_one_is_read_for_its_columns(
     ]
     table = ResourceTable(tmp_path / "t.parquet", patient_of)
     table.add(lines)
+    table.end()
     table.close()
     first, second = _read(tmp_path / "t.parquet")
     assert (first["id"], first["versionId"]) == ("b", None)
@@ -95,7 +101,8 @@ def test_many_batches_are_written_in_groups_and_come_back_in_their_order(
     for start in range(0, 200, 20):
         table.add([_line(number) for number in range(start, start + 20)])
     table.add([])
-    assert table.close()[0] == 200
+    assert table.end()[0] == 200
+    table.close()
     found = pyarrow.parquet.ParquetFile(tmp_path / "t.parquet")
     assert found.metadata.num_row_groups == 4
     assert found.metadata.row_group(0).column(5).compression == "ZSTD"
@@ -103,7 +110,8 @@ def test_many_batches_are_written_in_groups_and_come_back_in_their_order(
 
 
 def test_an_empty_table_is_a_file_that_opens(tmp_path: Path) -> None:
-    assert ResourceTable(tmp_path / "t.parquet", patient_of).close()[0] == 0
+    with closing(ResourceTable(tmp_path / "t.parquet", patient_of)) as table:
+        assert table.end()[0] == 0
     assert _read(tmp_path / "t.parquet") == []
 
 

@@ -1,9 +1,11 @@
 """Rows as CSV, NDJSON, JSON and Parquet, to a file or piece by piece."""
 
 import csv
+import hashlib
 import io
 import json
 import stat
+from contextlib import closing
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 
 from ehr_server.views import parquet, writers
 from ehr_server.views.column import Column
+from ehr_server.views.view import view
 from ehr_server.views.writers import Format, Shape, TableFile, pieces
 
 COLUMNS = (
@@ -144,15 +147,18 @@ def test_many_rows_come_in_pieces_that_are_the_file(
 ) -> None:
     monkeypatch.setattr(writers, "BATCH_ROWS", 10)
     monkeypatch.setattr(parquet, "GROUP_ROWS", 30)
-    columns = (Column("n", "integer"), Column("text", "string"))
-    rows = [(number, f"số {number}") for number in range(95)]
-    several = list(pieces(Shape(columns, format_), iter(rows)))
+    paths = {"id": "id", "text": "'số ' & id"}
+    columns = [{"name": name, "path": path} for name, path in paths.items()]
+    made = view({"resource": "Basic", "select": [{"column": columns}]})
+    several = list(pieces(Shape(made.columns, format_), ((f"{n}", f"số {n}") for n in range(95))))
     assert len(several) > 3
-    file = TableFile(tmp_path / "t", Shape(columns, format_))
-    for start in range(0, 95, 10):
-        file.add(rows[start : start + 10])
-    assert file.close() == (95, len(b"".join(several)))
-    assert (tmp_path / "t").read_bytes() == b"".join(several)
+    lines = [b'{"resourceType":"Basic","id":"%d"}' % number for number in range(95)]
+    with closing(TableFile(tmp_path / "t", made, format_)) as file:
+        for start in range(0, 95, 10):
+            file.add(lines[start : start + 10])
+        whole = b"".join(several)
+        assert file.end() == (95, len(whole), hashlib.sha256(whole).hexdigest())
+    assert (tmp_path / "t").read_bytes() == whole
     assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o600
 
 
