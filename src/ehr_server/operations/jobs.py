@@ -1,4 +1,4 @@
-"""$jobs: the work in the background, the caller's and the server's own, how far it is and when it will have ended.
+"""$jobs: the work in the background, the caller's and the server's: how far it is, when it ends.
 
 An operation of ours: the standard has an address for each job and none for all of them.
 """
