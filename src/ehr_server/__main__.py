@@ -30,6 +30,9 @@ _SEARCHING = (
 _LISTENING = ("host", "port", "workers", "no_worker")  # a worker answers requests, of its own
 _HELD_TO = "a profile that everything must keep to; may be given several times"
 _AND = "a FHIR package with further profiles; may be given several times"
+_VIEW = "a ViewDefinition as JSON: its rows in place of resources; several are possible"
+_FORMATS = ("ndjson", "parquet", "csv", "json")
+_IN_FORMAT = "of the rows of views, or parquet for a table of resources; ndjson by default"
 _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
@@ -127,6 +130,8 @@ def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
         one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
         one.add_argument("--gzip", action="store_true", help="write the files as gzip")
+        one.add_argument("--view", action="append", type=Path, metavar="FILE", help=_VIEW)
+        one.add_argument("--format", choices=_FORMATS, help=_IN_FORMAT)
         one.set_defaults(command=commands.export)
     with _command(below, "jobs", "list the work in the background", _DATABASE) as one:
         one.add_argument("--kind", metavar="KIND", help="only of a kind, such as export")

@@ -63,6 +63,8 @@ from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.views.tables import Tables
+from ehr_server.views.view import view
 from ehr_server.web import serve as web_serve
 
 log = logging.getLogger(__name__)
@@ -134,17 +136,44 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
-    """Write NDJSON files and a manifest to a folder."""
+    """Write the files of resources, or of the rows of views, and a manifest to a folder."""
     since = _since(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
+    tables = _tables(settings, options)
     with opened(settings) as store, _progress("exported") as told:
         form: Form = "gzip" if options.gzip else "ndjson"
-        wish = Wish(types, since, form, settings.processes)
+        form = "parquet" if options.format == "parquet" else form
+        wish = Wish(types, since, form, settings.processes, tables)
         manifest = export_to(store, options.out, wish, told)
     count = sum(file["count"] for file in manifest["output"])
-    print(f"{count} resources in {len(manifest['output'])} files, as of ", end="")
+    what = "resources" if tables is None else "rows"
+    print(f"{count} {what} in {len(manifest['output'])} files, as of ", end="")
     print(manifest["transactionTime"])
     return 0
+
+
+def _tables(settings: Settings, options: argparse.Namespace) -> Tables | None:
+    """The views that the options name, checked; None where they name none."""
+    if not options.view:
+        if options.format in ("csv", "json"):
+            raise CommandError(f"--format {options.format} is for views: name one by --view FILE.")
+        return None
+    if options.type or options.gzip:
+        raise CommandError("--view goes without --type and --gzip: a view names its type itself.")
+    views: dict[str, dict[str, Any]] = {}
+    for path in options.view:
+        try:
+            definition = json.read(path.read_bytes())
+            name = view(definition, settings.public_url or "").name or path.name.partition(".")[0]
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+        except Refusal as refusal:
+            told = (f"\n  {', '.join(one.expression)}: {one.text}" for one in issues_of(refusal))
+            raise CommandError(f"{path} is no view that can be run:{''.join(told)}") from None
+        if name in views:
+            raise CommandError(f"Two views have the name {name}: their files would be one.")
+        views[name] = definition
+    return Tables(options.format or "ndjson", views, settings.public_url or "")
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:

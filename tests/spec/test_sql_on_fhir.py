@@ -482,6 +482,11 @@ class TestRefusals:
         assert refused(ID, resource="Patients") == [("resource", "required")]
         assert refused(ID, resource="ActorDefinition") == [("resource", "required")]
 
+    @pytest.mark.parametrize("value", [None, [], "view", NGOP])
+    def test_a_view_is_a_viewdefinition(self, value: Any) -> None:
+        with pytest.raises(Unprocessable, match="a ViewDefinition"):
+            view(value)
+
     def test_all_findings_are_told_at_once(self) -> None:
         select = {"column": [column("a", "nmae"), column("a", "id"), column("b", "active +")]}
         assert refused(select, where=[{"path": "name"}]) == [

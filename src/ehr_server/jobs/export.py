@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
 from ehr_server.definitions import definitions
-from ehr_server.errors import Refusal
+from ehr_server.errors import Refusal, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.jobs import export_part
 from ehr_server.jobs.export_part import Place
 from ehr_server.jobs.processes import Processes
+from ehr_server.jobs.work import Hopeless
 from ehr_server.store import export, files
 from ehr_server.store.export import Ask, Piece, Stretch, ask_of, piece_of
 from ehr_server.store.files import File, file_of
 from ehr_server.store.manifest import Heading, manifest
 from ehr_server.store.progress import Progress, progress_of
 from ehr_server.store.queue import Part
+from ehr_server.views.tables import Tables, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 _WAIT_S = 0.05
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ENDINGS = (".ndjson", ".parquet", ".csv", ".json")
 # So many rows are written here: to start a process takes as long.
 _ALONE_ROWS = 50_000
 
@@ -49,12 +52,13 @@ Done = tuple[int, Piece, list[File]]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What `export_to` is asked for: the names of types, none for all; what changed since an
-    instant; in which form; by how many processes."""
+    instant; in which form; by how many processes; the tables of views in place of resources."""
 
     types: Sequence[str] = ()
     since: datetime | None = None
     form: Form = "ndjson"
     processes: int = 1
+    tables: Tables | None = None
 
 
 def run(work: Work) -> None:
@@ -67,7 +71,9 @@ def run(work: Work) -> None:
     while not export.is_complete(work.store, ask):
         work.wait(_WAIT_S)
     told = _Told(work, export.expected(work.store, ask)[0])
-    writing = _Writing(work.store, Place(folder, ask, request["form"]), work.settings.processes)
+    tables = tables_of(request["tables"]) if "tables" in request else None
+    place = Place(folder, ask, request["form"], tables)
+    writing = _Writing(work.store, place, work.settings.processes)
     try:
         for number, piece, written in writing.files(_planned(work, ask), work.go_on):
             told.finished(number, piece, written)
@@ -75,6 +81,9 @@ def run(work: Work) -> None:
         if error.errno in _NO_ROOM:
             work.note({"trouble": files.NO_ROOM})
         raise
+    except Unprocessable as refusal:  # what a view cannot hold
+        work.note({"refused": str(refusal), "vi": refusal.vi})
+        raise Hopeless(type(refusal).__name__) from refusal
 
 
 def export_to(
@@ -90,14 +99,15 @@ def export_to(
     """
     wish = wish or Wish()
     at = clock.now()
-    wanted = tuple(sorted(set(wish.types))) or definitions().resource_types
+    types = wish.types if wish.tables is None else wish.tables.made().types()
+    wanted = tuple(sorted(set(types))) or definitions().resource_types
     with store.transaction() as opened:
         ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, wish.since)
     files.make_folder(folder)
     while not export.is_complete(store, ask):
         time.sleep(_WAIT_S)
     written: list[tuple[int, list[File]]] = []
-    writing = _Writing(store, Place(folder, ask, wish.form), wish.processes)
+    writing = _Writing(store, Place(folder, ask, wish.form, wish.tables), wish.processes)
     pieces = enumerate(export.stretches(store, ask))
     for number, _, some in writing.files(pieces, lambda: None):
         told(sum(file.count for file in some))
@@ -178,4 +188,4 @@ def _named(path: Path) -> set[str]:
         urls = [file["url"] for kind in ("output", "deleted") for file in found.get(kind, ())]
     except (FileNotFoundError, Refusal, AttributeError, KeyError, TypeError):
         return set()
-    return {url for url in urls if url.endswith(".ndjson") and "/" not in url}
+    return {url for url in urls if url.endswith(_ENDINGS) and "/" not in url}

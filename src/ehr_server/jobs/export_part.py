@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,18 @@ from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.fhir.kept import Kept, inlined, kept_in
 from ehr_server.jobs.processes import answer_from_now_on
+from ehr_server.search.index import patients
+from ehr_server.search.rules import Rules
 from ehr_server.store import blobs, export
 from ehr_server.store.connect import Store
 from ehr_server.store.export import Ask, Piece, ask_of, piece_of
-from ehr_server.store.files import DELETED, File, PartFiles
+from ehr_server.store.files import DELETED, File, PartFiles, Sheets, ndjson
 from ehr_server.store.read import DELETE
+from ehr_server.views.resources import ResourceTable
+from ehr_server.views.tables import Made, Tables, tables_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ehr_server.store.files import Form
 
@@ -34,20 +39,27 @@ _BUFFER_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where parts go and in which form."""
+    """Where parts go and in which form: as resources, or as the `tables` of views."""
 
     folder: Path
     ask: Ask
     form: Form
+    tables: Tables | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As another process is told; `place_of` reads it."""
-        return {"folder": str(self.folder), "ask": self.ask.as_json(), "form": self.form}
+        return {
+            "folder": str(self.folder),
+            "ask": self.ask.as_json(),
+            "form": self.form,
+            "tables": None if self.tables is None else self.tables.as_json(),
+        }
 
 
 def place_of(value: dict[str, Any]) -> Place:
     """The place that `as_json` wrote."""
-    return Place(Path(value["folder"]), ask_of(value["ask"]), value["form"])
+    tables = None if value["tables"] is None else tables_of(value["tables"])
+    return Place(Path(value["folder"]), ask_of(value["ask"]), value["form"], tables)
 
 
 def write(
@@ -57,8 +69,9 @@ def write(
 
     Raises OSError where the disk is full.
     """
-    with closing(PartFiles(place.folder, number, place.form)) as files:
-        pending = _Pending(files, go_on)
+    made = None if place.tables is None else place.tables.made()
+    with closing(PartFiles(place.folder, number, _sheets(place.form, made))) as files:
+        pending = _Pending(files, go_on, made)
         large = _write_rows(store, place.ask, piece, pending)
         pending.flush()
         for content, kept in large:  # with the connection that the rows no longer take
@@ -83,7 +96,7 @@ def _write_rows(
             content = unpack(enc, stored)
             if deed == DELETE:
                 content, number = _deletion(content), _DELETION
-            elif number == binary and (kept := kept_in(content)) is not None:
+            elif number == binary and pending.is_whole and (kept := kept_in(content)) is not None:
                 large.append((content, kept))
                 continue
             lines[number].append(content)
@@ -100,18 +113,43 @@ _DELETION = 0  # no type has this number
 class _Pending:
     """Lines that are not yet given to the files, by the number of their type."""
 
-    def __init__(self, files: PartFiles, go_on: Callable[[], None]) -> None:
+    def __init__(self, files: PartFiles, go_on: Callable[[], None], made: Made | None) -> None:
         self.lines: defaultdict[int, list[bytes]] = defaultdict(list)
+        self.is_whole = made is None  # a view looks at no content that lies beside its Binary
         self._files = files
         self._go_on = go_on
+        self._made = made
 
     def flush(self) -> None:
         self._go_on()
-        names = definitions().type_name
         for number, lines in self.lines.items():
-            if lines:
-                self._files.add(names.get(number, DELETED), lines)
-                lines.clear()
+            for kind in self._kinds(number) if lines else ():
+                self._files.add(kind, lines)
+            lines.clear()
+
+    def _kinds(self, number: int) -> Sequence[str]:
+        """The kinds of files that the resources of a type go to; a deletion is in no table."""
+        name = definitions().type_name.get(number, DELETED)
+        return (name,) if self._made is None else self._made.names(name)
+
+
+def _sheets(form: Form, made: Made | None) -> Sheets:
+    if made is not None:
+        return Sheets(made.format, made.opened)
+    if form == "parquet":
+        return Sheets("parquet", lambda kind, path: ResourceTable(path, _patient_of))  # noqa: ARG005
+    return ndjson(form)
+
+
+_RULES = Rules(UTC)  # references to a Patient are asked for, which have no zone
+
+
+def _patient_of(resource: dict[str, Any]) -> str | None:
+    """The Patient in whose record a resource lies, itself of a Patient."""
+    if resource.get("resourceType") == "Patient":
+        return f"Patient/{resource['id']}"
+    found = patients(resource, _RULES)
+    return f"Patient/{found[0]}" if found else None
 
 
 def _while_held(pieces: Iterable[bytes], go_on: Callable[[], None]) -> Iterator[bytes]:

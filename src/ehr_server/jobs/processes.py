@@ -14,6 +14,7 @@ import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.errors import Unprocessable
 from ehr_server.fhir import json
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Processes:
         """Each task and its answer, in the order in which they are done; no more tasks are taken
         than are worked on and wait. `go_on` is called often, and may raise.
 
-        Raises OSError as a process met it, and `ProcessEnded` for all else.
+        Raises OSError and `Unprocessable` as a process met it, and `ProcessEnded` for all else.
         """
         waiting: dict[Future[Value], Value] = {}
         rest = iter(tasks)
@@ -101,6 +102,8 @@ class Processes:
         answer: Value = json.read_own(line)
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
+        if "refused" in answer:
+            raise Unprocessable(answer["refused"], vi=answer["vi"])
         return answer
 
 
@@ -119,6 +122,8 @@ def answer_from_now_on(opened: Callable[[Value], Callable[[Value], Value]]) -> N
                 told = answer(task)
         except OSError as error:
             told = {"errno": error.errno}
+        except Unprocessable as refusal:
+            told = {"refused": str(refusal), "vi": refusal.vi}
         sys.stdout.buffer.write(json.write(told) + b"\n")
         sys.stdout.buffer.flush()
 

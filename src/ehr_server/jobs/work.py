@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 
+class Hopeless(Exception):
+    """The work fails however often it is tried; what is to be known of that is in its progress."""
+
+
 class Interrupted(Exception):
     """The work stops here: the worker was told to end, or the job was cancelled or taken over."""
 

@@ -11,17 +11,17 @@ import hashlib
 import os
 import shutil
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from isal import isal_zlib
 
 from ehr_server import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
-Form = Literal["ndjson", "gzip"]  # NDJSON, as it is or in gzip
+Form = Literal["ndjson", "gzip", "parquet"]  # NDJSON, as it is or in gzip, or Parquet
 
 NO_ROOM = "no room"  # what is the trouble with a job whose disk is full
 DELETED = "deleted"  # the kind of what is no resource, but was one
@@ -62,6 +62,37 @@ class File:
 def file_of(value: dict[str, Any]) -> File:
     """The file that `as_json` wrote."""
     return File(**value)
+
+
+class Sheet(Protocol):
+    """A file that is written from its beginning to its end. Close it, ended or not."""
+
+    def add(self, lines: Sequence[bytes], /) -> None:
+        """Append resources."""
+
+    def add_piecewise(self, pieces: Iterable[bytes], /) -> None:
+        """Append one resource, which is made while it is written."""
+
+    def end(self) -> tuple[int, int, str]:
+        """All is written, down to the disk: how many of what is counted, bytes, their SHA-256."""
+
+    def close(self) -> None:
+        """Let go of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheets:
+    """What the files of a part are: the `ending` of their names, how one is `opened` for a kind at
+    a path, and whether what they hold is in gzip."""
+
+    ending: str
+    opened: Callable[[str, Path], Sheet]
+    is_gzip: bool = False
+
+
+def ndjson(form: Form) -> Sheets:
+    """Files of NDJSON."""
+    return Sheets("ndjson", lambda kind, path: Lines(path, form), form == "gzip")  # noqa: ARG005
 
 
 class Lines:
@@ -108,13 +139,13 @@ class Lines:
 class PartFiles:
     """The files of part `number`, in a folder that is there. Close it, published or not."""
 
-    def __init__(self, folder: Path, number: int, form: Form) -> None:
+    def __init__(self, folder: Path, number: int, sheets: Sheets) -> None:
         self._folder = folder
         self._number = number
-        self._form = form
+        self._sheets = sheets
         # Of this attempt alone: a worker that lost the job without knowing may still write its own.
         self._unfinished = f".{clock.new_id()}{_UNFINISHED}"
-        self._open: dict[str, Lines] = {}
+        self._open: dict[str, Sheet] = {}
 
     def add(self, kind: str, lines: Sequence[bytes]) -> None:
         """Append resources to the file of a kind: a resource type, or `DELETED`."""
@@ -131,7 +162,7 @@ class PartFiles:
             count, size, sha256 = sheet.end()
             is_deleted = kind == DELETED
             type_name = "Bundle" if is_deleted else kind
-            name, is_gzip = self._name(kind), self._form == "gzip"
+            name, is_gzip = self._name(kind), self._sheets.is_gzip
             finished.append(File(name, type_name, count, size, sha256, is_deleted, is_gzip))
         self.close()
         for one in finished:
@@ -145,15 +176,15 @@ class PartFiles:
             sheet.close()
         self._open.clear()
 
-    def _of(self, kind: str) -> Lines:
+    def _of(self, kind: str) -> Sheet:
         sheet = self._open.get(kind)
         if sheet is None:
             path = self._folder / (self._name(kind) + self._unfinished)
-            sheet = self._open[kind] = Lines(path, self._form)
+            sheet = self._open[kind] = self._sheets.opened(kind, path)
         return sheet
 
     def _name(self, kind: str) -> str:
-        return f"{kind}.{self._number:06}.ndjson"
+        return f"{kind}.{self._number:06}.{self._sheets.ending}"
 
 
 def stored(path: Path, start: int, length: int) -> Generator[bytes, None, None]:

@@ -19,6 +19,7 @@ from ehr_server.redact import without_numbers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_TYPE = "ViewDefinition"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)  # the rule sql-name
 _ANY = frozenset(("id", "extension", "modifierExtension"))
 _ITERATING = ("forEach", "forEachOrNull", "repeat")  # the rule sql-expressions: one at most
@@ -84,8 +85,17 @@ class Definition:
     where: tuple[Expression, ...]
 
 
-def read(value: Mapping[str, Any]) -> tuple[Definition | None, list[Issue]]:
+def read(value: Any) -> tuple[Definition | None, list[Issue]]:
     """The definition, or None and all that is wrong with its build."""
+    if not isinstance(value, dict) or value.get("resourceType", _TYPE) != _TYPE:
+        return None, [
+            wrong(
+                _TYPE,
+                "structure",
+                "A view is a ViewDefinition, as a JSON object.",
+                "Khung nhìn là một ViewDefinition dạng đối tượng JSON.",
+            )
+        ]
     reader = _Reader()
     found = reader.definition(value)
     return (None if reader.issues else found), reader.issues

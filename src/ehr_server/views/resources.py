@@ -15,7 +15,7 @@ from ehr_server.views.new_file import NewFile
 from ehr_server.views.parquet import ParquetFile, arrow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 # Resource (parsed) -> the reference of the patient in whose record it lies, or None.

@@ -56,7 +56,7 @@ class View:
             yield from found
 
 
-def view(definition: Mapping[str, Any], base: str = "", reach: Reach = NOWHERE) -> View:
+def view(definition: Any, base: str = "", reach: Reach = NOWHERE) -> View:
     """The view of a definition.
 
     `base` is this server's own address: references that begin with it are taken as relative.

@@ -6,6 +6,7 @@ Of either a range can be asked for, so that a link that breaks costs only what i
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ehr_server.call import Answer, Stream
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
     from ehr_server.call import Call
 
-_NDJSON = "application/fhir+ndjson"
+_TYPES = {
+    ".ndjson": "application/fhir+ndjson",
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+}
 
 
 def download(call: Call) -> Answer:
@@ -54,11 +60,12 @@ def _answer(call: Call, folder: Path, file: File) -> Answer:
     if part is not None:
         shown["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     stored = folder / file.stored_name
+    type_ = _TYPES[PurePath(file.name).suffix]
     if part is None and as_gzip == file.is_gzip:
-        return Answer(200, stored, shown, _NDJSON)
+        return Answer(200, stored, shown, type_)
     pieces = (
         files.stored(stored, start, end - start)
         if as_gzip == file.is_gzip
         else (files.inflated(stored, start, end - start))
     )
-    return Answer(206 if part else 200, Stream(end - start, pieces), shown, _NDJSON)
+    return Answer(206 if part else 200, Stream(end - start, pieces), shown, type_)

@@ -44,7 +44,7 @@ def _kick_off(call: Call, *, of_patients: bool) -> Answer:
         ask = export.Ask(opened.tx, wish.types, of_patients=of_patients, until=wish.until)
         request = {
             "ask": export.begin(call.store, opened.connection, ask, at, wish.since).as_json(),
-            "form": "gzip",
+            "form": wish.form,
             "is_paged": wish.is_paged,
             "is_separate": is_separate,
             "at": clock.instant(at),

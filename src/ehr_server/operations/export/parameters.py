@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ehr_server.call import Call
+    from ehr_server.store.files import Form
 
 _KNOWN = {
     "_type": Known("string", is_list=True),
@@ -29,18 +30,26 @@ _KNOWN = {
     "allowPartialManifests": Known("boolean"),
     "_outputFormat": Known("string"),
 }
-_FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
+_FORMATS: dict[str, Form] = {  # as the files lie on the disk: NDJSON in gzip
+    "application/fhir+ndjson": "gzip",
+    "application/ndjson": "gzip",
+    "ndjson": "gzip",
+    "application/vnd.apache.parquet": "parquet",
+    "parquet": "parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What is asked for: the types, sorted, the instant after which they changed and that before
-    which they did; whether the manifest may come in pages, the first before all is done."""
+    which they did; whether the manifest may come in pages, the first before all is done; in which
+    form the files are."""
 
     types: tuple[str, ...]
     since: datetime | None
     until: str | None
     is_paged: bool
+    form: Form
 
 
 def wish_of(call: Call, *, of_patients: bool) -> Wish:
@@ -53,7 +62,7 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
     types = {one for one in listed if one}
     possible = _possible_types(of_patients=of_patients)
     _check_types(types, possible)
-    _check_format(sent.one("_outputFormat", _FORMATS[0]))
+    form = _form(sent.one("_outputFormat", "ndjson"))
     since, until = moment(call, sent, "_since"), moment(call, sent, "_until")
     _check_moments(since, until)
     return Wish(
@@ -61,6 +70,7 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
         since,
         None if until is None else clock.instant(until),
         sent.one("allowPartialManifests", False),
+        form,
     )
 
 
@@ -81,12 +91,14 @@ def _check_moments(since: datetime | None, until: datetime | None) -> None:
         )
 
 
-def _check_format(text: str) -> None:
-    if text.replace(" ", "+") not in _FORMATS:
+def _form(text: str) -> Form:
+    found = _FORMATS.get(text.replace(" ", "+"))
+    if found is None:
         raise Invalid(
-            "_outputFormat can only be application/fhir+ndjson.",
-            vi="_outputFormat chỉ có thể là application/fhir+ndjson.",
+            "_outputFormat can only be application/fhir+ndjson, or parquet for tables.",
+            vi="_outputFormat chỉ có thể là application/fhir+ndjson, hoặc parquet cho dạng bảng.",
         )
+    return found
 
 
 def _possible_types(*, of_patients: bool) -> tuple[str, ...]:
