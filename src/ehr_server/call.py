@@ -99,10 +99,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A body of `length` bytes, made while it is sent: each next of the `pieces` may ask the
-    database, and none is asked for before the last was taken."""
+    """A body of `length` bytes, None where that is not known before its end, made while it is
+    sent: each next of the `pieces` may ask the database, and none is asked for before the last was
+    taken."""
 
-    length: int
+    length: int | None
     pieces: Generator[bytes, None, None]
 
 

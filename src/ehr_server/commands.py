@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app, sealing
+from ehr_server import app, clock, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -31,7 +32,7 @@ from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
 from ehr_server.issue import Issue
-from ehr_server.jobs.export import export_to
+from ehr_server.jobs.export import Wish, export_to
 from ehr_server.jobs.reindex import keep_up, reindex_now
 from ehr_server.jobs.training import train
 from ehr_server.operations.import_ import load, sources
@@ -45,20 +46,25 @@ from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
 from ehr_server.settings import Settings, share_counts
+from ehr_server.store import queue
 from ehr_server.store.backup.archive import BackupError, Manifest
 from ehr_server.store.backup.backup import backup as write_backup
 from ehr_server.store.backup.backup import new_file
 from ehr_server.store.backup.restore import restore as read_backup
 from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
+from ehr_server.store.files import Form
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
+from ehr_server.store.progress import progress_of
 from ehr_server.store.search_parameters import generation
 from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
+from ehr_server.views.tables import Tables
+from ehr_server.views.view import view
 from ehr_server.web import serve as web_serve
 
 log = logging.getLogger(__name__)
@@ -130,15 +136,44 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
-    """Write NDJSON files and a manifest to a folder."""
+    """Write the files of resources, or of the rows of views, and a manifest to a folder."""
     since = _since(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
+    tables = _tables(settings, options)
     with opened(settings) as store, _progress("exported") as told:
-        manifest = export_to(store, options.out, types, since, told)
+        form: Form = "gzip" if options.gzip else "ndjson"
+        form = "parquet" if options.format == "parquet" else form
+        wish = Wish(types, since, form, settings.processes, tables)
+        manifest = export_to(store, options.out, wish, told)
     count = sum(file["count"] for file in manifest["output"])
-    print(f"{count} resources in {len(manifest['output'])} files, as of ", end="")
+    what = "resources" if tables is None else "rows"
+    print(f"{count} {what} in {len(manifest['output'])} files, as of ", end="")
     print(manifest["transactionTime"])
     return 0
+
+
+def _tables(settings: Settings, options: argparse.Namespace) -> Tables | None:
+    """The views that the options name, checked; None where they name none."""
+    if not options.view:
+        if options.format in ("csv", "json"):
+            raise CommandError(f"--format {options.format} is for views: name one by --view FILE.")
+        return None
+    if options.type or options.gzip:
+        raise CommandError("--view goes without --type and --gzip: a view names its type itself.")
+    views: dict[str, dict[str, Any]] = {}
+    for path in options.view:
+        try:
+            definition = json.read(path.read_bytes())
+            name = view(definition, settings.public_url or "").name or path.name.partition(".")[0]
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
+        except Refusal as refusal:
+            told = (f"\n  {', '.join(one.expression)}: {one.text}" for one in issues_of(refusal))
+            raise CommandError(f"{path} is no view that can be run:{''.join(told)}") from None
+        if name in views:
+            raise CommandError(f"Two views have the name {name}: their files would be one.")
+        views[name] = definition
+    return Tables(options.format or "ndjson", views, settings.public_url or "")
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:
@@ -190,6 +225,36 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
         print("ready", flush=True)
         stop.wait()
     return 0
+
+
+def jobs(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the work in the background, the newest first; again and again while it is watched."""
+    sought = queue.Sought(options.kind, options.state, of_all=True)
+    with opened(settings) as store:
+        while True:
+            with store.connection() as connection:
+                found = queue.listed(connection, sought, options.count)
+            print("id\tkind\tstate\tmade\tprogress")
+            for job in found:
+                made = clock.instant(job.made)
+                print(job.id, job.kind, job.state, made, _how_far(job), sep="\t", flush=True)
+            if not options.watch or all(job.state not in _TO_COME for job in found):
+                return 0
+            time.sleep(_WATCH_S)
+
+
+_TO_COME = (queue.QUEUED, queue.RUNNING)
+_WATCH_S = 2
+
+
+def _how_far(job: queue.Job) -> str:
+    progress = progress_of(job.progress)
+    if progress is not None and job.state in _TO_COME:
+        return progress.told(clock.now())
+    return " ".join(f"{name} {value}" for name, value in job.progress.items() if name in _SHOWN)
+
+
+_SHOWN = ("percent", "resources", "persons", "tasks", "trouble")
 
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -91,6 +91,13 @@ class Settings:
         "in the background, are kept.",
         least=1,
     )
+    processes: int = _setting(
+        0,
+        "Number of processes that share the work of an export; 0 takes one per processor, and one "
+        "more, since there is always one that waits for the disk.",
+        least=0,
+        most=256,
+    )
     async_timeout_s: int = _setting(
         600,
         "Longest time one statement of a request in the background (Prefer: respond-async) may "
@@ -293,6 +300,7 @@ def read_settings(
         if given is not None:
             values[row.name] = row.read(given)
     values["workers"] = values.get("workers") or _processors()
+    values["processes"] = values.get("processes") or _processors() + 1
     settings = Settings(**values)
     _check(settings)
     return settings

@@ -14,7 +14,7 @@ from api.contents import JSON_TYPE, LARGE, PNG, random_content, row_counts, stor
 from api.patients import resident
 from ehr_server.fhir import json
 from ehr_server.fhir.kept import EXTENSION
-from ehr_server.jobs.export import export_to
+from ehr_server.jobs.export import Wish, export_to
 from ehr_server.store.connect import Store
 from servers import Server, serving
 
@@ -362,7 +362,7 @@ def test_export_holds_the_content(database: str, folder: Path) -> None:
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
         ids = {stored(client, content): content for content in (PNG, LARGE, random_content(70_000))}
     with closing(Store(database)) as store:
-        export_to(store, folder, ["Binary"])
+        export_to(store, folder, Wish(["Binary"]))
     (path,) = folder.glob("Binary.*.ndjson")
     lines = [json.read(line) for line in path.read_bytes().splitlines()]
     assert {line["id"]: base64.b64decode(line["data"]) for line in lines} == ids
@@ -408,7 +408,7 @@ def test_an_exported_binary_can_be_imported(database: str, folder: Path) -> None
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
         id_ = stored(client, LARGE)
         with closing(Store(database)) as store:
-            export_to(store, folder, ["Binary"])
+            export_to(store, folder, Wish(["Binary"]))
         (path,) = folder.glob("Binary.*.ndjson")
         resource = json.read(path.read_bytes())
         before = row_counts(database)

@@ -13,6 +13,7 @@ ROUTES = (*INTERACTIONS, *found_operations())
 
 # Where the page of the standard tells several interactions together, so does the file.
 TOLD_IN = {
+    "run": "viewdefinition-run",
     "history-instance": "history",
     "history-type": "history",
     "history-system": "history",

@@ -22,6 +22,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "fhirpathpy": ("fhirpath/foreign.py",),
     "jsonschema_rs": ("patterns.py", "validation/"),
     "zstandard": ("store/",),
+    "pyarrow": ("views/parquet.py",),
     "prometheus_client": ("metrics.py", "web/metrics.py"),
     "uuid": ("clock.py",),
     "random": (),
@@ -44,7 +45,7 @@ _CALLS = {  # attribute -> the only places that use it
     "time.monotonic": ("clock.py", "store/embedded/"),  # how long to wait, not when it is
     "time.perf_counter": ("clock.py",),
 }
-_BELOW_THE_DEEDS = ("fhir", "definitions", "fhirpath", "terminology", "identity", "search")
+_BELOW_THE_DEEDS = ("fhir", "definitions", "fhirpath", "terminology", "identity", "search", "views")
 _PURE = (*_BELOW_THE_DEEDS, "validation", "store", "access", "changes")
 _FILES = python_files("src")
 

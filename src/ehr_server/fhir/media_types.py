@@ -145,3 +145,11 @@ def _unquoted(value: str) -> str:
 
 
 _ANYTHING = (MediaType("*/*"),)
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: str) -> bool:
+    """Whether gzip is accepted by an Accept-Encoding, and liked no less than no coding is."""
+    liked = {one.name: one.q for one in accepted(header)}
+    gzip = liked.get("gzip", liked.get("x-gzip", liked.get("*", 0.0)))
+    return gzip > 0 and gzip >= liked.get("identity", 0.0)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.fhirpath.amounts import UCUM
 from ehr_server.fhirpath.arithmetic import negative
 from ehr_server.fhirpath.errors import FHIRPathError, Unsupported
-from ehr_server.fhirpath.flow import ALWAYS, DYNAMIC, Branch, Flow, start
+from ehr_server.fhirpath.flow import ALWAYS, DYNAMIC, Branch, Flow, single, start
 from ehr_server.fhirpath.functions import FUNCTIONS
-from ehr_server.fhirpath.functions.subsetting import item
+from ehr_server.fhirpath.functions.subsetting import item, item_at
 from ehr_server.fhirpath.kinds import conforms, only, tested
 from ehr_server.fhirpath.operators import OPERATORS
 from ehr_server.fhirpath.parse import (
@@ -29,9 +30,11 @@ from ehr_server.fhirpath.referred import REFERRED
 from ehr_server.fhirpath.scope import Scope, resource_of
 from ehr_server.fhirpath.site import Site
 from ehr_server.fhirpath.steps import step
+from ehr_server.fhirpath.system import kind
 
 if TYPE_CHECKING:
     from ehr_server.definitions import Definitions
+    from ehr_server.fhirpath.functions.row import Function
 
 
 _CONSTANTS = {
@@ -50,19 +53,37 @@ _WIDE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What an expression may name beyond the specification: `variables` by their names with the
+    sign, such as `%threshold`, and `functions`, which go before those of the table."""
+
+    variables: Mapping[str, Flow] = field(default_factory=dict)
+    functions: Mapping[str, Function] = field(default_factory=dict)
+
+
+_NOTHING_BEYOND = Beyond()
+
+
 def compile_flow(
-    expression: str, type_: str, definitions: Definitions, *, follows: bool = False
+    expression: str,
+    type_: str,
+    definitions: Definitions,
+    *,
+    follows: bool = False,
+    beyond: Beyond = _NOTHING_BEYOND,
 ) -> Flow:
     """The flow of the expression on a focus of the type.
 
-    `follows`: whether resolve() leads to resources, or to no more than their types. Raises
-    `FHIRPathError`, with the place, for what the grammar or the types do not hold, `Unsupported`
-    for what this subset does not.
+    `follows`: whether resolve() leads to resources, or to no more than their types. `beyond`: what
+    it may name beyond the specification. Raises `FHIRPathError`, with the place, for what the
+    grammar or the types do not hold, `Unsupported` for what this subset does not.
     """
-    if type_ not in definitions.types:
+    if type_ not in definitions.types and type_ != DYNAMIC:
         raise FHIRPathError(f"there is no type {type_!r}", 0, expression)
     try:
-        return _Compiler(type_, definitions, follows).flow(parse(expression), start(type_))
+        compiler = _Compiler(type_, definitions, follows, beyond)
+        return compiler.flow(parse(expression), start(type_))
     except FHIRPathError as error:
         raise type(error)(error.text, error.at, expression) from None
     except RecursionError:
@@ -72,6 +93,13 @@ def compile_flow(
 def compile_node(node: Node, type_: str, definitions: Definitions) -> Flow:
     """The flow of a part of an expression that is parsed already; raises as `compile_flow`."""
     return _Compiler(type_, definitions, False).flow(node, start(type_))
+
+
+def constant(value: Any, type_: str) -> Flow:
+    """The flow of a value that is always the same; none at all where it is None."""
+    if value is None:
+        return Flow(())
+    return Flow((Branch(type_, lambda focus, resource: value, keys=ALWAYS),))  # noqa: ARG005
 
 
 def is_wide(expression: str) -> bool:
@@ -84,11 +112,12 @@ class _Compiler:
     type: str
     definitions: Definitions
     follows: bool
+    beyond: Beyond = _NOTHING_BEYOND
 
     def flow(self, node: Node, focus: Branch) -> Flow:
         match node:
             case Literal():
-                return _constant(node)
+                return constant(node.value, node.type)
             case Variable():
                 return self._variable(node, focus)
             case Member():
@@ -103,6 +132,8 @@ class _Compiler:
                 return self._negated(node, focus)
 
     def _variable(self, node: Variable, focus: Branch) -> Flow:
+        if (given := self.beyond.variables.get(node.name)) is not None:
+            return given
         if node.name == "$this":
             return Flow((focus,))
         if node.name == "%resource":
@@ -115,7 +146,7 @@ class _Compiler:
         if node.name == "%context":
             return Flow((Branch(self.type, _context),))
         if (url := _constant_url(node.name)) is not None:
-            return _constant(Literal(url, "uri", node.at))
+            return constant(url, "uri")
         raise Unsupported(f"{node.name} is not supported", node.at)
 
     def _member(self, node: Member, focus: Branch) -> Flow:
@@ -134,7 +165,7 @@ class _Compiler:
         return Flow(tuple(branch for found in steps if found for branch in found))
 
     def _invocation(self, node: Invocation, focus: Branch) -> Flow:
-        function = FUNCTIONS.get(node.name)
+        function = self.beyond.functions.get(node.name) or FUNCTIONS.get(node.name)
         if function is None:
             raise Unsupported(f"the function {node.name}() is not supported", node.at)
         if not function.arguments_min <= len(node.arguments) <= function.arguments_max:
@@ -154,9 +185,13 @@ class _Compiler:
         )
 
     def _indexed(self, node: Indexer, focus: Branch) -> Flow:
-        if not isinstance(node.index, Literal) or type(node.index.value) is not int:
-            raise Unsupported("an index is a whole number here", node.index.at)
-        return item(self.flow(node.source, focus), node.index.value)
+        source = self.flow(node.source, focus)
+        if isinstance(node.index, Literal) and type(node.index.value) is int:
+            return item(source, node.index.value)
+        index = self.flow(node.index, focus)
+        if any(kind(branch.type) != "number" for branch in index.branches):
+            raise FHIRPathError("an index is a whole number", node.index.at)
+        return item_at(source, single(index))
 
     def _operation(self, node: Operation, focus: Branch) -> Flow:
         if node.operator in ("is", "as"):
@@ -174,7 +209,7 @@ class _Compiler:
         operand = node.operand
         if isinstance(operand, Literal) and operand.type in ("integer", "decimal"):
             value = -operand.value  # type: ignore[operator]
-            return _constant(Literal(value, operand.type, node.at))
+            return constant(value, operand.type)
         return negative(self.flow(operand, focus))
 
 
@@ -192,13 +227,6 @@ def _no_element(name: str, source: Flow) -> str:
     if types == [REFERRED]:
         return "what resolve() leads to can only be asked for its type"
     return f"there is no element {name!r} in {', '.join(types)}"
-
-
-def _constant(node: Literal) -> Flow:
-    value = node.value
-    if value is None:
-        return Flow(())
-    return Flow((Branch(node.type, lambda focus, resource: value, keys=ALWAYS),))  # noqa: ARG005
 
 
 def _constant_url(name: str) -> str | None:

@@ -13,7 +13,7 @@ KEYWORD_OPERATORS = frozenset(
 _PATTERN = re.compile(
     r"""
     (?P<space> \s+ | //[^\n]* | /\*.*?\*/ )
-  | (?P<date> @T?\d[\dT:.+\-Z]* )
+  | (?P<date> @T?\d(?: [\dT:+\-Z] | \.\d )* )
   | (?P<number> \d+(?:\.\d+)? )
   | (?P<string> '(?:\\.|[^'\\])*' )
   | (?P<delimited> `(?:\\.|[^`\\])+` )

@@ -38,11 +38,13 @@ NOWHERE = Reach()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The resource of a value (`%resource`), the value the expression was given (`%context`)."""
+    """The resource of a value (`%resource`), the value the expression was given (`%context`), and
+    in a view the place of that among those gone through (`%rowIndex`)."""
 
     resource: Any
     context: Any
     reach: Reach = NOWHERE
+    row_index: int = 0
 
     @property
     def root(self) -> Any:

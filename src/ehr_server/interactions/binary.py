@@ -13,8 +13,8 @@ from typing import Any
 
 from ehr_server.call import Answer, Call, Stream
 from ehr_server.changes.uploads import CONTEXT
-from ehr_server.errors import NotAcceptable, RangeNotSatisfiable
-from ehr_server.fhir import json
+from ehr_server.errors import NotAcceptable
+from ehr_server.fhir import json, ranges
 from ehr_server.fhir.kept import Kept, inlined, inlined_length, kept_of
 from ehr_server.interactions import create as general_create
 from ehr_server.interactions import read as general_read
@@ -29,7 +29,6 @@ MEDIA_TYPE = re.compile(rf"{_NAME}/{_NAME}(?:\s?;\s?{_NAME}=[\x20-\x3a\x3c-\x7e]
 
 _OCTETS = "application/octet-stream"
 _PART_OF_IT = {"_summary", "_elements"}
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 # What a browser may show: nothing of it runs a script.
 _SHOWN = re.compile(r"(?:image/(?!svg)|audio/|video/|text/plain)")
 # Whatever was stored, it must not act as a page of this server.
@@ -131,43 +130,15 @@ def _content(
     if context and context.isascii() and context.isprintable():
         headers["X-Security-Context"] = context
     status, (start, end) = 200, (0, size)
-    asked = _range(call, size)
-    if asked is not None:
-        status, (start, end) = 206, asked
+    part = ranges.asked(call.request.headers, size) if call.request.method == "GET" else None
+    if part is not None:
+        status, (start, end) = 206, part
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     if kept is None:
         return Answer(status, data[start:end], headers, own_type)
     first, skipped = divmod(start, PART_BYTES)
     pieces = between(blobs.parts(call.store, resource["id"], kept, first), skipped, end - start)
     return Answer(status, _stream(call, end - start, pieces), headers, own_type)
-
-
-def _range(call: Call, size: int) -> tuple[int, int] | None:
-    """The first byte and the one after the last that are asked for; None for all.
-
-    Several ranges, and what cannot be read, are as if they were not there. So is a range with
-    `If-Range`, since the entity tags of FHIR are weak.
-    """
-    headers = call.request.headers
-    found = _RANGE.fullmatch(headers.get("range", "").strip())
-    if call.request.method != "GET" or found is None or "if-range" in headers:
-        return None
-    first, last = found.groups()
-    if not first and not last:
-        return None
-    if not first:
-        start, end = max(0, size - int(last)), size
-    else:
-        start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < int(first):
-            return None
-    if start >= end:
-        raise RangeNotSatisfiable(
-            f"The content has {size} bytes; the range lies beyond.",
-            vi=f"Nội dung có {size} byte; khoảng yêu cầu nằm ngoài.",
-            headers={"Content-Range": f"bytes */{size}"},
-        )
-    return start, end
 
 
 def _stream(call: Call, length: int, pieces: Iterator[bytes]) -> Stream:

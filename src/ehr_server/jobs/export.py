@@ -1,30 +1,34 @@
-"""The work behind $export: the record as of one moment, written to NDJSON files part by part.
+"""The work behind $export: the record as of one moment, written to files part by part.
 
-https://hl7.org/fhir/uv/bulkdata/export.html. A part is the next rows of one leaf, whichever types
-they have; it is done when its files are on disk under their names and its row says so. Since the
-rows below `Ask.below` never change, a part gives the same files whenever it is run, and a worker
-that takes over goes on where the last part ended.
+https://hl7.org/fhir/uv/bulkdata/export.html. A part is a piece of what is asked for; it is done
+when its files are on disk under their names and its row says so. Since what is read never changes,
+a part gives the same files whenever it is run, and a worker that takes over does those that were
+planned and not done, then goes on cutting where the last was cut.
 """
 
 from __future__ import annotations
 
+import errno
 import time
-from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
 from ehr_server.definitions import definitions
-from ehr_server.errors import Refusal
+from ehr_server.errors import Refusal, Unprocessable
 from ehr_server.fhir import json
-from ehr_server.fhir.bundle import identity
-from ehr_server.fhir.kept import Kept, inlined, kept_in
-from ehr_server.store import blobs, export, files
-from ehr_server.store.export import Ask, ask_of
-from ehr_server.store.files import File, PartFiles
+from ehr_server.jobs import export_part
+from ehr_server.jobs.export_part import Place
+from ehr_server.jobs.processes import Processes
+from ehr_server.jobs.work import Hopeless
+from ehr_server.store import export, files
+from ehr_server.store.export import Ask, Piece, Stretch, ask_of, piece_of
+from ehr_server.store.files import File, file_of
+from ehr_server.store.manifest import Heading, manifest
+from ehr_server.store.progress import Progress, progress_of
 from ehr_server.store.queue import Part
-from ehr_server.store.read import DELETE
+from ehr_server.views.tables import Tables, tables_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,192 +37,155 @@ if TYPE_CHECKING:
 
     from ehr_server.jobs.work import Work
     from ehr_server.store.connect import Store
+    from ehr_server.store.files import Form
 
-PART_ROWS = 100_000
-PART_BYTES = 256 << 20  # whichever comes first: a part is what a killed worker does again
-_BUFFER_BYTES = 1 << 20
 _WAIT_S = 0.05
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ENDINGS = (".ndjson", ".parquet", ".csv", ".json")
+# So many rows are written here: to start a process takes as long.
+_ALONE_ROWS = 50_000
+
+Numbered = tuple[int, Piece]
+Done = tuple[int, Piece, list[File]]
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """A finished part: rows of `leaf` up to the place `until`, and the files they are in."""
+class Wish:
+    """What `export_to` is asked for: the names of types, none for all; what changed since an
+    instant; in which form; by how many processes; the tables of views in place of resources."""
 
-    leaf: str
-    until: tuple[int, int]
-    is_last: bool
-    files: tuple[File, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "until": list(self.until),
-            "is_last": self.is_last,
-            "files": [file.as_json() for file in self.files],
-        }
+    types: Sequence[str] = ()
+    since: datetime | None = None
+    form: Form = "ndjson"
+    processes: int = 1
+    tables: Tables | None = None
 
 
 def run(work: Work) -> None:
     """Do the export job, from wherever it stands. Raises `Interrupted`."""
-    ask = ask_of(work.job.request["ask"])
+    request = work.job.request
+    ask = ask_of(request["ask"])
     folder = work.settings.export_path / work.job.id
     files.make_folder(folder)
     files.remove_unfinished(folder)
-    while not _is_complete(work.store, ask):
+    while not export.is_complete(work.store, ask):
         work.wait(_WAIT_S)
-    done = [_done_of(part) for part in work.finished_parts()]
-    resources = sum(file.count for part in done for file in part.files)
-    for part in _parts(work.store, ask, folder, done, work.go_on):
-        resources += sum(file.count for file in part.files)
-        progress = {"resources": resources, "leaf": part.leaf}
-        work.finish_part(Part(len(done), {"leaf": part.leaf}, part.as_json()), progress)
-        done.append(part)
+    told = _Told(work, export.expected(work.store, ask)[0])
+    tables = tables_of(request["tables"]) if "tables" in request else None
+    place = Place(folder, ask, request["form"], tables)
+    writing = _Writing(work.store, place, work.settings.processes)
+    try:
+        for number, piece, written in writing.files(_planned(work, ask), work.go_on):
+            told.finished(number, piece, written)
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            work.note({"trouble": files.NO_ROOM})
+        raise
+    except Unprocessable as refusal:  # what a view cannot hold
+        work.note({"refused": str(refusal), "vi": refusal.vi})
+        raise Hopeless(type(refusal).__name__) from refusal
 
 
 def export_to(
     store: Store,
     folder: Path,
-    types: Sequence[str] = (),
-    since: datetime | None = None,
+    wish: Wish | None = None,
     told: Callable[[int], None] = lambda count: None,  # noqa: ARG005
 ) -> dict[str, Any]:
-    """Export to a folder now: NDJSON files, and `manifest.json`, which is returned.
+    """Export to a folder now: files, and `manifest.json`, which is returned.
 
-    No `types` means all. `told` hears how many more resources are written. The files of an
-    earlier export to the folder are replaced: the folder holds this one alone.
+    `told` hears how many more resources are written. The files of an earlier export to the folder
+    are replaced: the folder holds this one alone.
     """
+    wish = wish or Wish()
     at = clock.now()
+    types = wish.types if wish.tables is None else wish.tables.made().types()
     wanted = tuple(sorted(set(types))) or definitions().resource_types
     with store.transaction() as opened:
-        ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, since)
+        ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, wish.since)
     files.make_folder(folder)
-    while not _is_complete(store, ask):
+    while not export.is_complete(store, ask):
         time.sleep(_WAIT_S)
-    written: list[File] = []
-    for part in _parts(store, ask, folder, [], lambda: None):
-        told(sum(file.count for file in part.files))
-        written += part.files
+    written: list[tuple[int, list[File]]] = []
+    writing = _Writing(store, Place(folder, ask, wish.form, wish.tables), wish.processes)
+    pieces = enumerate(export.stretches(store, ask))
+    for number, _, some in writing.files(pieces, lambda: None):
+        told(sum(file.count for file in some))
+        written.append((number, some))
     earlier = _named(folder / "manifest.json")
-    manifest = files.manifest(
-        clock.instant(at), "ehr-server export", written, "", has_deleted=since is not None
-    )
-    files.write_manifest(folder, json.write_pretty(manifest))
-    for name in earlier - {file.name for file in written}:
+    heading = Heading(clock.instant(at), "ehr-server export", "", wish.since is not None)
+    found = [file for _, some in sorted(written) for file in some]
+    made = manifest(heading, found)
+    files.write_manifest(folder, json.write_pretty(made))
+    for name in earlier - {file.name for file in found}:
         folder.joinpath(name).unlink(missing_ok=True)
-    return manifest
+        folder.joinpath(f"{name}.gz").unlink(missing_ok=True)
+    return made
 
 
-def _named(manifest: Path) -> set[str]:
+class _Told:
+    """Records which parts are done, and how far the whole is."""
+
+    def __init__(self, work: Work, expected: int) -> None:
+        self._work = work
+        done = work.finished_parts()
+        resources = sum(file["count"] for part in done for file in part.done["files"])
+        before = progress_of(work.job.progress)
+        began = before.began if before is not None else clock.instant(clock.now())
+        self._progress = Progress(began, len(done), max(expected, len(done)), resources)
+
+    def finished(self, number: int, piece: Piece, written: Sequence[File]) -> None:
+        before = self._progress
+        parts = before.parts + 1
+        resources = before.resources + sum(file.count for file in written)
+        self._progress = Progress(before.began, parts, max(before.of, parts), resources)
+        done = {"files": [file.as_json() for file in written]}
+        part = Part(number, piece.as_json(), done)
+        self._work.finish_part(part, self._progress.as_json())
+
+
+def _planned(work: Work, ask: Ask) -> Iterator[Numbered]:
+    """The parts that are still to be done: those planned before, then what comes after them."""
+    planned = [(number, piece_of(request)) for number, request in work.planned_parts()]
+    done = {part.number for part in work.finished_parts()}
+    yield from ((number, piece) for number, piece in planned if number not in done)
+    last = planned[-1][1] if planned else None
+    after = last if isinstance(last, Stretch) else None
+    for number, piece in enumerate(export.stretches(work.store, ask, after), len(planned)):
+        work.plan_part(number, piece.as_json())
+        yield number, piece
+
+
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """How parts become files: here while there is little to write or one process is asked for, by
+    several otherwise."""
+
+    store: Store
+    place: Place
+    processes: int
+
+    def files(self, pieces: Iterable[Numbered], go_on: Callable[[], None]) -> Iterator[Done]:
+        """The files of each part, as they come to be."""
+        _, rows = export.expected(self.store, self.place.ask)
+        if self.processes <= 1 or rows < _ALONE_ROWS:
+            for number, piece in pieces:
+                go_on()
+                yield number, piece, export_part.write(self.store, self.place, number, piece, go_on)
+            return
+        opening = {"url": self.store.url, "place": self.place.as_json()}
+        tasks = ({"number": number, "piece": piece.as_json()} for number, piece in pieces)
+        with closing(Processes(self.processes, export_part.__name__, opening)) as working:
+            for task, answer in working.answers(tasks, go_on):
+                found = [file_of(file) for file in answer["files"]]
+                yield task["number"], piece_of(task["piece"]), found
+
+
+def _named(path: Path) -> set[str]:
     """The names of the files of an earlier export, none where there was none."""
     try:
-        found = json.read(manifest.read_bytes())
+        found = json.read(path.read_bytes())
         urls = [file["url"] for kind in ("output", "deleted") for file in found.get(kind, ())]
     except (FileNotFoundError, Refusal, AttributeError, KeyError, TypeError):
         return set()
-    return {url for url in urls if url.endswith(".ndjson") and "/" not in url}
-
-
-def _is_complete(store: Store, ask: Ask) -> bool:
-    """Everything acknowledged before the export was asked for is there, once this is true."""
-    with store.connection() as connection:
-        return store.horizon(connection) >= ask.below
-
-
-def _parts(
-    store: Store, ask: Ask, folder: Path, done: Sequence[Done], go_on: Callable[[], None]
-) -> Iterator[Done]:
-    """The parts that are not yet done, each written when it is asked for."""
-    number = len(done)
-    last = {part.leaf: part for part in done}
-    for leaf in ask.leaves():
-        after, is_last = ask.start(), False
-        if leaf in last:
-            after, is_last = last[leaf].until, last[leaf].is_last
-        while not is_last:
-            go_on()
-            with closing(PartFiles(folder, number)) as part_files:
-                after, is_last = _write(store, ask, leaf, after, _Pending(part_files, go_on))
-                yield Done(leaf, after, is_last, tuple(part_files.publish()))
-            number += 1
-
-
-def _write(
-    store: Store, ask: Ask, leaf: str, after: tuple[int, int], pending: _Pending
-) -> tuple[tuple[int, int], bool]:
-    """Write the next rows of the leaf; where they end, and whether they are the last."""
-    count = size = 0
-    lines = pending.lines
-    large: list[tuple[bytes, Kept]] = []
-    binary = definitions().type_number["Binary"]
-    with (
-        store.connection() as connection,
-        closing(export.rows(store, connection, ask, leaf, (after, PART_ROWS))) as rows,
-    ):
-        for tx, key, type_number, deed, content in rows:
-            after = (tx, key)
-            count += 1
-            size += len(content)
-            if deed == DELETE:
-                content = _deletion(content)
-                type_number = 0
-            kept = kept_in(content) if type_number == binary else None
-            if kept is None:
-                lines[type_number].append(content)
-            else:
-                large.append((content, kept))
-                size += kept.size * 4 // 3
-            if size >= pending.flush_at:
-                pending.flush(size)
-            if size >= PART_BYTES:
-                break
-        is_last = count < PART_ROWS and size < PART_BYTES
-    pending.flush(size)
-    for content, kept in large:  # with the connection that the rows no longer take
-        id_ = identity(content)[1]
-        pending.write(inlined(content, blobs.parts(store, id_, kept)))
-    return after, is_last
-
-
-class _Pending:
-    """Lines not yet given to the files, by type number; 0 are deletions."""
-
-    def __init__(self, part_files: PartFiles, go_on: Callable[[], None]) -> None:
-        self.lines: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.flush_at = _BUFFER_BYTES
-        self._files = part_files
-        self._go_on = go_on
-
-    def write(self, pieces: Iterable[bytes]) -> None:
-        """A Binary with its content, which may be larger than memory."""
-        self._files.add_piecewise("Binary", self._while_held(pieces))
-
-    def _while_held(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._go_on()
-            yield piece
-
-    def flush(self, size: int) -> None:
-        self._go_on()
-        names = definitions().type_name
-        for number, lines in self.lines.items():
-            if lines:
-                self._files.add(names.get(number, "deleted"), lines)
-                lines.clear()
-        self.flush_at = size + _BUFFER_BYTES
-
-
-def _deletion(content: bytes) -> bytes:
-    """A transaction that would delete the resource elsewhere, as the Bulk Data guide has it."""
-    resource = json.read_own(content)
-    url = f"{resource['resourceType']}/{resource['id']}"
-    entry = {"request": {"method": "DELETE", "url": url}}
-    return json.write({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
-
-
-def _done_of(part: Part) -> Done:
-    tx, key = part.done["until"]
-    return Done(
-        part.request["leaf"],
-        (tx, key),
-        part.done["is_last"],
-        tuple(files.file_of(file) for file in part.done["files"]),
-    )
+    return {url for url in urls if url.endswith(_ENDINGS) and "/" not in url}

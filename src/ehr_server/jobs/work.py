@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 
+class Hopeless(Exception):
+    """The work fails however often it is tried; what is to be known of that is in its progress."""
+
+
 class Interrupted(Exception):
     """The work stops here: the worker was told to end, or the job was cancelled or taken over."""
 
@@ -62,6 +66,25 @@ class Work:
         """The parts that are done, by whichever worker, in order."""
         with self.store.connection() as connection:
             return queue.parts(connection, self.job.id)
+
+    def planned_parts(self) -> list[tuple[int, dict[str, Any]]]:
+        """The numbers and requests of all parts that were ever planned, in order."""
+        with self.store.connection() as connection:
+            return queue.planned(connection, self.job.id)
+
+    def plan_part(self, number: int, request: dict[str, Any]) -> None:
+        """Record what is to be done. Raises `Interrupted` if the job is no longer ours."""
+        with self.store.connection() as connection:
+            if not queue.plan_part(connection, self.job, number, request):
+                self.is_lost.set()
+                raise Interrupted
+
+    def note(self, more: dict[str, Any]) -> None:
+        """Add to the progress what is to be known of the work, until the next part is done."""
+        progress = {**self.job.progress, **more}
+        with self.store.connection() as connection:
+            queue.note(connection, self.job, progress)
+        self.job = replace(self.job, progress=progress)
 
     def finish_part(self, part: Part, progress: dict[str, Any]) -> None:
         """Record a part that is done. Raises `Interrupted` if the job is no longer ours."""

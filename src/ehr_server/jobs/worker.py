@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ehr_server import clock
 from ehr_server.errors import Unavailable
 from ehr_server.jobs import duplicates, export, reindex
-from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.jobs.work import Hopeless, Interrupted, Work
 from ehr_server.metrics import worker_seen
 from ehr_server.store import blobs, deferred, marks, queue, receipts, search_parameters
 from ehr_server.store.export import KIND
@@ -108,6 +108,9 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
     except Interrupted:
         _let_go(work, 0)
         return
+    except Hopeless as error:
+        log.warning("job %s cannot be done: %s", job.id, error)
+        state = queue.FAILED
     except Exception:
         log.exception("job %s met an error at attempt %d", job.id, job.attempts)
         _let_go(work, _RETRY_S)

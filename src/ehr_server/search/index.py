@@ -64,6 +64,15 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
     return rows
 
 
+def patients(resource: dict[str, Any], rules: Rules) -> list[str]:
+    """The ids of the Patients in whose compartments a resource lies, whom it is about first.
+
+    https://hl7.org/fhir/R4/compartmentdefinition-patient.html. Of a Patient none, as in `Rows`.
+    """
+    indexer = _indexer(resource["resourceType"], rules.zone, rules.base, STANDARD)
+    return _patients(resource, indexer, rules.base)
+
+
 @dataclass(frozen=True, slots=True)
 class _Indexer:
     """`steps` by the key of the resource that they read; `bits` of the parameters of which there
@@ -162,7 +171,6 @@ def _narrowing(take: _Take, aliases: list[Source], base: str) -> _Take:
 
 
 def _patients(resource: dict[str, Any], indexer: _Indexer, base: str) -> list[str]:
-    """https://hl7.org/fhir/R4/compartmentdefinition-patient.html"""
     found: list[str] = []
     for read in indexer.patients:
         for value in read(resource, resource):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ehr_server.layout import leaf
 from ehr_server.store import export, marks
-from ehr_server.store.export import Ask
+from ehr_server.store.export import Ask, Stretch
 
 if TYPE_CHECKING:
     from ehr_server.store.connect import Connection, Store
@@ -64,6 +64,10 @@ def changed(
 ) -> tuple[list[bytes], Until]:
     """The next Patients as they are now, so many at most, and where they end: at the number once
     there are no more, past those that were deleted or changed again too."""
-    rows = list(export.rows(store, connection, Ask(below, (TYPE,)), leaf(TYPE), (after, count)))
+    columns = ("v.tx", "v.key", "v.enc", "v.content")
+    text, values = export.statement(Ask(below, (TYPE,)), Stretch(leaf(TYPE), after), columns)
+    with connection.transaction():
+        export.prepare(connection)
+        rows = connection.execute(f"{text} limit %s", [*values, count]).fetchall()
     end = (rows[-1][0], rows[-1][1]) if len(rows) == count else (below, marks.BEGINNING)
-    return [row[4] for row in rows], end
+    return [store.contents.unpack(row[2], row[3]) for row in rows], end

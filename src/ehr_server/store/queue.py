@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Connection
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 
 _COLUMNS = "id, kind, state, request::text, progress::text, attempts, made"
 _HELD = "id = %s and attempts = %s and state = 'running'"
@@ -62,6 +63,28 @@ def find(connection: Connection, id_: str) -> Job | None:
     return None if row is None else _job(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which jobs are meant: of a kind, in a state, None for all; those of a caller and what the
+    server does by itself, or with `of_all` everybody's."""
+
+    kind: str | None = None
+    state: str | None = None
+    caller: str | None = None
+    of_all: bool = False
+
+
+def listed(connection: Connection, sought: Sought, count: int) -> list[Job]:
+    """So many jobs at most, the newest first."""
+    rows = connection.execute(
+        f"select {_COLUMNS} from job where coalesce(kind = %s, true) and coalesce(state = %s, true)"
+        " and (%s or coalesce(request -> 'caller' = %s::jsonb, true))"
+        " order by made desc, id limit %s",
+        (sought.kind, sought.state, sought.of_all, json.write(sought.caller).decode(), count),
+    ).fetchall()
+    return [_job(row) for row in rows]
+
+
 def claim(connection: Connection, kinds: Sequence[str], lease_s: int) -> Job | None:
     """The oldest job that waits, or whose worker gave no sign for the lease; now it is ours."""
     row = connection.execute(
@@ -95,18 +118,42 @@ def give_back(connection: Connection, job: Job, wait_s: int) -> bool:
     )
 
 
+def note(connection: Connection, job: Job, progress: dict[str, Any]) -> bool:
+    """How far the job is; False if it is no longer ours."""
+    return _changed(
+        connection,
+        f"update job set progress = %s::jsonb where {_HELD}",
+        (_text(progress), job.id, job.attempts),
+    )
+
+
+def plan_part(connection: Connection, job: Job, number: int, request: dict[str, Any]) -> bool:
+    """A part that is to be done, as it was cut; False if the job is no longer ours."""
+    return _changed(
+        connection,
+        "insert into job_part (job, number, request)"
+        f" select id, %s, %s::jsonb from job where {_HELD}",
+        (number, _text(request), job.id, job.attempts),
+    )
+
+
+def planned(connection: Connection, id_: str) -> list[tuple[int, dict[str, Any]]]:
+    """The numbers and requests of all parts of a job, finished or not, in order."""
+    rows = connection.execute(
+        "select number, request::text from job_part where job = %s order by number", (id_,)
+    ).fetchall()
+    return [(number, json.read_own(request)) for number, request in rows]
+
+
 def add_part(connection: Connection, job: Job, part: Part, progress: dict[str, Any]) -> bool:
     """A part is finished and never done again; False if the job is no longer ours."""
     with connection.transaction():
-        is_held = _changed(
-            connection,
-            f"update job set progress = %s::jsonb where {_HELD}",
-            (_text(progress), job.id, job.attempts),
-        )
+        is_held = note(connection, job, progress)
         if is_held:
             connection.execute(
                 "insert into job_part (job, number, request, done)"
-                " values (%s, %s, %s::jsonb, %s::jsonb)",
+                " values (%s, %s, %s::jsonb, %s::jsonb)"
+                " on conflict (job, number) do update set done = excluded.done",
                 (job.id, part.number, _text(part.request), _text(part.done)),
             )
     return is_held

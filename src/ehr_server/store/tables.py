@@ -86,6 +86,7 @@ version = Table(
     postgresql_partition_by="LIST (type)",
 )
 Index("version_tx", version.c.tx, version.c.key)
+Index("version_later", version.c.key, version.c.ver, postgresql_where=version.c.ver > 1)
 
 # The content of a Binary that is too large to stand in its resource, in parts of one size
 # (`store.blobs`). The key is that of the content, which the version names; comp is the resource's,

@@ -6,7 +6,7 @@ deeds run in threads with plain psycopg, which costs less than its async form.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
@@ -21,12 +21,13 @@ from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, streams
-from ehr_server.web.negotiate import acceptable, fields, form, styled
+from ehr_server.web.negotiate import acceptable, fields, form, is_table, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_CHUNK_BYTES = 1 << 20
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
@@ -101,7 +102,7 @@ class FhirEndpoint:
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
         try:
-            if request.method != "OPTIONS" and not streams.is_read(request.method, request.path):
+            if not _has_own_type(request):
                 acceptable(request)
             request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
@@ -110,6 +111,12 @@ class FhirEndpoint:
         else:
             answer = self._dispatch.answer(request, LOOPBACK, base_url)
         return compress.compressed(request, styled(request, answer))
+
+
+def _has_own_type(request: Request) -> bool:
+    """Whether the deed itself agrees with the sender on a type that is not FHIR's."""
+    is_read = streams.is_read(request.method, request.path)
+    return request.method == "OPTIONS" or is_read or is_table(request.path)
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -163,7 +170,7 @@ async def _send(
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     if isinstance(body, Path) and not head_only:
-        await _send_file(send, compress.pieces(body, as_gzip=compress.is_compressed(answer)))
+        await _send_file(send, body)
     elif not isinstance(body, Stream) or head_only:
         shown = b"" if head_only or not isinstance(body, bytes) else body
         await send({"type": "http.response.body", "body": shown})
@@ -172,14 +179,15 @@ async def _send(
 def _length(answer: Answer) -> int | None:
     """What Content-Length says; None where it may not be said, or is not known yet."""
     body = answer.body
-    if answer.status in (204, 304) or (isinstance(body, Path) and compress.is_compressed(answer)):
+    if answer.status in (204, 304):
         return None
     if isinstance(body, Path):
         return body.stat().st_size
     return body.length if isinstance(body, Stream) else len(body or b"")
 
 
-async def _send_file(send: Send, pieces: Iterator[bytes]) -> None:
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+async def _send_file(send: Send, path: Path) -> None:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

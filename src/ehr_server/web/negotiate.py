@@ -35,6 +35,11 @@ def acceptable(request: Request) -> None:
         )
 
 
+def is_table(path: tuple[str, ...]) -> bool:
+    """Whether rows of a view are asked for, which come as CSV, NDJSON, JSON or Parquet."""
+    return path[-1:] in (("$viewdefinition-run",), ("$run",))
+
+
 def _chosen(request: Request) -> str | None:
     """The type to answer in; JSON where it is wished for as much as XML."""
     format_ = dict(request.query).get("_format", "")

@@ -73,7 +73,7 @@ def export_job(store: Store, since: Any = None, *, of_patients: bool = False) ->
     with store.transaction() as opened:
         ask = Ask(opened.tx, definitions().resource_types, of_patients=of_patients)
         ask = export.begin(store, opened.connection, ask, at, since)
-        job = Job(id_, "export", queue.QUEUED, {"ask": ask.as_json()}, {}, 0, at)
+        job = Job(id_, "export", queue.QUEUED, {"ask": ask.as_json(), "form": "ndjson"}, {}, 0, at)
         queue.put(opened.connection, job)
     return job
 

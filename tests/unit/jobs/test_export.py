@@ -10,9 +10,10 @@ import pytest
 
 from ehr_server import clock
 from ehr_server.fhir import json
-from ehr_server.jobs import export, worker
-from ehr_server.jobs.export import export_to
+from ehr_server.jobs import export, export_part, worker
+from ehr_server.jobs.export import Wish, export_to
 from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.store import export as kept
 from ehr_server.store import marks, queue
 from ehr_server.store.connect import Store
 from ehr_server.store.queue import Job
@@ -48,7 +49,7 @@ def test_the_newest_version_of_everything_that_is_live(store: Store, folder: Pat
 
 def test_only_the_types_asked_for(store: Store, folder: Path) -> None:
     put(store, created("Patient", "a") + created("Basic", "x") + created("Account", "y"))
-    export_to(store, folder, types=["Basic"])
+    export_to(store, folder, Wish(types=["Basic"]))
     assert lines(folder) == [content("Basic", "x", 1)]
 
 
@@ -81,7 +82,7 @@ def test_since_gives_changes_and_deletions_and_misses_none_in_flight(
             at = clock.now()
             marks.leave(store, connection, at)
         put(store, updated("Patient", "a", 2) + deleted("Patient", "b", 2))
-    manifest = export_to(store, folder, since=at)
+    manifest = export_to(store, folder, Wish(since=at))
     assert lines(folder, kind="Patient") == [content("Patient", "a", 2), content("Patient", "c", 2)]
     (bundle,) = lines(folder, kind="deleted")
     assert json.read(bundle) == {
@@ -94,7 +95,7 @@ def test_since_gives_changes_and_deletions_and_misses_none_in_flight(
 
 def test_since_before_the_first_mark_gives_everything(store: Store, folder: Path) -> None:
     put(store, created("Patient", "a"))
-    export_to(store, folder, since=clock.now())
+    export_to(store, folder, Wish(since=clock.now()))
     assert lines(folder) == [content("Patient", "a", 1)]
 
 
@@ -105,13 +106,12 @@ def test_patients_only(store: Store, folder: Path) -> None:
     assert lines(folder / job.id) == [content("Observation", "o", 1), content("Patient", "a", 1)]
 
 
-@pytest.mark.parametrize("limit", ["PART_ROWS", "PART_BYTES"])
 def test_parts_join_to_the_whole(
-    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, limit: str
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _put_many(store)
-    monkeypatch.setattr(export, limit, 7 if limit == "PART_ROWS" else 300)
-    monkeypatch.setattr(export, "_BUFFER_BYTES", 100)
+    monkeypatch.setattr(kept, "PIECE_ROWS", 7)
+    monkeypatch.setattr(export_part, "_BUFFER_BYTES", 100)
     export_to(store, folder)
     assert len(list(folder.glob("Patient.*.ndjson"))) > 3
     assert lines(folder) == _expected_many()
@@ -121,7 +121,7 @@ def test_a_stopped_worker_gives_the_job_back_and_another_goes_on(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _put_many(store)
-    monkeypatch.setattr(export, "PART_ROWS", 7)
+    monkeypatch.setattr(kept, "PIECE_ROWS", 7)
     job = export_job(store)
     stop = threading.Event()
     work = Work(store, settings(folder), _claimed(store), stop)
@@ -143,12 +143,13 @@ def test_a_stopped_worker_gives_the_job_back_and_another_goes_on(
 _KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
-from ehr_server.jobs import export, worker
+from ehr_server.jobs import worker
 from ehr_server.settings import Settings
+from ehr_server.store import export as kept
 from ehr_server.store import queue
 from ehr_server.store.connect import Store
 
-export.PART_ROWS = 7
+kept.PIECE_ROWS = 7
 add_part, left = queue.add_part, [3]
 
 def add_part_or_die(*part):
@@ -173,7 +174,7 @@ def test_after_kill_9_another_worker_ends_the_job(
     )
     assert killed.returncode == -signal.SIGKILL
     put(store, updated("Patient", "p0", 9))
-    monkeypatch.setattr(export, "PART_ROWS", 7)
+    monkeypatch.setattr(kept, "PIECE_ROWS", 7)
     stop = threading.Event()
     thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop))
     thread.start()

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ehr_server.fhirpath.functions import (
+    boundary,
     conversion,
     existence,
     fhir,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ehr_server.fhirpath.functions.row import Function
 
-_ROOMS = (existence, filtering, subsetting, strings, conversion, fhir)
+_ROOMS = (existence, filtering, subsetting, strings, conversion, boundary, fhir)
 
 FUNCTIONS: Mapping[str, Function] = MappingProxyType(
     {name: row for room in _ROOMS for name, row in room.ROWS.items()}

@@ -14,12 +14,29 @@ from ehr_server.fhirpath.functions.row import Function
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from ehr_server.fhirpath.flow import Run
     from ehr_server.fhirpath.site import Site
 
 
 def item(flow: Flow, number: int) -> Flow:
     """The value at a 0-based place, or a negative one from the end: `[n]`, `first()`, `last()`."""
     return Flow(tuple(_item(branch, number) for branch in flow.branches))
+
+
+def item_at(flow: Flow, given: Run) -> Flow:
+    """The value at the 0-based place that an expression yields: `[%number]`."""
+
+    def at(branch: Branch) -> Branch:
+        values = many(branch)
+
+        def run(focus: Any, resource: Any) -> Any:
+            number = given(focus, resource)
+            found = values(focus, resource)
+            return found[number] if type(number) is int and 0 <= number < len(found) else None
+
+        return Branch(branch.type, run, keys=branch.keys)
+
+    return Flow(tuple(at(branch) for branch in flow.branches))
 
 
 def sliced(cut: Callable[[Sequence[Any], int], Sequence[Any]], *number: int) -> Function:

@@ -5,8 +5,9 @@ status address tells how far it is, then lists the files; DELETE there ends it a
 """
 
 from ehr_server.call import Route
+from ehr_server.operations.export.download import download
 from ehr_server.operations.export.kick_off import export_patients, export_system
-from ehr_server.operations.export.status import cancel, download, status
+from ehr_server.operations.export.status import cancel, status
 
 _SYSTEM = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"
 _PATIENTS = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"

@@ -37,18 +37,25 @@ def _kick_off(call: Call, *, of_patients: bool) -> Answer:
             "$export runs in the background: send the header Prefer: respond-async.",
             vi="$export chạy nền: hãy gửi tiêu đề Prefer: respond-async.",
         )
+    is_separate = call.request.preference("separate-export-status") is not None
     wish = wish_of(call, of_patients=of_patients)
     at, id_ = clock.now(), clock.new_id()
     with call.store.transaction() as opened:
-        ask = export.Ask(opened.tx, wish.types, of_patients=of_patients)
+        ask = export.Ask(opened.tx, wish.types, of_patients=of_patients, until=wish.until)
         request = {
             "ask": export.begin(call.store, opened.connection, ask, at, wish.since).as_json(),
+            "form": wish.form,
+            "is_paged": wish.is_paged,
+            "is_separate": is_separate,
             "at": clock.instant(at),
             "url": _url(call),
             "caller": call.caller.name,
         }
         queue.put(opened.connection, queue.Job(id_, export.KIND, queue.QUEUED, request, {}, 0, at))
-    return Answer(202, headers={"Content-Location": f"{call.base_url}/$export-status/{id_}"})
+    headers = {"Content-Location": f"{call.base_url}/$export-status/{id_}"}
+    if is_separate:
+        headers["Preference-Applied"] = "respond-async, separate-export-status"
+    return Answer(202, headers=headers)
 
 
 def _url(call: Call) -> str:

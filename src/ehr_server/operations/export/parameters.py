@@ -1,4 +1,4 @@
-"""What a kick-off may ask for: _type, _since, _outputFormat.
+"""What a kick-off may ask for.
 
 https://hl7.org/fhir/uv/bulkdata/export.html#query-parameters. A parameter that is not known is
 refused by name, unless the sender prefers lenient handling.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ehr_server import clock
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.parameters import Known
@@ -20,21 +21,35 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ehr_server.call import Call
+    from ehr_server.store.files import Form
 
 _KNOWN = {
     "_type": Known("string", is_list=True),
     "_since": Known("instant"),
+    "_until": Known("instant"),
+    "allowPartialManifests": Known("boolean"),
     "_outputFormat": Known("string"),
 }
-_FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
+_FORMATS: dict[str, Form] = {  # as the files lie on the disk: NDJSON in gzip
+    "application/fhir+ndjson": "gzip",
+    "application/ndjson": "gzip",
+    "ndjson": "gzip",
+    "application/vnd.apache.parquet": "parquet",
+    "parquet": "parquet",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked for: the types, sorted, and the instant after which they changed."""
+    """What is asked for: the types, sorted, the instant after which they changed and that before
+    which they did; whether the manifest may come in pages, the first before all is done; in which
+    form the files are."""
 
     types: tuple[str, ...]
     since: datetime | None
+    until: str | None
+    is_paged: bool
+    form: Form
 
 
 def wish_of(call: Call, *, of_patients: bool) -> Wish:
@@ -47,16 +62,43 @@ def wish_of(call: Call, *, of_patients: bool) -> Wish:
     types = {one for one in listed if one}
     possible = _possible_types(of_patients=of_patients)
     _check_types(types, possible)
-    _check_format(sent.one("_outputFormat", _FORMATS[0]))
-    return Wish(tuple(sorted(types or possible)), moment(call, sent, "_since"))
+    form = _form(sent.one("_outputFormat", "ndjson"))
+    since, until = moment(call, sent, "_since"), moment(call, sent, "_until")
+    _check_moments(since, until)
+    return Wish(
+        tuple(sorted(types or possible)),
+        since,
+        None if until is None else clock.instant(until),
+        sent.one("allowPartialManifests", False),
+        form,
+    )
 
 
-def _check_format(text: str) -> None:
-    if text.replace(" ", "+") not in _FORMATS:
+def _check_moments(since: datetime | None, until: datetime | None) -> None:
+    if since is not None and since > clock.now():
         raise Invalid(
-            "_outputFormat can only be application/fhir+ndjson.",
-            vi="_outputFormat chỉ có thể là application/fhir+ndjson.",
+            "_since is in the future: nothing has changed since. Send the transactionTime of the "
+            "last manifest.",
+            vi="_since nằm ở tương lai: chưa có gì thay đổi từ đó. Hãy gửi transactionTime của "
+            "manifest trước.",
+            expression=("_since",),
         )
+    if since is not None and until is not None and until <= since:
+        raise Invalid(
+            "_until must be later than _since.",
+            vi="_until phải sau _since.",
+            expression=("_until",),
+        )
+
+
+def _form(text: str) -> Form:
+    found = _FORMATS.get(text.replace(" ", "+"))
+    if found is None:
+        raise Invalid(
+            "_outputFormat can only be application/fhir+ndjson, or parquet for tables.",
+            vi="_outputFormat chỉ có thể là application/fhir+ndjson, hoặc parquet cho dạng bảng.",
+        )
+    return found
 
 
 def _possible_types(*, of_patients: bool) -> tuple[str, ...]:

@@ -1,0 +1,67 @@
+"""Several views that are exported together, as plain data and ready to run.
+
+https://sql-on-fhir.org/ig/OperationDefinition-ViewDefinitionExport.html. A part writes a file for
+each view, as it would for each type: the resources of a type are read once, whatever views there
+are of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.views.view import view
+from ehr_server.views.writers import TableFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from ehr_server.views.view import View
+    from ehr_server.views.writers import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Views to export: ViewDefinitions by the names of their files, in a format. `base` is the
+    address of the server: references that begin with it are taken as relative."""
+
+    format: Format
+    views: Mapping[str, dict[str, Any]]
+    base: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """As a job keeps it; `tables_of` reads it."""
+        return {"format": self.format, "views": dict(self.views), "base": self.base}
+
+    def made(self) -> Made:
+        """The views, ready to run. Raises `Unprocessable`."""
+        return Made(
+            {name: view(definition, self.base) for name, definition in self.views.items()},
+            self.format,
+        )
+
+
+def tables_of(value: dict[str, Any]) -> Tables:
+    """The tables that `as_json` wrote."""
+    return Tables(**value)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Views by the names of their files."""
+
+    views: Mapping[str, View]
+    format: Format
+
+    def types(self) -> tuple[str, ...]:
+        """The types of resources that they are of."""
+        return tuple(sorted({one.resource for one in self.views.values()}))
+
+    def names(self, type_name: str) -> Sequence[str]:
+        """The names of those of a type."""
+        return [name for name, one in self.views.items() if one.resource == type_name]
+
+    def opened(self, name: str, path: Path) -> TableFile:
+        """A new file of one of them."""
+        return TableFile(path, self.views[name], self.format)
