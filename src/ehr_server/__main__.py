@@ -10,6 +10,7 @@ from ehr_server import __version__, commands
 from ehr_server.errors import Refusal
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
 from ehr_server.store.embedded import EmbeddedError
+from ehr_server.store.queue import STATES
 from ehr_server.telemetry import configure
 from ehr_server.terminology.published import FORMATS
 
@@ -83,19 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     with _command(below, "train-match", "learn how records of one person agree", _SEARCHING) as one:
         one.add_argument("--store", action="store_true", help=_LEARN)
         one.set_defaults(command=commands.train_match)
-    with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
-        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
-        one.set_defaults(command=commands.import_)
-    with _command(below, "export", "write NDJSON files and a manifest", _EXPORTING) as one:
-        one.add_argument(
-            "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
-        )
-        one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
-        one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
-        one.add_argument("--gzip", action="store_true", help="write the files as gzip")
-        one.add_argument("--view", action="append", type=Path, metavar="FILE", help=_VIEW)
-        one.add_argument("--format", choices=_FORMATS, help=_IN_FORMAT)
-        one.set_defaults(command=commands.export)
+    _bulk(below)
     with _command(below, "backup", "write the whole record to a file", _DATABASE) as one:
         one.add_argument("file", type=Path, metavar="FILE", help=f"{_NEW}, or - for a pipe")
         one.set_defaults(command=commands.backup)
@@ -127,6 +116,29 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("search", metavar="SEARCH", help=_SEARCH)
         one.set_defaults(command=commands.explain)
     return parser
+
+
+def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands for very many resources at a time."""
+    with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
+        one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
+        one.set_defaults(command=commands.import_)
+    with _command(below, "export", "write NDJSON files and a manifest", _EXPORTING) as one:
+        one.add_argument(
+            "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
+        )
+        one.add_argument("--type", action="append", metavar="TYPE", help=_ONLY)
+        one.add_argument("--since", metavar="INSTANT", help="only what changed since then")
+        one.add_argument("--gzip", action="store_true", help="write the files as gzip")
+        one.add_argument("--view", action="append", type=Path, metavar="FILE", help=_VIEW)
+        one.add_argument("--format", choices=_FORMATS, help=_IN_FORMAT)
+        one.set_defaults(command=commands.export)
+    with _command(below, "jobs", "list the work in the background", _DATABASE) as one:
+        one.add_argument("--kind", metavar="KIND", help="only of a kind, such as export")
+        one.add_argument("--state", choices=STATES, help="only in a state")
+        one.add_argument("--count", type=int, default=20, metavar="N", help="at most so many")
+        one.add_argument("--watch", action="store_true", help="again and again, until all ended")
+        one.set_defaults(command=commands.jobs)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -17,7 +18,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app, sealing
+from ehr_server import app, clock, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -45,6 +46,7 @@ from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
 from ehr_server.settings import Settings, share_counts
+from ehr_server.store import queue
 from ehr_server.store.backup.archive import BackupError, Manifest
 from ehr_server.store.backup.backup import backup as write_backup
 from ehr_server.store.backup.backup import new_file
@@ -55,13 +57,13 @@ from ehr_server.store.files import Form
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
+from ehr_server.store.progress import progress_of
 from ehr_server.store.search_parameters import generation
 from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
-from ehr_server.views.tables import Tables
-from ehr_server.views.view import view
+from ehr_server.views.tables import Tables, read_files
 from ehr_server.web import serve as web_serve
 
 log = logging.getLogger(__name__)
@@ -151,26 +153,11 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
 
 def _tables(settings: Settings, options: argparse.Namespace) -> Tables | None:
     """The views that the options name, checked; None where they name none."""
+    if (options.type or options.gzip) if options.view else options.format in ("csv", "json"):
+        raise CommandError("--view goes without --type and --gzip; csv and json go with it alone.")
     if not options.view:
-        if options.format in ("csv", "json"):
-            raise CommandError(f"--format {options.format} is for views: name one by --view FILE.")
         return None
-    if options.type or options.gzip:
-        raise CommandError("--view goes without --type and --gzip: a view names its type itself.")
-    views: dict[str, dict[str, Any]] = {}
-    for path in options.view:
-        try:
-            definition = json.read(path.read_bytes())
-            name = view(definition, settings.public_url or "").name or path.name.partition(".")[0]
-        except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-        except Refusal as refusal:
-            told = (f"\n  {', '.join(one.expression)}: {one.text}" for one in issues_of(refusal))
-            raise CommandError(f"{path} is no view that can be run:{''.join(told)}") from None
-        if name in views:
-            raise CommandError(f"Two views have the name {name}: their files would be one.")
-        views[name] = definition
-    return Tables(options.format or "ndjson", views, settings.public_url or "")
+    return read_files(options.view, options.format or "ndjson", settings.public_url)
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:
@@ -222,6 +209,36 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
         print("ready", flush=True)
         stop.wait()
     return 0
+
+
+def jobs(settings: Settings, options: argparse.Namespace) -> int:
+    """Print the work in the background, the newest first; again and again while it is watched."""
+    sought = queue.Sought(options.kind, options.state, of_all=True)
+    with opened(settings) as store:
+        while True:
+            with store.connection() as connection:
+                found = queue.listed(connection, sought, options.count)
+            print("id\tkind\tstate\tmade\tprogress")
+            for job in found:
+                made = clock.instant(job.made)
+                print(job.id, job.kind, job.state, made, _how_far(job), sep="\t", flush=True)
+            if not options.watch or all(job.state not in _TO_COME for job in found):
+                return 0
+            time.sleep(_WATCH_S)
+
+
+_TO_COME = (queue.QUEUED, queue.RUNNING)
+_WATCH_S = 2
+
+
+def _how_far(job: queue.Job) -> str:
+    progress = progress_of(job.progress)
+    if progress is not None and job.state in _TO_COME:
+        return progress.told(clock.now())
+    return " ".join(f"{name} {value}" for name, value in job.progress.items() if name in _SHOWN)
+
+
+_SHOWN = ("percent", "resources", "persons", "tasks", "trouble")
 
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Connection
 
 QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 
 _COLUMNS = "id, kind, state, request::text, progress::text, attempts, made"
 _HELD = "id = %s and attempts = %s and state = 'running'"
@@ -60,6 +61,28 @@ def find(connection: Connection, id_: str) -> Job | None:
     """The job with the id, whatever its state."""
     row = connection.execute(f"select {_COLUMNS} from job where id = %s", (id_,)).fetchone()
     return None if row is None else _job(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """Which jobs are meant: of a kind, in a state, None for all; those of a caller and what the
+    server does by itself, or with `of_all` everybody's."""
+
+    kind: str | None = None
+    state: str | None = None
+    caller: str | None = None
+    of_all: bool = False
+
+
+def listed(connection: Connection, sought: Sought, count: int) -> list[Job]:
+    """So many jobs at most, the newest first."""
+    rows = connection.execute(
+        f"select {_COLUMNS} from job where coalesce(kind = %s, true) and coalesce(state = %s, true)"
+        " and (%s or coalesce(request -> 'caller' = %s::jsonb, true))"
+        " order by made desc, id limit %s",
+        (sought.kind, sought.state, sought.of_all, json.write(sought.caller).decode(), count),
+    ).fetchall()
+    return [_job(row) for row in rows]
 
 
 def claim(connection: Connection, kinds: Sequence[str], lease_s: int) -> Job | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Connection
     from ehr_server.store.queue import Job
 
-_RETRY_AFTER_S = 1
+_RETRY_AFTER_MAX_S = 60
 PAGE_PARTS = 50  # of a manifest that may come in pages
 
 
@@ -79,7 +79,7 @@ def _answer(call: Call, job: Job, files_of: Mapping[int, Sequence[File]]) -> Ans
         expires = job.made + timedelta(hours=call.settings.export_keep_h)
         headers = {"Expires": clock.http_date(expires)}
     else:
-        headers = {"X-Progress": _progress(job), "Retry-After": str(_RETRY_AFTER_S)}
+        headers = {"X-Progress": _progress(job), "Retry-After": str(_retry_after_s(job))}
     shown = _manifest(call, job, files_of)
     if job.state == queue.DONE:
         return Answer(200, shown, headers, "application/json")
@@ -144,6 +144,13 @@ def _failed(job: Job) -> Issue:
         "The export failed; the log of the server says why. Start it anew.",
         vi="Xuất dữ liệu thất bại; nguyên nhân có trong nhật ký máy chủ. Hãy bắt đầu lại.",
     )
+
+
+def _retry_after_s(job: Job) -> int:
+    """A tenth of what is left: who asks then loses little, and asks seldom."""
+    progress = progress_of(job.progress)
+    left = progress.left_s(clock.now()) if progress is not None else None
+    return min(max(1, (left or 0) // 10), _RETRY_AFTER_MAX_S)
 
 
 def _progress(job: Job) -> str:
