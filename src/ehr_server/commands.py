@@ -63,8 +63,7 @@ from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
-from ehr_server.views.tables import Tables
-from ehr_server.views.view import view
+from ehr_server.views.tables import Tables, read_files
 from ehr_server.web import serve as web_serve
 
 log = logging.getLogger(__name__)
@@ -154,26 +153,11 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
 
 def _tables(settings: Settings, options: argparse.Namespace) -> Tables | None:
     """The views that the options name, checked; None where they name none."""
+    if (options.type or options.gzip) if options.view else options.format in ("csv", "json"):
+        raise CommandError("--view goes without --type and --gzip; csv and json go with it alone.")
     if not options.view:
-        if options.format in ("csv", "json"):
-            raise CommandError(f"--format {options.format} is for views: name one by --view FILE.")
         return None
-    if options.type or options.gzip:
-        raise CommandError("--view goes without --type and --gzip: a view names its type itself.")
-    views: dict[str, dict[str, Any]] = {}
-    for path in options.view:
-        try:
-            definition = json.read(path.read_bytes())
-            name = view(definition, settings.public_url or "").name or path.name.partition(".")[0]
-        except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}.") from None
-        except Refusal as refusal:
-            told = (f"\n  {', '.join(one.expression)}: {one.text}" for one in issues_of(refusal))
-            raise CommandError(f"{path} is no view that can be run:{''.join(told)}") from None
-        if name in views:
-            raise CommandError(f"Two views have the name {name}: their files would be one.")
-        views[name] = definition
-    return Tables(options.format or "ndjson", views, settings.public_url or "")
+    return read_files(options.view, options.format or "ndjson", settings.public_url)
 
 
 def backup(settings: Settings, options: argparse.Namespace) -> int:

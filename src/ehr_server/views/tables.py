@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.errors import Invalid, Refusal
+from ehr_server.fhir import json
 from ehr_server.views.view import view
 from ehr_server.views.writers import TableFile
 
@@ -45,6 +47,32 @@ class Tables:
 def tables_of(value: dict[str, Any]) -> Tables:
     """The tables that `as_json` wrote."""
     return Tables(**value)
+
+
+def read_files(paths: Sequence[Path], format_: Format, base: str = "") -> Tables:
+    """The views of files, each a ViewDefinition as JSON; one without a name has that of its file.
+
+    Raises OSError, and `Invalid` that names the file and all that is wrong with its view.
+    """
+    views: dict[str, dict[str, Any]] = {}
+    for path in paths:
+        try:
+            definition = json.read(path.read_bytes())
+            name = view(definition, base).name or path.name.partition(".")[0]
+        except Refusal as refusal:
+            told = (f"\n  {', '.join(one.expression)}: {one.text}" for one in refusal.issues)
+            why = "".join(told) or f" {refusal.text}"
+            raise Invalid(
+                f"{path} is no view that can be run:{why}",
+                vi=f"{path} không phải khung nhìn chạy được:{why}",
+            ) from None
+        if name in views:
+            raise Invalid(
+                f"Two views have the name {name}: their files would be one.",
+                vi=f"Hai khung nhìn cùng tên {name}: tệp của chúng sẽ trùng nhau.",
+            )
+        views[name] = definition
+    return Tables(format_, views, base)
 
 
 @dataclass(frozen=True, slots=True)
