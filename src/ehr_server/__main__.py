@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, commands
+from ehr_server import __version__, commands, importing
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
@@ -90,14 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(command=commands.train_match)
     with _command(below, "import", "load NDJSON files and Bundles", _IMPORTING) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
-        one.add_argument("--workers", dest="import_workers", metavar="NUMBER", help=_WORKERS)
-        one.add_argument("--ids", choices=IDS, default="keep", help=_IDS)
-        one.add_argument("--match", choices=MATCHES, default="id", help=_MATCH)
-        one.add_argument("--dangling", choices=DANGLINGS, default="keep", help=_DANGLING)
-        one.add_argument("--source", default="", metavar="URI", help=_SOURCE)
-        one.add_argument("--stop-on-error", action="store_true", help=_STOP)
-        one.add_argument("--report", type=Path, metavar="FILE", help=_REPORT)
-        one.set_defaults(command=commands.import_)
+        _import_options(one)
+        one.set_defaults(command=importing.import_)
     with _command(below, "export", "write NDJSON files and a manifest", _DATABASE) as one:
         one.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
@@ -150,6 +144,16 @@ def _command(
         if row.name in settings:
             _option(parser, row)
     yield parser
+
+
+def _import_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--workers", dest="import_workers", metavar="NUMBER", help=_WORKERS)
+    one.add_argument("--ids", choices=IDS, default="keep", help=_IDS)
+    one.add_argument("--match", choices=MATCHES, default="id", help=_MATCH)
+    one.add_argument("--dangling", choices=DANGLINGS, default="keep", help=_DANGLING)
+    one.add_argument("--source", default="", metavar="URI", help=_SOURCE)
+    one.add_argument("--stop-on-error", action="store_true", help=_STOP)
+    one.add_argument("--report", type=Path, metavar="FILE", help=_REPORT)
 
 
 def _option(parser: argparse.ArgumentParser, row: Setting) -> None:

@@ -9,21 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 from urllib.parse import parse_qsl
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ehr_server import app, sealing
 from ehr_server.access.caller import LOOPBACK
@@ -39,17 +31,12 @@ from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
 from ehr_server.intake.lines import Item, whole
-from ehr_server.intake.report import Finding
-from ehr_server.intake.sources import Source, source
 from ehr_server.intake.sources import files as files_of
-from ehr_server.intake.wish import Wish
+from ehr_server.intake.sources import source
 from ehr_server.issue import Issue
 from ehr_server.jobs.export import export_to
-from ehr_server.jobs.import_ import Asked, Told, import_here
-from ehr_server.jobs.import_ import Progress as ImportProgress
-from ehr_server.jobs.reindex import keep_up, reindex_now
+from ehr_server.jobs.reindex import reindex_now
 from ehr_server.jobs.training import train
-from ehr_server.jobs.work import Interrupted
 from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import Loaded, load_code_list
 from ehr_server.packages.load import load as load_packages
@@ -130,82 +117,6 @@ def opened(settings: Settings) -> Iterator[Store]:
             yield store
         finally:
             store.close()
-
-
-def import_(settings: Settings, options: argparse.Namespace) -> int:
-    """Load files; print what was refused, by line; 1 when anything was. Told to stop, or killed,
-    it goes on when it is asked the same again."""
-    files = [source(path) for path in _files(options)]
-    wish = Wish(options.ids, options.match, options.dangling, options.stop_on_error, options.source)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with opened(settings) as store, ExitStack() as open_:
-        keep_up(store)  # or an index that is empty would pass for an old one, and be made anew
-        report = open_.enter_context(options.report.open("wb")) if options.report else None
-        told = Told(open_.enter_context(_import_progress()), partial(_tell_findings, report))
-        asked = Asked(files, wish, _base_url(settings), stop)
-        try:
-            done = import_here(store, settings, asked, told)
-        except Interrupted:
-            raise CommandError("stopped; the same command goes on where it was.") from None
-    _print_imported(done)
-    return 1 if done.counts.refused else 0
-
-
-def _tell_findings(
-    report: BinaryIO | None, _part: int, findings: Sequence[Finding], files: Sequence[Source]
-) -> None:
-    for one in findings:
-        name = files[one.file].name
-        print(one.told(name))
-        if report is not None:
-            report.write(json.write(one.outcome(name)) + b"\n")
-    sys.stdout.flush()
-
-
-def _print_imported(done: ImportProgress) -> None:
-    counts = done.counts
-    told = [
-        f"{counts.stored} resources stored",
-        f"{counts.same} left as they were",
-        f"{counts.refused} lines refused",
-    ]
-    if counts.removed:
-        told.append(f"{counts.removed} references to nothing removed")
-    if done.dangling:
-        told.append(f"{done.dangling} references to nothing kept")
-    print(", ".join(told))
-    if done.is_stopped:
-        print("stopped at the first refusal, as asked; what is counted as stored is stored")
-
-
-@contextmanager
-def _import_progress() -> Iterator[Callable[[ImportProgress], None]]:
-    """A bar on standard error, where that is a terminal: how much is read, the rate of resources,
-    and when the end is to be expected."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[told]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("import", total=None, told="")
-
-        def told(now: ImportProgress) -> None:
-            count = now.counts.stored + now.counts.same
-            rate = f", {count / now.seconds:,.0f}/s" if now.seconds >= 1 else ""
-            refused = f", {now.counts.refused:,} refused" if now.counts.refused else ""
-            words = f"{count:,} resources{rate}{refused}"
-            bar.update(task, total=now.size, completed=now.read, told=words)
-
-        yield told
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
@@ -320,7 +231,7 @@ def validate(settings: Settings, options: argparse.Namespace) -> int:
     profiles = tuple(options.profile or ())
     rulebook = _offline(settings, options.package or (), profiles)
     status = checked = findings = 0
-    for file in _files(options):
+    for file in given_files(options):
         for item in whole(source(file), 0, settings.import_line_bytes_max):
             checked += 1
             found = _checked(rulebook, item, profiles)
@@ -472,7 +383,8 @@ def _tell(loaded: Loaded) -> None:
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
 
 
-def _files(options: argparse.Namespace) -> list[Path]:
+def given_files(options: argparse.Namespace) -> list[Path]:
+    """The files that a command is given. Raises `CommandError` for what is not there."""
     try:
         return files_of(options.paths)
     except FileNotFoundError as error:
@@ -484,10 +396,11 @@ def _means(store: Store, settings: Settings) -> Means:
     in_force = InForce(rulebook)
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
-    return means(store, settings, in_force, LOOPBACK, _base_url(settings))
+    return means(store, settings, in_force, LOOPBACK, base_url(settings))
 
 
-def _base_url(settings: Settings) -> str:
+def base_url(settings: Settings) -> str:
+    """The address of the FHIR base, as far as the settings tell."""
     return settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
 
 
