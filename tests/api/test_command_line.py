@@ -75,7 +75,10 @@ def test_export_holds_what_was_imported(database: str, files: Path, tmp_path: Pa
     counts = {file["type"]: file["count"] for file in manifest["output"]}
     assert counts == {"Observation": 1, "Patient": 3}
     again = run("import", tmp_path / "out", "--database-url", database)
-    assert (again.returncode, again.stdout) == (0, "0 resources stored, 4 left as they were, 0 lines refused\n")
+    assert (again.returncode, again.stdout) == (
+        0,
+        "0 resources stored, 4 left as they were, 0 lines refused\n",
+    )
     assert not again.stderr
 
 

@@ -2,7 +2,7 @@
 
     cut (parts) -> read (lines) -> understand (entries) -> group -> changes.apply -> outcome
 
-A part is data: stretches of files, of eight megabytes or so. Whoever has the parts done, by
+A part is data: stretches of files, of two megabytes or so. Whoever has the parts done, by
 processes of its own (`processes`) or here (`load`), records which are done; a part that is done
 again stores nothing again, since what is there in the same words is left as it is.
 """

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from ehr_server.intake.sources import Source
 
-PART_BYTES = 8 << 20  # 5,000 to 10,000 resources, about a second
+PART_BYTES = 2 << 20  # 1,500 to 6,000 resources, about half a second
 STRETCHES_MAX = 500  # small files of one part
 _BLOCK_BYTES = 1 << 20
 _GZIP_FRAME = 16 + zlib.MAX_WBITS

@@ -20,15 +20,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
+from ehr_server.errors import Refusal, Unavailable
 from ehr_server.fhir import json
+from ehr_server.fhir.outcome import issues_of
 from ehr_server.intake import fetch, processes
 from ehr_server.intake.load import Counts, Outcome, load, outcome_of
-from ehr_server.intake.parts import PART_BYTES, Part, cut
+from ehr_server.intake.parts import Part, cut
 from ehr_server.intake.process import intake_of, opened
 from ehr_server.intake.report import Finding
 from ehr_server.intake.sources import Source, source_of
 from ehr_server.intake.wish import Wish, wish_of
-from ehr_server.jobs.work import Interrupted, Work
+from ehr_server.jobs.work import Failed, Interrupted, Work
 from ehr_server.redact import id_without_number
 from ehr_server.store import import_ as kept
 from ehr_server.store import queue
@@ -45,6 +47,7 @@ _END = 2_000_000_000
 _ANALYZE_FROM = 20_000  # resources
 DANGLING_MAX = 10_000  # that are told one by one
 _LOOK_S = 0.5
+_SMALL_BYTES = 4 << 20  # that are imported sooner than a process has started
 _LEASE_S = 10  # of a command: who asks again after a kill waits as long
 _PART_FILE = "part-*.ndjson"
 
@@ -105,14 +108,21 @@ class Asked:
 
 
 def run(work: Work) -> None:
-    """Do the import, from wherever it stands. Raises `Interrupted`, `Unavailable`."""
+    """Do the import, from wherever it stands. Raises `Interrupted`, `Unavailable`, and `Failed`
+    for files that cannot be fetched."""
     folder = work.settings.import_path / work.job.id
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def write(number: int, findings: Sequence[Finding], sources: Sequence[Source]) -> None:
         _write(folder, number, findings, sources)
 
-    import_(work, Told(lambda _: None, write), is_beside=True)
+    try:
+        import_(work, Told(lambda _: None, write), is_beside=True)
+    except Unavailable:
+        raise  # it passes
+    except Refusal as refusal:
+        issue = issues_of(refusal)[0]
+        raise Failed(issue.text, issue.vi or issue.text) from refusal
     _end_folder(folder)
 
 
@@ -271,7 +281,7 @@ class _Doing:
             "sources": [one.as_json() for one in self.sources],
         }
         count = work.settings.import_processes
-        is_small = self.progress.size <= PART_BYTES
+        is_small = self.progress.size <= _SMALL_BYTES
         if not self._is_beside and (count == 1 or is_small):
             yield from self._here(parts, told)
             return

@@ -21,6 +21,15 @@ class Interrupted(Exception):
     """The work stops here: the worker was told to end, or the job was cancelled or taken over."""
 
 
+class Failed(Exception):
+    """It can never be done, and need not be tried again: why, in English and in Vietnamese."""
+
+    def __init__(self, why: str, vi: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.vi = vi
+
+
 @dataclass
 class Work:
     """What the code of a kind of job is given. A thread of its own renews the lease."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import definitions
+from ehr_server.fhir import json
 
 if TYPE_CHECKING:
     from ehr_server.store.connect import Connection
@@ -109,3 +110,25 @@ def analyze(connection: Connection) -> None:
     for empty otherwise."""
     for table in ("resource", "rid", "ident", "member", "string", "date", "quantity", "version"):
         connection.execute(f"analyze {table}")
+
+
+def counts_by_file(connection: Connection, job: str) -> dict[int, tuple[int, ...]]:
+    """By file (its place in the list): resources stored, left as they were, lines refused,
+    references removed."""
+    rows = connection.execute(
+        "select (c.value ->> 0)::int, sum((c.value ->> 1)::bigint)::bigint,"
+        " sum((c.value ->> 2)::bigint)::bigint, sum((c.value ->> 3)::bigint)::bigint,"
+        " sum((c.value ->> 4)::bigint)::bigint"
+        " from job_part p cross join lateral jsonb_array_elements(p.done -> 'counts') c"
+        " where p.job = %s group by 1",
+        (job,),
+    ).fetchall()
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def sources(connection: Connection, job: str) -> list[dict[str, Any]]:
+    """The files that a job has imported, once it has begun."""
+    row = connection.execute(
+        "select (done -> 'sources')::text from job_part where job = %s and number = 0", (job,)
+    ).fetchone()
+    return [] if row is None else list(json.read_own(row[0]))
