@@ -96,14 +96,10 @@ def _below(call: Call, url: str) -> list[Source]:
         )
     root = folder.resolve()
     text = url.removeprefix(_FILE).removeprefix("//")
-    if "\0" in text:
-        raise _not_there(url)
     path = root / text
     try:
         several = files([path]) if _is_within(path, root) else []
-        if not several:
-            raise _not_there(url)
-        if not all(_is_within(one, root) for one in several):
+        if not several or not all(_is_within(one, root) for one in several):
             raise _not_there(url)
         return [source(one, str(one.relative_to(root))) for one in several]
     except OSError:
