@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app, clock, sealing
+from ehr_server import app, clock, collector, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -118,6 +118,7 @@ def opened(settings: Settings) -> Iterator[Store]:
     with database(settings) as url:
         migrate_to_newest(url)
         store = app.open_store(settings, url)
+        collector.settle()
         try:
             yield store
         finally:
