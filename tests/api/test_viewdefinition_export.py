@@ -116,13 +116,17 @@ def test_views_become_files_of_their_own(client: httpx.Client) -> None:
     assert rows["view3"] == [{"patient_id": "a", "unit": "kg"}]
 
 
-def test_rows_come_as_csv_too(client: httpx.Client) -> None:
-    started = client.post(KICK_OFF, json=_asked(FEMALE, _format="csv"), headers=ASYNC)
+@pytest.mark.parametrize("has_header", [True, False])
+def test_rows_come_as_csv_too(client: httpx.Client, has_header: bool) -> None:
+    sent = _asked(FEMALE, _format="csv")
+    sent["parameter"].append({"name": "header", "valueBoolean": has_header})
+    started = client.post(KICK_OFF, json=sent, headers=ASYNC)
     (location,) = _outputs(_done(client, started).json())["women"]
     answer = client.get(location)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    header, *rows = csv.reader(io.StringIO(answer.text))
-    assert header == ["id", "sex"]
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    if has_header:
+        assert rows.pop(0) == ["id", "sex"]
     assert sorted(rows) == [["a", "female"], ["b", "female"]]
 
 
@@ -161,6 +165,7 @@ def test_an_export_is_cancelled_by_delete(client: httpx.Client) -> None:
         (_asked(PEOPLE), {}, 400, None),
         (_asked(), ASYNC, 400, ["view"]),
         (_asked(PEOPLE, PEOPLE), ASYNC, 400, ["view[1].name"]),
+        (_asked(PEOPLE | {"name": "deleted"}), ASYNC, 400, ["view[0].name"]),
         (_asked(PEOPLE, _format="xlsx"), ASYNC, 400, ["_format"]),
         (_asked(PEOPLE | {"select": []}), ASYNC, 422, ["ViewDefinition.select"]),
     ],
