@@ -7,14 +7,16 @@ modified up to and including" transactionTime, which is what the next export giv
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
-from api.exports import Copy, Export, Place, export
+from api.exports import Copy, Export, Place, downloaded, export, kick_off, manifest_of
 from api.writers import Together, Writer, Written, first
 from databases import PostgreSQL
 from ehr_server.fhir import json
@@ -164,6 +166,37 @@ def test_what_nobody_touched_does_not_come_again(run: Run) -> None:
         quiet = [("Organization", "quiet") in made.lines for made, _ in chain.links]
         is_asked_for = name.startswith("everything")
         assert quiet == [is_asked_for, *(False for _ in quiet[1:])]
+
+
+def test_a_write_in_flight_is_waited_for(server: Server, client: httpx.Client) -> None:
+    """It had its number and its time before the export was asked for, and commits after."""
+    before = export(client)
+    with (
+        psycopg.connect(str(server.database_url)) as holding,
+        ThreadPoolExecutor() as threads,
+    ):
+        holding.execute("lock table version in share mode")  # reading goes on, writing waits
+        basic = {"resourceType": "Basic", "id": "held", "code": {"text": "held"}}
+        put = threads.submit(client.put, "/Basic/held", json=basic)
+        _wait_for_a_lock(holding)
+        kicked = kick_off(client, since=before.at)
+        time.sleep(0.5)  # enough for a worker to take it and be done
+        assert client.get(kicked).status_code == 202
+        holding.rollback()
+        written = put.result().json()
+    meanwhile = downloaded(client, manifest_of(client, kicked))
+    assert written["meta"]["lastUpdated"] <= meanwhile.at
+    assert ("Basic", "held") in meanwhile.lines
+
+
+def _wait_for_a_lock(connection: psycopg.Connection) -> None:
+    """Until somebody waits for what the connection holds."""
+    waits = "select from pg_stat_activity where pg_backend_pid() = any(pg_blocking_pids(pid))"
+    end = time.monotonic() + 10
+    while connection.execute(waits).fetchone() is None:
+        assert time.monotonic() < end, "nobody waits"
+        connection.execute("select pg_stat_clear_snapshot()")
+        time.sleep(0.01)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from ehr_server.fhir import json
 from ehr_server.jobs import export_part
 from ehr_server.jobs.export_part import Place
 from ehr_server.jobs.processes import Processes
-from ehr_server.jobs.work import Hopeless
+from ehr_server.jobs.work import Failed
 from ehr_server.store import export, files
 from ehr_server.store.export import Ask, Piece, Stretch, ask_of, piece_of
 from ehr_server.store.files import File, file_of
@@ -82,8 +82,7 @@ def run(work: Work) -> None:
             work.note({"trouble": files.NO_ROOM})
         raise
     except Unprocessable as refusal:  # what a view cannot hold
-        work.note({"refused": str(refusal), "vi": refusal.vi})
-        raise Hopeless(type(refusal).__name__) from refusal
+        raise Failed(refusal.text, refusal.vi or refusal.text) from refusal
 
 
 def export_to(

@@ -205,8 +205,8 @@ def _address(call: Call, id_: str) -> str:
 
 
 def _failed(job: Job) -> Refusal:
-    if "refused" in job.progress:
-        return Unprocessable(job.progress["refused"], vi=job.progress["vi"])
+    if "why" in job.progress:
+        return Unprocessable(job.progress["why"], vi=job.progress["why_vi"])
     return Refusal(
         "The export failed; the log of the server says why. Start it anew.",
         vi="Xuất dữ liệu thất bại; nguyên nhân có trong nhật ký máy chủ. Hãy bắt đầu lại.",

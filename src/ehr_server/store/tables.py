@@ -348,6 +348,18 @@ weight = Table(
     Column("u", Double, nullable=False),
 )
 
+# What a source of imports calls a resource that has another id here, since it was found by its
+# identifiers (`store.import_`): so what comes later and refers to it is put right at once.
+alias = Table(
+    "alias",
+    metadata,
+    Column("source", _text, primary_key=True),
+    _key("type", SmallInteger),
+    Column("given", _text, primary_key=True),
+    Column("id", _text, nullable=False),
+)
+Index("alias_id", alias.c.type, alias.c.id)
+
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(
     "package",
