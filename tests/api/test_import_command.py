@@ -252,6 +252,24 @@ def test_transactions_are_whole_or_not_at_all(database: str, tmp_path: Path) -> 
     assert len(ids) == 11 * 2 + 1
 
 
+def test_a_bundle_may_come_before_what_its_criteria_ask_for(database: str, tmp_path: Path) -> None:
+    """https://hl7.org/fhir/R4/http.html#trules: conditional references, in any order of files."""
+    clinic = {"resourceType": "Organization", "name": "Trạm y tế", "identifier": [
+        {"system": "http://example.org/facility", "value": "T1"}]}  # fmt: skip
+    asked = "Organization?identifier=http://example.org/facility|"
+    for name, id_, code in (("0", "a", "T1"), ("1", "b", "T1"), ("3", "lost", "T2")):
+        patient = resident(id=id_, managingOrganization={"reference": asked + code})
+        entry = {"resource": patient}
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
+        written(tmp_path / f"{name}.json", bundle)
+    post = {"resource": clinic | {"id": "clinic"}}
+    written(tmp_path / "2.json", {"resourceType": "Bundle", "type": "transaction", "entry": [post]})
+    done = imported(database, tmp_path)
+    assert f"{tmp_path / '3.json'}:1: Bundle.entry[0].resource.managingOrganization" in done.stdout
+    assert "3 resources stored, 0 left as they were, 1 lines refused" in done.stdout
+    assert {row[1] for row in held(database)} == {"a", "b", "clinic"}
+
+
 def test_what_an_export_tells_of_deletions_is_done(database: str, tmp_path: Path) -> None:
     """https://hl7.org/fhir/uv/bulkdata/export.html: `deleted` are transactions of DELETEs. They
     come last, wherever they stand."""

@@ -11,7 +11,7 @@ from ehr_server import clock
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.definitions import definitions
-from ehr_server.errors import Invalid, Overtaken, Refusal, Unavailable
+from ehr_server.errors import Invalid, Overtaken, PreconditionFailed, Refusal, Unavailable
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
@@ -345,10 +345,17 @@ class _Doing:
         if not at_fault and len(units) > 1:
             half = len(units) // 2
             return [units[half:], units[:half]]
+        left = [unit for unit in units if id(unit) not in blamed] if at_fault else []
+        if isinstance(refusal, PreconditionFailed) and self._part.only is None:
+            # What its criteria ask for may come yet: in this group, or in any other part.
+            if left:
+                return [*([unit] for unit in reversed(at_fault)), left]
+            for unit in at_fault or units:
+                self._wait(unit)
+            return []
         for unit in at_fault or units:
             own = [issue for whose, issue in found if whose is unit]
             self._refuse(unit.item, own or issues_of(refusal))
-        left = [unit for unit in units if id(unit) not in blamed] if at_fault else []
         return [left] if left else []
 
     def _refuse(self, item: Item, issues: Sequence[Issue]) -> None:
