@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Done, Means
+from ehr_server.changes.rows import is_unchanged
 from ehr_server.definitions import definitions
-from ehr_server.errors import Invalid, Overtaken, Refusal, Unavailable
+from ehr_server.errors import (
+    Conflict,
+    Invalid,
+    Overtaken,
+    PreconditionFailed,
+    Refusal,
+    Unavailable,
+)
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.fhir.references import parse
@@ -25,6 +32,8 @@ from ehr_server.redact import id_without_number
 from ehr_server.store import import_ as kept
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from ehr_server.intake.parts import Part
     from ehr_server.intake.sources import Source
     from ehr_server.intake.wish import Wish
@@ -38,12 +47,14 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """What parts are done with: the write path, the wish, the files, the job they are of."""
+    """What parts are done with: the write path, the wish, the files, the job they are of and when
+    that was begun."""
 
     means: Means
     wish: Wish
     sources: Sequence[Source]
     job: str
+    begun: datetime
     line_bytes_max: int
 
 
@@ -246,12 +257,10 @@ class _Doing:
                 units[:] = [Unit(one.item, self._changes(one.item)) for one in units]
 
     def _apply_once(self, units: list[Unit]) -> None:
-        then = None
+        called: dict[tuple[str, str], str] = {}
         changes, self._told = numbered(units)
         if self._wish.match == "identifier":
             called = meeting.met(self._means, self._wish.source, units)
-            if called:
-                then = partial(self._learn, called)
         if self._wish.defers:
             units[:] = self._now(units)
         removed = self._without_dangling(units) if self._part.only is not None else []
@@ -262,12 +271,32 @@ class _Doing:
         means = self._means
         if any(change.deed == "delete" for change in changes):
             means = self._intake.means  # what others refer to is not deleted
+
+        def then() -> None:
+            self._refuse_overwriting(changes)
+            if called:
+                self._learn(called)
+
         done = apply(means, changes, then)
         self._count(zip(changes, done, whose, strict=True))
         self._note(zip(changes, whose, strict=True))
         for item, issue in removed:
             self.outcome.of(item.file).removed += 1
             self._tell(item, [issue])
+
+    def _refuse_overwriting(self, changes: Sequence[Change]) -> None:
+        """What changed since the import began is not overwritten: by another line of it, and then
+        nobody knows which is meant, or by somebody who knew more. Bundles are deeds."""
+        issues = [
+            _changed_since(change)
+            for change in changes
+            if change.now is not None and change.resource is not None and change.place is not None
+            if change.full_url is None and change.place.live
+            if change.now.at >= self._intake.begun
+            if not is_unchanged(change, change.resource, (change.place, change.now))
+        ]
+        if issues:
+            raise Conflict(issues=issues)
 
     def _learn(self, called: dict[tuple[str, str], str]) -> None:
         with self._means.store.connection() as connection:
@@ -345,10 +374,17 @@ class _Doing:
         if not at_fault and len(units) > 1:
             half = len(units) // 2
             return [units[half:], units[:half]]
+        left = [unit for unit in units if id(unit) not in blamed] if at_fault else []
+        if isinstance(refusal, PreconditionFailed) and self._part.only is None:
+            # What its criteria ask for may come yet: in this group, or in any other part.
+            if left:
+                return [*([unit] for unit in reversed(at_fault)), left]
+            for unit in at_fault or units:
+                self._wait(unit)
+            return []
         for unit in at_fault or units:
             own = [issue for whose, issue in found if whose is unit]
             self._refuse(unit.item, own or issues_of(refusal))
-        left = [unit for unit in units if id(unit) not in blamed] if at_fault else []
         return [left] if left else []
 
     def _refuse(self, item: Item, issues: Sequence[Issue]) -> None:
@@ -360,6 +396,18 @@ class _Doing:
     def _tell(self, item: Item, issues: Sequence[Issue]) -> None:
         room = max(FINDINGS_MAX - len(self.outcome.findings), 0)
         self.outcome.findings += [finding(item.place, issue) for issue in issues[:room]]
+
+
+def _changed_since(change: Change) -> Issue:
+    return Issue(
+        "error",
+        "conflict",
+        f"{change.told} was changed since this import began, by another line in other words or by "
+        "somebody else; it is left as it is.",
+        (f"{change.where}.id",),
+        vi=f"{change.told} đã được thay đổi từ khi bắt đầu nhập, bởi dòng khác hoặc người khác; "
+        "được giữ nguyên.",
+    )
 
 
 def _removed(type_name: str, to: tuple[str, str]) -> Issue:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from ehr_server.access.caller import LOOPBACK, Caller
@@ -64,6 +65,7 @@ def intake_of(store: Store, settings: Settings, told: dict[str, Any]) -> Intake:
         wish_of(told["wish"]),
         [source_of(one) for one in told["sources"]],
         told["job"],
+        datetime.fromisoformat(told["begun"]),
         settings.import_line_bytes_max,
     )
 

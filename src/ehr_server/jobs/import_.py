@@ -275,6 +275,7 @@ class _Doing:
         work, request = self._work, self._work.job.request
         told = {
             "job": work.job.id,
+            "begun": work.job.made.isoformat(),
             "caller": request["caller"],
             "base_url": request["base_url"],
             "wish": request["wish"],
