@@ -7,12 +7,12 @@ output. It ends with its input, so that it does not outlive who started it.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from ehr_server import collector
 from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.errors import Unavailable
@@ -80,7 +80,7 @@ def main() -> None:
     configure(settings.log_level)
     store = opened(settings, told["url"])
     intake = intake_of(store, settings, told)
-    gc.freeze()
+    collector.settle()
     try:
         while line := coming.readline():
             answers.write(json.write(_answer(intake, _part(json.read_own(line), coming))) + b"\n")
