@@ -331,7 +331,7 @@ job_content = Table(
     "job_content",
     metadata,
     Column("job", _text, primary_key=True),
-    _key("side", SmallInteger),  # 0 the request, 1 the answer
+    _key("side", SmallInteger),  # 0 the request, 1 the answer, 2 persons (`store.cohort`)
     _key("number", Integer),  # 0 all but the body, then the body
     Column("enc", SmallInteger, nullable=False),  # as in version
     Column("content", LargeBinary, nullable=False),
