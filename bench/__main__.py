@@ -2,7 +2,7 @@
 
 `python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
 record grows; `python -m bench --identity --residents 100000 --keep DIR` how people are found by
-their numbers, and `--matching` how by all else.
+their numbers, and `--matching` how by all else; `--bulk` exports and imports.
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m bench` from the root
 
+from bulk import report as bulk_report
+from bulk.measure import measure as bulk_measure
 from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve, data_folder
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 _REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PAGE, IDENTITY_PAGE = _REFERENCE / "search-curve.md", _REFERENCE / "identity-figures.md"
 MATCHING_PAGE = _REFERENCE / "matching.md"
+BULK_PAGE = _REFERENCE / "bulk-figures.md"
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -67,6 +70,8 @@ def main() -> None:
         _identity(options, found)
     elif options.matching:
         _matching(options, found)
+    elif options.bulk:
+        _bulk(options, found)
     else:
         _everything(options, found)
 
@@ -83,6 +88,8 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
     )
+    parser.add_argument("--bulk", action="store_true", help="exports and imports alone")
+    parser.add_argument("--resources", type=int, default=1_000_000, help="of --bulk: how many")
     parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
     parser.add_argument("--page", action="store_true", help="write the page of the reference")
 
@@ -117,6 +124,21 @@ def _identity(options: argparse.Namespace, found: dict[str, str]) -> None:
         IDENTITY_PAGE.write_text(written, encoding="utf-8")
         print(f"written: {IDENTITY_PAGE}", file=sys.stderr)
     _save(text, {"machine": found, "identity": [identity_report.figures(one) for one in towns]})
+
+
+def _bulk(options: argparse.Namespace, found: dict[str, str]) -> None:
+    resources = min(options.resources, _BULK_QUICK) if options.quick else options.resources
+    measured = bulk_measure(resources, options.keep)
+    found["PostgreSQL"] = measured.postgresql
+    text = bulk_report.section(measured)
+    print(f"{_facts('Machine', found)}\n\n{text}")
+    if options.page:
+        BULK_PAGE.write_text(bulk_report.page(text, _facts("Machine", found)), encoding="utf-8")
+        print(f"written: {BULK_PAGE}", file=sys.stderr)
+    _save(text, {"machine": found, "bulk": bulk_report.figures(measured)})
+
+
+_BULK_QUICK = 20_000  # resources
 
 
 def _matching(options: argparse.Namespace, found: dict[str, str]) -> None:

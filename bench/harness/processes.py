@@ -48,6 +48,19 @@ def peak_memory(root: int) -> list[int]:
     return sorted(peaks, reverse=True)
 
 
+def proportional_memory(root: int) -> int:
+    """The bytes that the process `root` and all below it hold now, what is shared divided among
+    who shares it; PostgreSQL's processes are not counted."""
+    kilobytes = 0
+    for process in _family(root):
+        if process.name == "postgres":
+            continue
+        for line in _read(process.pid, "smaps_rollup").splitlines():
+            if line.startswith("Pss:"):
+                kilobytes += int(line.split()[1])
+    return kilobytes * 1024
+
+
 def _family(root: int) -> list[_Process]:
     found = [_process(int(path.name)) for path in _PROC.iterdir() if path.name.isdigit()]
     children: dict[int, list[_Process]] = {}

@@ -16,7 +16,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.exports import Copy, Export, Place, downloaded, export, kick_off, manifest_of
+from api.received import Copy, Export, Place, downloaded, export, kick_off, manifest_of
 from api.writers import Together, Writer, Written, first
 from databases import PostgreSQL
 from ehr_server.fhir import json

@@ -19,8 +19,8 @@ import psutil
 import psycopg
 import pytest
 
-from api.exports import ASYNC, downloaded, export, kick_off, manifest_of
 from api.patients import resident
+from api.received import ASYNC, downloaded, export, kick_off, manifest_of
 from databases import PostgreSQL
 from ehr_server.store.embedded import running
 from growth.load import load
