@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.manifests import exported
+from api.exports import exported
 from api.patients import resident
 from ehr_server.store.manifest import SHA_256
 from servers import Server, serving

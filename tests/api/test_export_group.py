@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.manifests import ASYNC, LENIENT, exported, finished, names, posted, put, resources
+from api.exports import ASYNC, LENIENT, exported, finished, names, posted, put, resources
 from api.merges import merged
 from api.patients import resident, weight
 from servers import serving

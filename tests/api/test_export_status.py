@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.manifests import ASYNC, exported, kicked_off
+from api.exports import ASYNC, exported, kicked_off
 from api.patients import resident
 from ehr_server import clock
 from ehr_server.operations.export.status import PAGE_PARTS
