@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import definitions
@@ -37,8 +38,19 @@ _ABSENT = {
     ]
 }
 _TELLS_ABSENCE = frozenset(("Observation", "Observation.component"))
-# What must have one of these beside what is dropped, or is nothing any more (cmp-1).
-_HOLLOW_WITHOUT = {"Composition.section": ("entry", "section")}
+# Rules between elements (cmp-1, org-1, ipn-1, imr-1, ppc-1): one of these must be there, or the
+# mask at this place.
+_ONE_OF: dict[str, tuple[tuple[str, ...], str, Any]] = {
+    "Composition.section": (("entry", "section"), "entry", [MASKED]),
+    "Organization": (("identifier", "name"), "_name", MASKED),
+    "InsurancePlan": (("identifier", "name"), "_name", MASKED),
+    "ImmunizationRecommendation.recommendation": (
+        ("vaccineCode", "targetDisease"),
+        "vaccineCode",
+        [MASKED],
+    ),
+    "Consent": (("policy", "policyRule"), "policyRule", MASKED),
+}
 
 ACTIONS = {
     "keep": rules.keep,
@@ -83,9 +95,10 @@ class Plan:
                 found[place] = mask
         if self.type_name in _TELLS_ABSENCE:
             _tell_absence(value, found)
-        needs = _HOLLOW_WITHOUT.get(self.type_name)
-        if needs is not None and not any(name in found for name in needs):
-            return None
+        if self.type_name in _ONE_OF:
+            names, place, mask = _ONE_OF[self.type_name]
+            if not any(name in found for name in names):
+                found[place] = mask
         return found or None
 
 
@@ -99,6 +112,20 @@ def _tell_absence(value: dict[str, Any], found: dict[str, Any]) -> None:
         return
     if any(name.startswith("value") for name in value):
         found["dataAbsentReason"] = _ABSENT
+
+
+@cache
+def _mask(type_name: str) -> dict[str, Any]:
+    """A masked element of a data type or backbone: with all that must be in it, masked too."""
+    found: dict[str, Any] = dict(MASKED)
+    for element in definitions().types[type_name].elements.values():
+        if element.min > 0 and not element.is_bare:
+            name, inner = next(element.json_names())
+            if definitions().types[inner].kind == "primitive":
+                found[f"_{name}"] = [MASKED] if element.is_list else MASKED
+            else:
+                found[name] = [_mask(inner)] if element.is_list else _mask(inner)
+    return found
 
 
 class Plans:
@@ -138,8 +165,9 @@ class Plans:
                     plan.rules[f"_{name}"] = self._sibling
             is_owed = element.min > 0 or element.is_modifier or action == "mask"
             if is_owed and not element.is_bare and type_name != "Extension":
-                mask: Any = [MASKED] if element.is_list else MASKED
-                plan.owed.append((name, f"_{name}" if is_primitive else name, mask))
+                mask: Any = MASKED if is_primitive else _mask(type_name)
+                place = f"_{name}" if is_primitive else name
+                plan.owed.append((name, place, [mask] if element.is_list else mask))
 
     def _by_type(self, path: str, element: Element, name: str, type_name: str) -> tuple[Rule, str]:
         policy = self._policy

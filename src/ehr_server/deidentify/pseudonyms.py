@@ -13,6 +13,8 @@ from ehr_server.identity.forms import keys
 from ehr_server.identity.kinds import country_of, kind_of
 
 KEY_BYTES = 32
+PSEUDONYMS = "http://ehr-server.org/fhir/sid/pseudonym/"
+"""What naming systems of pseudonyms begin with; then the list: `cccd`, `bhxh`, `passport`."""
 
 _SEPARATOR = "\x1f"
 _CONSONANTS = str.maketrans("0123456789abcdef", "bcdfghjklmnpqrst")  # one for one: 128 bits stay
@@ -49,12 +51,18 @@ class Pseudonyms:
         parts = found[:8], found[8:12], found[12:16], found[16:20], found[20:]
         return "urn:uuid:" + "-".join(parts)
 
-    def _number(self, system: str | None, value: str) -> str:
-        """The pseudonym of an identifier's value: one for all spellings and naming systems of it.
+    def _number(self, system: str | None, value: str) -> tuple[str | None, str]:
+        """What stands for an identifier: its naming system, None where it names none, and value.
 
-        A card stands for the number that its last ten digits are, as in `identity.forms`.
+        One pseudonym for all spellings and naming systems of a number. A card stands for the number
+        that its last ten digits are, as in `identity.forms`. The naming systems are of pseudonyms:
+        those of the numbers ask for digits.
         """
-        return self._digest("number", *_meant(system, value)).translate(_CONSONANTS)
+        of, *number = _meant(system, value)
+        pseudonym = self._digest("number", of, *number).translate(_CONSONANTS)
+        if system is None:
+            return None, pseudonym
+        return PSEUDONYMS + of if of != system else self.uuid(system), pseudonym
 
     def _shift(self, person: str) -> timedelta:
         """By how much the dates of a person move: back, so that none of them is to come."""
@@ -69,10 +77,15 @@ class Pseudonyms:
 
 
 def _meant(system: str | None, value: str) -> tuple[str, ...]:
+    """The list of numbers and the number in it; the naming system itself of one that is not known.
+
+    Passports of two countries are two, where their naming systems tell the country.
+    """
     kind = kind_of(system) if system else None
     if kind is None or system is None:
         return (system or "", value.strip().casefold())
     numbers = [key for key in keys(system, value) if key[0] == "number"]
     if not numbers:
-        return (kind.system, value.strip().casefold())
-    return (*numbers[-1], country_of(system) or "")
+        return (kind.name, value.strip().casefold())
+    _, of, number = numbers[-1]
+    return (of, number, country_of(system) or "")

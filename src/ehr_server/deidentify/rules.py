@@ -17,7 +17,6 @@ from ehr_server.definitions import definitions
 from ehr_server.deidentify import moments
 from ehr_server.deidentify.places import province_named
 from ehr_server.fhir import references
-from ehr_server.identity.kinds import kind_of
 
 if TYPE_CHECKING:
     from ehr_server.deidentify.policy import Policy
@@ -184,19 +183,14 @@ def identifier_rule(policy: Policy, inside: dict[str, Rule]) -> Rule:
         number = value.get("value")
         if not isinstance(number, str):
             return None
-        system = value.get("system")
         found: dict[str, Any] = {}
         for name in ("use", "type"):
             if name in value and (kept := inside[name](value[name], at)) is not None:
                 found[name] = kept
+        system, pseudonym = at.pseudonyms.number(value.get("system"), number)
         if system is not None:
-            kind = kind_of(system)
-            if kind is not None:
-                found["system"] = kind.system
-            else:
-                known = policy.is_canonical(system)
-                found["system"] = system if known else at.pseudonyms.uuid(system)
-        found["value"] = at.pseudonyms.number(system, number)
+            found["system"] = system
+        found["value"] = pseudonym
         return found
 
     return rule

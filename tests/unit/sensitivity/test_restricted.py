@@ -37,6 +37,11 @@ def _coded(system: str, code: str) -> dict[str, object]:
         (_coded(ICD, "B19"), ()),
         (_coded(ICD, "B25"), ()),
         (_coded("http://loinc.org", "B20"), ()),
+        (_coded("http://loinc.org", "56888-1"), ("HIV",)),
+        (_coded("http://loinc.org", "8302-2"), ()),
+        (_coded("http://snomed.info/sct", "86406008"), ("HIV",)),
+        (_coded("http://www.whocc.no/atc", "J05AR06"), ("HIV",)),
+        (_coded("http://www.whocc.no/atc", "J05AF05"), ()),
     ],
 )
 def test_reasons(resource: dict[str, object], reasons: tuple[str, ...]) -> None:
