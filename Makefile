@@ -23,7 +23,9 @@ test: check ## every check and test, about ten minutes on two cores
 	  $(BIN)/python tests/given_postgresql.py $(DEBIAN_POSTGRESQL) $(PYTEST) -m smoke; \
 	else echo "no PostgreSQL in $(DEBIAN_POSTGRESQL): the smoke suite on it is left out"; fi
 
-test-all: check ## the slow tests too
+test-all: check ## the slow tests too; with Java, the example with PySpark
+	@if command -v java > /dev/null; then $(PIP) install --editable '.[spark]'; \
+	else echo "no Java: the example with PySpark is left out"; fi
 	$(PYTEST) $(ARGS)
 
 check: $(VENV)/.test ## lint, format, types, floors
@@ -47,7 +49,7 @@ lock: $(VENV)/.run ## choose the newest versions that pyproject.toml allows
 	$(BIN)/python -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --quiet install uv
 	$(COMPILE) --output-file requirements.txt
-	$(COMPILE) --extra test --output-file requirements-test.txt
+	$(COMPILE) --extra test --extra analysts --output-file requirements-test.txt
 
 clean: ## remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

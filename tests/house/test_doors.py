@@ -45,7 +45,10 @@ _CALLS = {  # attribute -> the only places that use it
     "time.monotonic": ("clock.py", "store/embedded/"),  # how long to wait, not when it is
     "time.perf_counter": ("clock.py",),
 }
-_BELOW_THE_DEEDS = ("fhir", "definitions", "fhirpath", "terminology", "identity", "search", "views")
+_BELOW_THE_DEEDS = (
+    *("fhir", "definitions", "fhirpath", "terminology", "identity", "sensitivity"),
+    *("deidentify", "search", "views"),
+)
 _PURE = (*_BELOW_THE_DEEDS, "validation", "store", "access", "changes")
 _FILES = python_files("src")
 
