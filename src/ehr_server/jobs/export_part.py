@@ -22,13 +22,14 @@ from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.fhir.kept import Kept, inlined, kept_in
 from ehr_server.fhir.parameters import parameters
+from ehr_server.jobs.export_provenance import PROVENANCE, Associated
 from ehr_server.jobs.export_select import Selection, selection
 from ehr_server.jobs.processes import answer_from_now_on
 from ehr_server.search.index import patients
 from ehr_server.search.rules import Rules
 from ehr_server.store import blobs, cohort, export
 from ehr_server.store.connect import Store
-from ehr_server.store.export import Ask, Persons, Piece, ask_of, piece_of
+from ehr_server.store.export import Ask, Persons, Piece, Stretch, ask_of, piece_of
 from ehr_server.store.files import BLOCKS, DELETED, OUTCOMES, File, PartFiles, Sheets, ndjson
 from ehr_server.store.read import DELETE
 from ehr_server.views.resources import ResourceTable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ehr_server.store.connect import Connection
-    from ehr_server.store.export import Row, Stretch
+    from ehr_server.store.export import Row
     from ehr_server.store.files import Form
 
 _BUFFER_BYTES = 1 << 20
@@ -96,8 +97,9 @@ class Writer:
                 resolved = self.selection.resolved(connection, piece)
                 if self.place.ask.is_by_person and isinstance(resolved, Persons):
                     self._write_blocks(connection, resolved, pending)
-                else:
+                elif not (isinstance(resolved, Stretch) and resolved.is_associated):
                     self._write_rows(connection, resolved, pending)
+                self._write_associated(connection, resolved, pending)
             pending.flush()
             if number == 0 and self.place.outcomes:
                 files.add(OUTCOMES, [one.encode() for one in self.place.outcomes])
@@ -137,11 +139,31 @@ class Writer:
                 if row[5] in met:
                     pending.add(row[1], row[2], met[row[5]])
 
+    def _write_associated(
+        self, connection: Connection, piece: Stretch | Persons, pending: _Pending
+    ) -> None:
+        """The Provenance that comes along; with blocks it has come in them."""
+        if not self.place.ask.is_associated:
+            return
+        associated = Associated(self.store, self.selection)
+        number = definitions().type_number[PROVENANCE]
+        if isinstance(piece, Stretch):
+            if piece.is_associated:
+                for content in associated.of_stretch(connection, piece):
+                    pending.add(number, 0, content)
+        elif not self.place.ask.is_by_person:
+            for some in _some(piece):
+                for _, content in associated.of_persons(connection, some):
+                    pending.add(number, 0, content)
+
     def _met(self, connection: Connection, undecided: Sequence[Row]) -> dict[int, bytes]:
         """By key the contents of those that are chosen."""
         unpack = self.store.contents.unpack
         several = [InHand(row[0], row[5], unpack(row[3], row[4])) for row in undecided]
-        met = self.selection.choice.met(connection, several) if several else ()
+        if not several:
+            return {}
+        with export.looking_up(connection):
+            met = self.selection.choice.met(connection, several)
         return {one.key: one.content for one in met}
 
     def _write_blocks(self, connection: Connection, persons: Persons, pending: _Pending) -> None:
@@ -159,18 +181,34 @@ class Writer:
             ]
             met = self._met(connection, undecided)
             left_out = {row[5] for row in undecided if row[5] not in met}
+            further: defaultdict[int, list[bytes]] = defaultdict(list)
+            if ask.is_associated:
+                for comp, content in Associated(self.store, self.selection).of_persons(
+                    connection, some
+                ):
+                    further[comp].append(content)
             ids = cohort.patient_ids(connection, some.comps)
             for comp, of_person in groupby(rows, key=itemgetter(0)):
                 kept = [row for _, row in of_person if row[5] not in left_out]
-                self._write_block(ids.get(comp), kept, pending)
+                self._write_block(ids.get(comp), kept, further.pop(comp, ()), pending)
+            for comp, contents in further.items():
+                self._write_block(ids.get(comp), (), contents, pending)
 
-    def _write_block(self, id_: str | None, rows: Sequence[Row], pending: _Pending) -> None:
+    def _write_block(
+        self,
+        id_: str | None,
+        rows: Sequence[Row],
+        further: Sequence[bytes],
+        pending: _Pending,
+    ) -> None:
         unpack = self.store.contents.unpack
         for row in rows:
             if row[2] == DELETE:
                 pending.add(row[1], DELETE, unpack(row[3], row[4]))
         contents = [unpack(row[3], row[4]) for row in rows if row[2] != DELETE]
-        lines = [line for one in contents if (line := pending.rendered(one)) is not None]
+        lines = [
+            line for one in (*contents, *further) if (line := pending.rendered(one)) is not None
+        ]
         if lines and id_ is not None:
             pending.add_lines(BLOCKS, [_header(id_), *lines])
 

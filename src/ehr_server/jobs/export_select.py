@@ -63,9 +63,8 @@ def selection(store: Store, ask: Ask) -> Selection:
     with store.connection() as connection:
         rules = _rules(store, connection, ask)
         queries = queries_of(ask.filters.queries, rules)
-        choice = Choice(
-            connection, {name: queries.get(name, ()) for name in ask.types}, caller, rules
-        )
+        types = {*ask.types, *(("Provenance",) if ask.is_associated else ())}
+        choice = Choice(connection, {one: queries.get(one, ()) for one in types}, caller, rules)
         listed = cohort.cohort(connection, ask.cohort) if ask.cohort else None
     return Selection(ask, choice, listed, render(ask))
 

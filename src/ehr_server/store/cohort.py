@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ehr_server.definitions import definitions
+from ehr_server.layout import LEAVES
 from ehr_server.store import export
 from ehr_server.store.export import Ask, Chunk, Persons, Range
 
@@ -126,6 +127,61 @@ def patient_ids(connection: Connection, comps: Sequence[int]) -> dict[int, str]:
         (number, list(comps)),
     )
     return dict(rows.fetchall())
+
+
+def owners(connection: Connection, listed: Cohort | None, keys: Sequence[int]) -> dict[int, int]:
+    """By their keys, with which compartment of the list resources come that are at home elsewhere:
+    of all persons, where there is no list."""
+    rows = connection.execute(
+        "select key, array_agg(comp) from member where key = any(%s::bigint[]) group by key",
+        (list(keys),),
+    )
+    found = {}
+    for key, comps in rows:
+        those = [comp for comp in comps if listed is None or comp in listed]
+        if those:
+            found[key] = min(those)
+    return found
+
+
+def referring(
+    connection: Connection, ask: Ask, persons: Persons, mark: int
+) -> list[tuple[int, int]]:
+    """Where the Provenance lies, by compartment and key, that refers by the parameter of the mark
+    to what is in the compartments; as of now."""
+    texts, values = [], []
+    for leaf_name in LEAVES:
+        texts.append(f"select own from resource_{leaf_name} where comp = any(%s::bigint[])")
+        values.append(list(persons.comps))
+    beside = [list(column) for column in zip(*persons.beside, strict=True)]
+    if beside:
+        texts.append(
+            "select r.own from unnest(%s::bigint[], %s::bigint[]) b (home, key)"
+            " join resource r on r.comp = b.home and r.key = b.key"
+        )
+        values += beside[1:]
+    rows = connection.execute(
+        f"select distinct p.comp, p.key from ({' union all '.join(texts)}) t"
+        " join resource_provenance p on p.refs @> array[t.own # %s] where p.tx < %s"
+        " order by p.comp, p.key",
+        [*values, mark, ask.below],
+    )
+    return [(comp, key) for comp, key in rows]
+
+
+def latest(
+    connection: Connection, ask: Ask, owns: Sequence[int], mark: int
+) -> list[tuple[int, int]]:
+    """Of each resource, by its `own` hash, the key of the Provenance of it that was recorded
+    last."""
+    rows = connection.execute(
+        "select o.own, (array_agg(p.key order by p.d1 desc nulls last, p.key desc))[1]"
+        " from unnest(%s::bigint[]) o (own)"
+        " join resource_provenance p on p.refs @> array[o.own # %s] where p.tx < %s"
+        " group by o.own",
+        (list(owns), mark, ask.below),
+    )
+    return [(own, key) for own, key in rows]
 
 
 def ranges(store: Store, ask: Ask, after: Range | None = None) -> Iterator[Range]:

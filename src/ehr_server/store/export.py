@@ -13,6 +13,7 @@ and whoever reads it decides by its content.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -46,6 +47,10 @@ _SETTINGS = (
     "set local statement_timeout = 0; set local enable_hashjoin = off;"
     " set local enable_mergejoin = off; set local enable_material = off;"
     " set local enable_bitmapscan = off; set local max_parallel_workers_per_gather = 0"
+)
+_AS_EVER = (
+    "set local enable_hashjoin = on; set local enable_mergejoin = on;"
+    " set local enable_material = on; set local enable_bitmapscan = on"
 )
 # That the newest version is meant. Most resources never change: who may be newer than another is
 # looked for in an index of those alone that are no first versions (migration 0012), which takes a
@@ -99,6 +104,12 @@ class Ask:
         named = [name for name in LEAVES if name in wanted]
         return tuple(sorted(named, key=lambda name: name != leaf("Patient")))
 
+    @property
+    def is_associated(self) -> bool:
+        """Whether Provenance comes along that no compartment holds: where it is asked for, and with
+        patients as a rule."""
+        return bool(self.provenance) or (self.of_patients and "Provenance" in self.types)
+
     def start(self) -> Place:
         """The place before the first row."""
         return BEGINNING if self.since is None else (self.since, marks.BEGINNING)
@@ -122,16 +133,19 @@ def ask_of(value: dict[str, Any]) -> Ask:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The rows of a leaf after a place, up to and with another; to the end without one."""
+    """The rows of a leaf after a place, up to and with another; to the end without one.
+    `is_associated`: not these themselves, but the Provenance among them that comes along."""
 
     leaf: str
     after: Place
     until: Place | None = None
+    is_associated: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As a part of a job keeps it; `piece_of` reads it."""
         until = None if self.until is None else list(self.until)
-        return {"leaf": self.leaf, "after": list(self.after), "until": until}
+        found = {"leaf": self.leaf, "after": list(self.after), "until": until}
+        return {**found, "is_associated": True} if self.is_associated else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +197,8 @@ def piece_of(value: dict[str, Any]) -> Piece:
     if "range" in value:
         return Range(*value["range"])
     until = None if value["until"] is None else (value["until"][0], value["until"][1])
-    return Stretch(value["leaf"], (value["after"][0], value["after"][1]), until)
+    after = (value["after"][0], value["after"][1])
+    return Stretch(value["leaf"], after, until, value.get("is_associated", False))
 
 
 def begin(
@@ -211,17 +226,19 @@ def stretches(store: Store, ask: Ask, after: Stretch | None = None) -> Iterator[
 
     To cut is to walk the index of (tx, key): 0.1 µs a row.
     """
-    leaves = ask.leaves()
+    walks = [(leaf_name, False) for leaf_name in ask.leaves()]
+    if ask.is_associated:
+        walks.append((leaf("Provenance"), True))
     if after is not None:
-        leaves = leaves[leaves.index(after.leaf) :]
-    for leaf_name in leaves:
-        start: Place | None = ask.start()
-        if after is not None and after.leaf == leaf_name:
+        walks = walks[walks.index((after.leaf, after.is_associated)) :]
+    for leaf_name, is_associated in walks:
+        start: Place | None = BEGINNING if is_associated and ask.provenance else ask.start()
+        if after is not None and (after.leaf, after.is_associated) == (leaf_name, is_associated):
             start = after.until
         while start is not None:
             with store.connection() as connection, connection.transaction():
                 until = _cut(connection, ask, leaf_name, start)
-            yield Stretch(leaf_name, start, until)
+            yield Stretch(leaf_name, start, until, is_associated)
             start = until
 
 
@@ -266,6 +283,14 @@ def rows_by_person(
 
 def prepare(connection: Connection) -> None:
     """Let the transaction that is open read long, and by the indexes that are meant."""
+    connection.execute(_SETTINGS)
+
+
+@contextmanager
+def looking_up(connection: Connection) -> Iterator[None]:
+    """Let what is looked up between rows be found by all indexes, as ever."""
+    connection.execute(_AS_EVER)
+    yield
     connection.execute(_SETTINGS)
 
 

@@ -132,6 +132,11 @@ def wish_of(call: Call, level: Level) -> Wish:
         if name not in known:
             reading.leave_out(name, "is not known here", "không có ở đây")
     types, provenance = _types(reading), _provenance(reading)
+    others = tuple(one for one in types if one != "Provenance")
+    if provenance and others:  # it comes along, and not by itself
+        types = others
+    else:
+        provenance = ""
     since, until = moment(call, reading.sent, "_since"), moment(call, reading.sent, "_until")
     _check_moments(since, until)
     rules = reading.rules
@@ -143,7 +148,7 @@ def wish_of(call: Call, level: Level) -> Wish:
         reading.sent.one("allowPartialManifests", False),
         _form(reading),
         Filters(queries, call.caller.name, str(rules.zone), rules.base),
-        _elements(reading, types),
+        _elements(reading, (*types, "Provenance") if provenance else types),
         provenance,
         _is_by_person(reading),
         _patients(reading),
