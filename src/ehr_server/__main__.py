@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, commands
+from ehr_server import __version__, commands, importing
 from ehr_server.errors import Refusal
+from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
 from ehr_server.store.embedded import EmbeddedError
 from ehr_server.store.queue import STATES
@@ -19,6 +20,7 @@ _INDEXING = ("time_zone", "base_url")  # the index depends on them
 _EXPORTING = (*_DATABASE, "processes")
 _WRITING = (*_DATABASE, *_INDEXING, "references", "pool_size")
 _HOLDING = ("log_level", "profiles", "identifiers", "refuse_modifiers")
+_IMPORTING = (*_WRITING, *_HOLDING, "import_workers", "import_line_bytes_max", "disk_free_mb_min")
 _SEARCHING = (
     *_DATABASE,
     "base_url",
@@ -35,6 +37,13 @@ _FORMATS = ("ndjson", "parquet", "csv", "json")
 _IN_FORMAT = "of the rows of views, or parquet for a table of resources; ndjson by default"
 _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
+_WORKERS = "the same as --import-workers"
+_IDS = "keep the ids of resources, or assign new ones, the same each time; default keep"
+_MATCH = "update what has the same id, or the one that holds an identifier; default id"
+_DANGLING = "keep references to nothing, or remove them; told in any case; default keep"
+_SOURCE = "where all of it comes from: told by meta.source, and ids are assigned by it"
+_STOP = "stop at the first line that is refused; else the others go on"
+_REPORT = "write what was found as OperationOutcomes, one a line, too"
 _PACKAGE = "a FHIR package; several are loaded in the order of their dependencies, or none is"
 _WITHOUT = "load although packages are missing; what would need them is not checked"
 _SEARCH = "what follows the FHIR base in the address, such as 'Patient?name=x'; or all of that"
@@ -120,9 +129,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """The commands for very many resources at a time."""
-    with _command(below, "import", "load NDJSON files and Bundles", (*_WRITING, *_HOLDING)) as one:
+    with _command(below, "import", "load NDJSON files and Bundles", _IMPORTING) as one:
         one.add_argument("paths", nargs="+", type=Path, metavar="PATH", help=_FROM)
-        one.set_defaults(command=commands.import_)
+        _import_options(one)
+        one.set_defaults(command=importing.import_)
     with _command(below, "export", "write NDJSON files and a manifest", _EXPORTING) as one:
         one.add_argument(
             "--out", type=Path, required=True, metavar="DIR", help="folder to write to"
@@ -153,6 +163,16 @@ def _command(
         if row.name in settings:
             _option(parser, row)
     yield parser
+
+
+def _import_options(one: argparse.ArgumentParser) -> None:
+    one.add_argument("--workers", dest="import_workers", metavar="NUMBER", help=_WORKERS)
+    one.add_argument("--ids", choices=IDS, default="keep", help=_IDS)
+    one.add_argument("--match", choices=MATCHES, default="id", help=_MATCH)
+    one.add_argument("--dangling", choices=DANGLINGS, default="keep", help=_DANGLING)
+    one.add_argument("--source", default="", metavar="URI", help=_SOURCE)
+    one.add_argument("--stop-on-error", action="store_true", help=_STOP)
+    one.add_argument("--report", type=Path, metavar="FILE", help=_REPORT)
 
 
 def _option(parser: argparse.ArgumentParser, row: Setting) -> None:

@@ -42,7 +42,7 @@ class Request:
     does not show them. A Bundle entry brings its `resource` parsed, `where` that stands
     (`Bundle.entry[3].resource`) and, in a transaction, its `full_url`, in a batch the `push` that
     it is part of; the socket brings a `body`, nested `depth_max` at most, or an `upload`, the
-    content of a Binary that came raw.
+    content of a Binary that came raw, or a `spooled` file of NDJSON to import.
     """
 
     method: str
@@ -57,6 +57,7 @@ class Request:
     push: Push | None = None
     upload: Upload | None = None
     private: tuple[tuple[str, str], ...] = ()
+    spooled: Path | None = None
 
     @property
     def blob(self) -> Blob | None:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
-from ehr_server import app, clock, sealing
+from ehr_server import app, clock, collector, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
@@ -31,11 +31,13 @@ from ehr_server.fhir import json
 from ehr_server.fhir.dates import span
 from ehr_server.fhir.outcome import issues_of
 from ehr_server.identity.weights import bits
+from ehr_server.intake.lines import Item, whole
+from ehr_server.intake.sources import files as files_of
+from ehr_server.intake.sources import source
 from ehr_server.issue import Issue
 from ehr_server.jobs.export import Wish, export_to
-from ehr_server.jobs.reindex import keep_up, reindex_now
+from ehr_server.jobs.reindex import reindex_now
 from ehr_server.jobs.training import train
-from ehr_server.operations.import_ import load, sources
 from ehr_server.packages.dependencies import missing, ordered
 from ehr_server.packages.load import Loaded, load_code_list
 from ehr_server.packages.load import load as load_packages
@@ -116,22 +118,11 @@ def opened(settings: Settings) -> Iterator[Store]:
     with database(settings) as url:
         migrate_to_newest(url)
         store = app.open_store(settings, url)
+        collector.settle()
         try:
             yield store
         finally:
             store.close()
-
-
-def import_(settings: Settings, options: argparse.Namespace) -> int:
-    """Load files; print what was refused, by line; 1 when anything was."""
-    files = _files(options)
-    with opened(settings) as store, _progress("stored") as told:
-        keep_up(store)  # or an index that is empty would pass for an old one, and be made anew
-        report = load.load(_means(store, settings), _items(files), told)
-    for one in report.refused:
-        print(f"{one.item.file}:{one.item.line}: {one.expression}: {one.text}")
-    print(f"{report.stored} resources stored, {len(report.refused)} findings")
-    return 1 if report.refused else 0
 
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
@@ -290,21 +281,27 @@ def validate(settings: Settings, options: argparse.Namespace) -> int:
     profiles = tuple(options.profile or ())
     rulebook = _offline(settings, options.package or (), profiles)
     status = checked = findings = 0
-    for item in _items(_files(options)):
-        checked += 1
-        try:
-            value = json.read(item.data)
-            is_object = isinstance(value, dict)
-            found = rulebook.check(value, profiles=profiles) if is_object else [_NO_RESOURCE]
-        except Refusal as refusal:
-            found = list(issues_of(refusal))
-        findings += len(found)
-        for issue in found:
-            place = issue.expression[0] if issue.expression else ""
-            print(f"{item.file}:{item.line}: {issue.severity}: {place}: {issue.text}")
-            status = 1 if issue.severity in ("error", "fatal") else status
+    for file in given_files(options):
+        for item in whole(source(file), 0, settings.import_line_bytes_max):
+            checked += 1
+            found = _checked(rulebook, item, profiles)
+            findings += len(found)
+            for issue in found:
+                place = issue.expression[0] if issue.expression else ""
+                print(f"{file}:{item.line}: {issue.severity}: {place}: {issue.text}")
+                status = 1 if issue.severity in ("error", "fatal") else status
     print(f"{checked} files and lines checked, {findings} findings")
     return status
+
+
+def _checked(rulebook: Rulebook, item: Item, profiles: tuple[str, ...]) -> list[Issue]:
+    if item.fault is not None:
+        return [Issue("error", "structure", item.fault[0], vi=item.fault[1])]
+    try:
+        value = json.read(item.data)
+    except Refusal as refusal:
+        return list(issues_of(refusal))
+    return rulebook.check(value, profiles=profiles) if isinstance(value, dict) else [_NO_RESOURCE]
 
 
 def _offline(settings: Settings, files: Sequence[Path], profiles: Sequence[str]) -> Rulebook:
@@ -436,25 +433,25 @@ def _tell(loaded: Loaded) -> None:
 _NO_RESOURCE = Issue("error", "structure", "Not a FHIR resource: an object is expected.")
 
 
-def _files(options: argparse.Namespace) -> list[Path]:
+def given_files(options: argparse.Namespace) -> list[Path]:
+    """The files that a command is given. Raises `CommandError` for what is not there."""
     try:
-        return sources.files(options.paths)
+        return files_of(options.paths)
     except FileNotFoundError as error:
         raise CommandError(f"{error}.") from None
 
 
-def _items(files: Iterable[Path]) -> Iterator[sources.Item]:
-    for file in files:
-        yield from sources.items(file)
-
-
 def _means(store: Store, settings: Settings) -> Means:
-    base_url = settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
     rulebook = Rulebook(on_shipped(stored(store).layers), policy(settings))
     in_force = InForce(rulebook)
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
-    return means(store, settings, in_force, LOOPBACK, base_url)
+    return means(store, settings, in_force, LOOPBACK, base_url(settings))
+
+
+def base_url(settings: Settings) -> str:
+    """The address of the FHIR base, as far as the settings tell."""
+    return settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
 
 
 def _since(settings: Settings, options: argparse.Namespace) -> datetime | None:

@@ -8,14 +8,17 @@ patient, which is made apart (`access.find`).
 
 from functools import lru_cache
 from hashlib import blake2b
+from struct import Struct
 
 _SEPARATOR = "\x1f"
+_SIGNED = Struct(">q").unpack
 
 
 def hash64(*parts: str) -> int:
     """The signed 64-bit hash of the parts, told apart by a character that no FHIR string holds."""
-    digest = blake2b(_SEPARATOR.join(parts).encode("utf-8", "surrogatepass"), digest_size=8)
-    return int.from_bytes(digest.digest(), "big", signed=True)
+    text = _SEPARATOR.join(parts).encode("utf-8", "surrogatepass")
+    number: int = _SIGNED(blake2b(text, digest_size=8).digest())[0]
+    return number
 
 
 @lru_cache(maxsize=65_536)
@@ -24,6 +27,7 @@ def person_comp(patient_id: str) -> int:
     return hash64("Patient", patient_id) | 1
 
 
+@lru_cache(maxsize=16_384)  # a resource, and what refers to it, ask for the same
 def own_comp(type_name: str, id_: str) -> int:
     """The compartment key of a resource that is in no patient's compartment: even."""
     return hash64(type_name, id_) & ~1

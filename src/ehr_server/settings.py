@@ -108,6 +108,28 @@ class Settings:
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."
     )
+    import_dir: Path | None = _setting(  # noqa: RUF009
+        None, "Folder below which $import may read files; none unless it is set."
+    )
+    import_origins: str = _setting(
+        "",
+        "Origins, divided by commas, that $import may fetch files from, such as "
+        "https://his.example.vn; none unless they are named.",
+    )
+    import_workers: int = _setting(
+        0,
+        "Processes that one import runs in; 0 starts one per processor.",
+        least=0,
+        most=256,
+    )
+    import_bytes_max: int = _setting(
+        16 * 1024**3, "Largest upload or fetched file of an import, in bytes.", least=1024
+    )
+    import_line_bytes_max: int = _setting(
+        32 * 1024 * 1024,
+        "Longest line, or JSON file, that an import reads, in bytes.",
+        least=1024,
+    )
     receipt_keep_days: int = _setting(
         400,
         "Days for which a push that is sent again under the same key gets its first answer.",
@@ -186,6 +208,11 @@ class Settings:
         "info", "Least important messages to log."
     )
 
+    def as_texts(self) -> dict[str, str | None]:
+        """All of them by name, for a process of our own; `settings_of` reads them."""
+        values = ((row.name, getattr(self, row.name)) for row in TABLE)
+        return {name: None if value is None else str(value) for name, value in values}
+
     @property
     def zone(self) -> ZoneInfo:
         """The time zone of dates without one."""
@@ -200,6 +227,21 @@ class Settings:
     def origins(self) -> frozenset[str]:
         """The origins whose pages may call this server."""
         return frozenset(filter(None, (one.strip() for one in self.cors_origins.split(","))))
+
+    @property
+    def import_sources(self) -> frozenset[str]:
+        """The origins that files to import may be fetched from."""
+        return frozenset(filter(None, (one.strip() for one in self.import_origins.split(","))))
+
+    @property
+    def import_path(self) -> Path:
+        """The folder of what comes in to be imported, and of the reports."""
+        return self.data_dir / "import"
+
+    @property
+    def import_processes(self) -> int:
+        """How many processes an import runs in."""
+        return self.import_workers or _processors()
 
     @property
     def export_path(self) -> Path:
@@ -306,6 +348,13 @@ def read_settings(
     return settings
 
 
+def settings_of(texts: Mapping[str, str | None]) -> Settings:
+    """The settings that `as_texts` wrote."""
+    return Settings(
+        **{row.name: row.read(texts[row.name]) for row in TABLE if texts[row.name] is not None}
+    )
+
+
 def unknown_variables(env_file: Path = Path(".env")) -> list[str]:
     """The variables `EHR_...` that are no settings, most likely misspelt."""
     return _unknown({**dotenv_values(env_file), **os.environ})
@@ -330,6 +379,12 @@ def _check(settings: Settings) -> None:
             f"--time-zone (EHR_TIME_ZONE) takes a name such as Asia/Ho_Chi_Minh, "
             f"not {settings.time_zone!r}"
         ) from None
+    for origin in settings.import_sources:
+        if not _ORIGIN.fullmatch(origin) or not origin.startswith(("http://", "https://")):
+            raise SettingError(
+                f"--import-origins (EHR_IMPORT_ORIGINS) takes origins such as "
+                f"https://his.example.vn, without a path and in lower case, not {origin!r}"
+            )
     for origin in settings.origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
             raise SettingError(

@@ -3,8 +3,6 @@
 On a small file system in memory, which only root can mount; elsewhere these tests are left out.
 """
 
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,41 +11,17 @@ import httpx
 import pytest
 
 from api.patients import resident
+from full_disk import fill, small_disk
 from servers import serving
 
-_SIZE_MB = 400
 _ROOM_MB = 64  # of the setting
 
 
 @pytest.fixture
 def disk(folder: Path) -> Iterator[Path]:
     """A file system of 400 MB."""
-    place = folder / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m,mode=755", "none", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small file system, and not in every container")
-    try:
+    with small_disk(folder) as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
-
-
-def _fill(disk: Path, leave_bytes: int) -> Path:
-    """Ballast that leaves so many bytes free, or as little as can be."""
-    ballast = disk / "ballast"
-    with ballast.open("ab") as file:
-        while (free := _free(disk)) > leave_bytes:
-            try:
-                file.write(b"\0" * min(1 << 20, free - leave_bytes))
-                file.flush()
-            except OSError:
-                break
-    return ballast
-
-
-def _free(disk: Path) -> int:
-    return shutil.disk_usage(disk).free
 
 
 def _put(client: httpx.Client, number: int) -> httpx.Response:
@@ -61,7 +35,7 @@ def test_below_the_reserve_nothing_is_stored_and_all_is_served(disk: Path) -> No
         httpx.Client(base_url=server.fhir, timeout=30) as client,
     ):
         assert _put(client, 1).status_code == 201
-        ballast = _fill(disk, (_ROOM_MB - 8) << 20)
+        ballast = fill(disk, (_ROOM_MB - 8) << 20)
         for _ in range(3):
             refused = _put(client, 2)
             assert refused.status_code == 503
@@ -85,7 +59,7 @@ def test_when_not_a_byte_is_left_it_recovers_by_itself(disk: Path) -> None:
     ):
         acknowledged = [number for number in range(5) if _put(client, number).status_code == 201]
         assert len(acknowledged) == 5
-        ballast = _fill(disk, 0)
+        ballast = fill(disk, 0)
         end = time.monotonic() + 20
         number, refusals = 5, 0
         while refusals < 3:

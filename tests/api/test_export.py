@@ -130,7 +130,13 @@ def test_since_the_last_export(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("address", "query", "said"),
     [
-        ("/$export", "_elements=id", "_elements"),
+        ("/$export", "_elements=id,nonsense", "nonsense"),
+        ("/$export", "organizeOutputBy=Practitioner", "organizeOutputBy"),
+        ("/$export", "includeAssociatedData=_mine", "includeAssociatedData"),
+        ("/$export", "_typeFilter=Observation%3Fnonsense%3D1", "nonsense"),
+        ("/$export", "_typeFilter=Observation%3Fdate%3Dyesterday", "date"),
+        ("/$export", "_typeFilter=Observation%3F_sort%3Ddate%26status%3Dfinal", "_sort"),
+        ("/Patient/$export", "patient=Patient/nobody", "Patient/nobody"),
         ("/$export", "patient=Patient/1", "patient"),
         ("/$export", "_typeFilter=Patient", "_typeFilter"),
         ("/$export", "_type=Patient,Nonsense", "Nonsense"),
@@ -151,7 +157,7 @@ def test_what_is_not_understood_is_400_and_named(
 
 def test_lenient_handling_ignores_what_is_not_known(client: httpx.Client) -> None:
     prefer = {"Prefer": "respond-async, handling=lenient"}
-    kicked = client.get("/$export?_elements=id&_outputFormat=ndjson", headers=prefer)
+    kicked = client.get("/$export?_nonsense=id&_outputFormat=ndjson", headers=prefer)
     assert kicked.status_code == 202
 
 

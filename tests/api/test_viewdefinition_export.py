@@ -116,13 +116,17 @@ def test_views_become_files_of_their_own(client: httpx.Client) -> None:
     assert rows["view3"] == [{"patient_id": "a", "unit": "kg"}]
 
 
-def test_rows_come_as_csv_too(client: httpx.Client) -> None:
-    started = client.post(KICK_OFF, json=_asked(FEMALE, _format="csv"), headers=ASYNC)
+@pytest.mark.parametrize("has_header", [True, False])
+def test_rows_come_as_csv_too(client: httpx.Client, has_header: bool) -> None:
+    sent = _asked(FEMALE, _format="csv")
+    sent["parameter"].append({"name": "header", "valueBoolean": has_header})
+    started = client.post(KICK_OFF, json=sent, headers=ASYNC)
     (location,) = _outputs(_done(client, started).json())["women"]
     answer = client.get(location)
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    header, *rows = csv.reader(io.StringIO(answer.text))
-    assert header == ["id", "sex"]
+    rows = list(csv.reader(io.StringIO(answer.text)))
+    if has_header:
+        assert rows.pop(0) == ["id", "sex"]
     assert sorted(rows) == [["a", "female"], ["b", "female"]]
 
 
@@ -161,6 +165,7 @@ def test_an_export_is_cancelled_by_delete(client: httpx.Client) -> None:
         (_asked(PEOPLE), {}, 400, None),
         (_asked(), ASYNC, 400, ["view"]),
         (_asked(PEOPLE, PEOPLE), ASYNC, 400, ["view[1].name"]),
+        (_asked(PEOPLE | {"name": "deleted"}), ASYNC, 400, ["view[0].name"]),
         (_asked(PEOPLE, _format="xlsx"), ASYNC, 400, ["_format"]),
         (_asked(PEOPLE | {"select": []}), ASYNC, 422, ["ViewDefinition.select"]),
     ],
@@ -177,17 +182,37 @@ def test_what_cannot_be_exported_is_refused_at_once(
     assert refused.json()["issue"][0].get("expression") == expression
 
 
-def test_resources_are_exported_as_tables_too(client: httpx.Client) -> None:
-    """`_outputFormat=parquet` of an export, an extension of ours."""
-    asked = {"_outputFormat": "parquet", "_type": "Observation"}
-    address = client.get("/$export", params=asked, headers=ASYNC).headers["content-location"]
+def _exported(client: httpx.Client, **asked: str) -> dict[str, Any]:
+    """The manifest of an export as Parquet, an extension of ours."""
+    params = {"_outputFormat": "parquet", **asked}
+    address = client.get("/$export", params=params, headers=ASYNC).headers["content-location"]
     while (answer := client.get(address)).status_code == 202:
         time.sleep(0.1)
-    (file,) = answer.json()["output"]
-    table = pyarrow.parquet.read_table(io.BytesIO(client.get(file["url"]).content))
-    (row,) = table.to_pylist()
-    assert (row["id"], row["patient"], file["count"]) == ("w", "Patient/a", 1)
+    manifest: dict[str, Any] = answer.json()
+    return manifest
+
+
+def _table(client: httpx.Client, file: dict[str, Any]) -> list[dict[str, Any]]:
+    content = client.get(file["url"]).content
+    assert file["fileSize"] == len(content)
+    rows: list[dict[str, Any]] = pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+    assert file["count"] == len(rows)
+    return rows
+
+
+def test_resources_are_exported_as_tables_too(client: httpx.Client) -> None:
+    """A row for each; of what was deleted since, the Bundle that would delete it."""
+    manifest = _exported(client, _type="Observation,Patient")
+    rows = {file["type"]: _table(client, file) for file in manifest["output"]}
+    (row,) = rows["Observation"]
+    assert (row["id"], row["patient"]) == ("w", "Patient/a")
     assert json.loads(row["json"]) == client.get("/Observation/w").json()
+    assert {row["patient"] for row in rows["Patient"]} == {f"Patient/{id_}" for id_ in "abc"}
+    client.put("/Patient/d", json=resident(id="d"))
+    client.delete("/Patient/d")
+    since = _exported(client, _since=manifest["transactionTime"], _type="Patient")
+    (deleted,) = [row for file in since["deleted"] for row in _table(client, file)]
+    assert json.loads(deleted["json"])["entry"][0]["request"]["url"] == "Patient/d"
 
 
 def _command(server: Server, *options: str) -> subprocess.CompletedProcess[str]:

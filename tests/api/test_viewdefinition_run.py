@@ -348,3 +348,11 @@ def test_what_fails_after_rows_were_sent_breaks_the_answer_off(client: httpx.Cli
         _run(client, viewResource=NOTES)
     assert len(_rows(_run(client, viewResource=NOTES, _limit=4_000))) == 4_000
     assert _rows(_run(client, viewResource=PEOPLE)) == PEOPLE_ROWS
+
+
+def test_an_entry_of_a_bundle_cannot_hold_a_table(client: httpx.Client) -> None:
+    request = {"method": "POST", "url": "$viewdefinition-run"}
+    entry = {"resource": _parameters(viewResource=PEOPLE), "request": request}
+    sent = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
+    (answer,) = client.post("/", json=sent).json()["entry"]
+    assert answer["response"]["status"].startswith("400")

@@ -58,6 +58,7 @@ def test_every_example_has_its_readme() -> None:
         "04-export",
         "05-push-over-a-bad-link",
         "06-reception",
+        "07-analysts",
     ]
     assert all((folder / "README.md").is_file() for folder in folders)
 

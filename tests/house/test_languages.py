@@ -11,7 +11,7 @@ _REFUSALS = {
     if isinstance(kind, type) and issubclass(kind, errors.Refusal)
 }
 # On the command line everything is in English.
-_COMMAND_LINE = ("operations/import_/", "store/migrate.py")
+_COMMAND_LINE = ("store/migrate.py",)
 
 
 def test_every_refusal_of_a_request_is_in_vietnamese_too() -> None:

@@ -25,7 +25,7 @@ _WITHOUT_COMP = {
         "package",
         "artifact",
     ),
-    *("finding_kind", "search_parameter", "display", "unit", "receipt", "weight"),
+    *("finding_kind", "search_parameter", "display", "unit", "receipt", "weight", "alias"),
 }
 _DIRECTORIES = {"rid", "ident"}  # they have a `comp`, but are distributed by their own key
 

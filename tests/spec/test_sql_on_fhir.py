@@ -248,6 +248,16 @@ class TestUnnesting:
         }
         assert rows(select) == [("ngop", "official"), ("ngop", "usual")]
 
+    def test_a_resource_that_would_fill_the_memory_with_rows_is_refused(self) -> None:
+        """A hundred rows, crossed with themselves four times."""
+        hundred = [{"column": [column("a", "id")]}] * 100
+        crossed = [
+            {"unionAll": [{"column": [column(f"c{n}", "id")]} for _ in hundred]} for n in range(4)
+        ]
+        with pytest.raises(Unprocessable, match="more than 1,000,000 rows"):
+            rows(*crossed)
+        assert len(rows(*crossed[:2])) == 20_000
+
 
 class TestRepeat:
     """#recursive-traversal-with-repeat"""
@@ -336,6 +346,7 @@ class TestConstants:
             ({"valueDate": "1974-05"}, "birthDate = %x", [True, None]),
             ({"valueDateTime": "2026"}, "birthDate < %x", [True, None]),
             ({"valueUri": "http://x.org/tribe"}, "extension.url = %x", [True, None]),
+            ({"valueInteger64": "1"}, "name.count() > %x", [True, False]),
             ({"valueUnsignedInt": 0}, "name.count() > %x", [True, False]),
         ],
     )

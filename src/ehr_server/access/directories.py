@@ -35,7 +35,7 @@ def ready(
     """
     known = {} if known is None else known
     query = persons.of_persons(connection, query, known)
-    facts = _facts(connection, query, caller, known)
+    facts = facts_of(connection, query, caller, known)
     planned = plan(query, facts)
     if planned is None or query.with_merged or not _are_several(query, facts):
         return planned
@@ -74,7 +74,7 @@ def believed(connection: Connection, leaf_table: str) -> int:
     return max(BELIEVED, int(rows * UNKNOWN_SHARE))
 
 
-def _facts(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
+def facts_of(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
     """What the directories say, and where chains lead to."""
     found: Known = {}
     for lookup in asked(query):
@@ -101,7 +101,7 @@ def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: 
     it is joined (`Reached.own` None): there each record is met by what it says itself.
     """
     query = restrict(Query(chain.type, (chain.criterion,)), caller)
-    facts = _facts(connection, query, caller, known)
+    facts = facts_of(connection, query, caller, known)
     planned = plan(query, facts)
     if planned is None:
         return Reached((), (), facts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from ehr_server import clock
@@ -13,7 +14,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import index
-from ehr_server.search.referring import targets, unsearched
+from ehr_server.search.referring import unsearched
 from ehr_server.search.rows import FORMAT, Rows
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
@@ -97,9 +98,10 @@ def add_unsearched(
     found: Rows, type_name: str, references: Iterable[Mapping[str, Any]], base: str
 ) -> None:
     """Add what the literal references of a resource lead to that no search parameter reads."""
-    to = targets((one["reference"] for one in references), base)
-    found.refs += unsearched(type_name, found.refs, to)
-    found.refs.sort()
+    texts = (one["reference"] for one in references)
+    added = unsearched(type_name, found.refs, texts, base)
+    if added:
+        found.refs = sorted((*found.refs, *added))
 
 
 def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
@@ -203,9 +205,11 @@ def _version(
 def _render(resource: dict[str, Any], id_: str, ver: int, at: datetime) -> bytes:
     """The content as stored and served. Type, id and version come first, so that they can be cut
     from the bytes without parsing."""
-    meta = {"versionId": str(ver), "lastUpdated": clock.instant(at)}
-    given = resource.get("meta", {})
-    meta.update((name, value) for name, value in given.items() if name not in meta)
+    meta = {"versionId": str(ver), "lastUpdated": _instant(at)}
+    meta = {**meta, **resource["meta"], **meta} if "meta" in resource else meta
     head = {"resourceType": resource["resourceType"], "id": id_, "meta": meta}
-    rest = {name: value for name, value in resource.items() if name not in head}
-    return json.write(head | rest)
+    return json.write({**head, **resource, **head})  # a name keeps its first place
+
+
+# All resources of a transaction are of one instant.
+_instant = lru_cache(maxsize=16)(clock.instant)

@@ -26,10 +26,12 @@ class Known:
     """A parameter that an operation takes: `type` is one of R4, such as `code`, `Coding` or
     `ValueSet`; `Resource` for any, `part` for what has parts of its own.
 
-    A dateTime or instant is any text here, as a date may stand for it."""
+    A dateTime or instant is any text here, as a date may stand for it. `also` is a type that may
+    come in its place in a Parameters resource: what an address says in a text."""
 
     type: str
     is_list: bool = False
+    also: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,14 @@ def _of_resource(
                 vi="Mỗi tham số là một đối tượng gồm name và giá trị.",
                 expression=("Parameters.parameter",),
             )
-        yield name, _value(name, known[name].type, one) if name in known else None
+        yield name, _value(name, known[name], one) if name in known else None
 
 
-def _value(name: str, type_: str, one: Mapping[str, Any]) -> Any:
+def _value(name: str, of: Known, one: Mapping[str, Any]) -> Any:
     values = [value for key, value in one.items() if key not in ("name", "id", "extension")]
-    if len(values) != 1 or not _is(type_, values[0]):
-        raise _mistyped(name, type_)
+    is_also = len(values) == 1 and bool(of.also) and _is(of.also, values[0])
+    if not is_also and (len(values) != 1 or not _is(of.type, values[0])):
+        raise _mistyped(name, of.also or of.type)
     return values[0]
 
 

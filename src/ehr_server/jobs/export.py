@@ -21,9 +21,9 @@ from ehr_server.fhir import json
 from ehr_server.jobs import export_part
 from ehr_server.jobs.export_part import Place
 from ehr_server.jobs.processes import Processes
-from ehr_server.jobs.work import Hopeless
-from ehr_server.store import export, files
-from ehr_server.store.export import Ask, Piece, Stretch, ask_of, piece_of
+from ehr_server.jobs.work import Failed
+from ehr_server.store import cohort, export, files
+from ehr_server.store.export import Ask, Chunk, Piece, Range, Stretch, ask_of, piece_of
 from ehr_server.store.files import File, file_of
 from ehr_server.store.manifest import Heading, manifest
 from ehr_server.store.progress import Progress, progress_of
@@ -70,9 +70,10 @@ def run(work: Work) -> None:
     files.remove_unfinished(folder)
     while not export.is_complete(work.store, ask):
         work.wait(_WAIT_S)
-    told = _Told(work, export.expected(work.store, ask)[0])
+    told = _Told(work, _expected(work.store, ask)[0])
     tables = tables_of(request["tables"]) if "tables" in request else None
-    place = Place(folder, ask, request["form"], tables)
+    outcomes = tuple(request.get("outcomes", ()))
+    place = Place(folder, ask, request["form"], tables, outcomes)
     writing = _Writing(work.store, place, work.settings.processes)
     try:
         for number, piece, written in writing.files(_planned(work, ask), work.go_on):
@@ -82,8 +83,7 @@ def run(work: Work) -> None:
             work.note({"trouble": files.NO_ROOM})
         raise
     except Unprocessable as refusal:  # what a view cannot hold
-        work.note({"refused": str(refusal), "vi": refusal.vi})
-        raise Hopeless(type(refusal).__name__) from refusal
+        raise Failed(refusal.text, refusal.vi or refusal.text) from refusal
 
 
 def export_to(
@@ -145,15 +145,36 @@ class _Told:
 
 
 def _planned(work: Work, ask: Ask) -> Iterator[Numbered]:
-    """The parts that are still to be done: those planned before, then what comes after them."""
+    """The parts that are still to be done: those planned before, then what comes after them. A list
+    of persons was cut at the kick-off."""
     planned = [(number, piece_of(request)) for number, request in work.planned_parts()]
     done = {part.number for part in work.finished_parts()}
+    if ask.cohort:
+        with work.store.connection() as connection:
+            count = cohort.chunks(connection, ask.cohort)
+        yield from ((number, Chunk(number)) for number in range(count) if number not in done)
+        return
     yield from ((number, piece) for number, piece in planned if number not in done)
     last = planned[-1][1] if planned else None
-    after = last if isinstance(last, Stretch) else None
-    for number, piece in enumerate(export.stretches(work.store, ask, after), len(planned)):
+    for number, piece in enumerate(_pieces(work.store, ask, last), len(planned)):
         work.plan_part(number, piece.as_json())
         yield number, piece
+
+
+def _pieces(store: Store, ask: Ask, last: Piece | None) -> Iterator[Piece]:
+    """All that is to be written, or what comes after the last that was planned."""
+    if ask.is_by_person:
+        return cohort.ranges(store, ask, last if isinstance(last, Range) else None)
+    return export.stretches(store, ask, last if isinstance(last, Stretch) else None)
+
+
+def _expected(store: Store, ask: Ask) -> tuple[int, int]:
+    """About how many parts there will be, and rows to look at."""
+    if not ask.cohort and not ask.is_by_person:
+        return export.expected(store, ask)
+    with store.connection() as connection:
+        parts = cohort.expected(connection, ask)
+    return parts, parts * export.PIECE_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +188,12 @@ class _Writing:
 
     def files(self, pieces: Iterable[Numbered], go_on: Callable[[], None]) -> Iterator[Done]:
         """The files of each part, as they come to be."""
-        _, rows = export.expected(self.store, self.place.ask)
-        if self.processes <= 1 or rows < _ALONE_ROWS:
+        parts, rows = _expected(self.store, self.place.ask)
+        if self.processes <= 1 or rows < _ALONE_ROWS or parts <= 1:
+            writing = export_part.writer(self.store, self.place)
             for number, piece in pieces:
                 go_on()
-                yield number, piece, export_part.write(self.store, self.place, number, piece, go_on)
+                yield number, piece, writing.write(number, piece, go_on)
             return
         opening = {"url": self.store.url, "place": self.place.as_json()}
         tasks = ({"number": number, "piece": piece.as_json()} for number, piece in pieces)

@@ -11,20 +11,25 @@ from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.access.chosen import InHand
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.fhir.bundle import identity
 from ehr_server.fhir.kept import Kept, inlined, kept_in
+from ehr_server.fhir.parameters import parameters
+from ehr_server.jobs.export_select import Selection, selection
 from ehr_server.jobs.processes import answer_from_now_on
 from ehr_server.search.index import patients
 from ehr_server.search.rules import Rules
-from ehr_server.store import blobs, export
+from ehr_server.store import blobs, cohort, export
 from ehr_server.store.connect import Store
-from ehr_server.store.export import Ask, Piece, ask_of, piece_of
-from ehr_server.store.files import DELETED, File, PartFiles, Sheets, ndjson
+from ehr_server.store.export import Ask, Persons, Piece, ask_of, piece_of
+from ehr_server.store.files import BLOCKS, DELETED, OUTCOMES, File, PartFiles, Sheets, ndjson
 from ehr_server.store.read import DELETE
 from ehr_server.views.resources import ResourceTable
 from ehr_server.views.tables import Made, Tables, tables_of
@@ -32,19 +37,25 @@ from ehr_server.views.tables import Made, Tables, tables_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from ehr_server.store.connect import Connection
+    from ehr_server.store.export import Row, Stretch
     from ehr_server.store.files import Form
 
 _BUFFER_BYTES = 1 << 20
+_PERSONS_AT_ONCE = 20
+_DECIDED_AT_ONCE = 500  # versions that are decided by their content
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where parts go and in which form: as resources, or as the `tables` of views."""
+    """Where parts go and in which form: as resources, or as the `tables` of views. `outcomes`,
+    OperationOutcomes about the whole, go with the first part."""
 
     folder: Path
     ask: Ask
     form: Form
     tables: Tables | None = None
+    outcomes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As another process is told; `place_of` reads it."""
@@ -53,75 +64,175 @@ class Place:
             "ask": self.ask.as_json(),
             "form": self.form,
             "tables": None if self.tables is None else self.tables.as_json(),
+            "outcomes": list(self.outcomes),
         }
 
 
 def place_of(value: dict[str, Any]) -> Place:
     """The place that `as_json` wrote."""
     tables = None if value["tables"] is None else tables_of(value["tables"])
-    return Place(Path(value["folder"]), ask_of(value["ask"]), value["form"], tables)
+    folder, ask = Path(value["folder"]), ask_of(value["ask"])
+    return Place(folder, ask, value["form"], tables, tuple(value["outcomes"]))
 
 
-def write(
-    store: Store, place: Place, number: int, piece: Piece, go_on: Callable[[], None]
-) -> list[File]:
-    """Write the part `number`; its files. `go_on` is called often, and may raise.
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What parts are written with, made once for many of them."""
 
-    Raises OSError where the disk is full.
-    """
-    made = None if place.tables is None else place.tables.made()
-    with closing(PartFiles(place.folder, number, _sheets(place.form, made))) as files:
-        pending = _Pending(files, go_on, made)
-        large = _write_rows(store, place.ask, piece, pending)
-        pending.flush()
-        for content, kept in large:  # with the connection that the rows no longer take
-            pieces = blobs.parts(store, identity(content)[1], kept)
-            files.add_piecewise("Binary", _while_held(inlined(content, pieces), go_on))
-        return files.publish()
+    store: Store
+    place: Place
+    selection: Selection
+
+    def write(self, number: int, piece: Piece, go_on: Callable[[], None]) -> list[File]:
+        """Write the part `number`; its files. `go_on` is called often, and may raise.
+
+        Raises OSError where the disk is full.
+        """
+        made = None if self.place.tables is None else self.place.tables.made()
+        sheets = _sheets(self.place.form, made)
+        with closing(PartFiles(self.place.folder, number, sheets)) as files:
+            pending = _Pending(files, self.selection, made, go_on)
+            with self.store.connection() as connection, connection.transaction():
+                resolved = self.selection.resolved(connection, piece)
+                if self.place.ask.is_by_person and isinstance(resolved, Persons):
+                    self._write_blocks(connection, resolved, pending)
+                else:
+                    self._write_rows(connection, resolved, pending)
+            pending.flush()
+            if number == 0 and self.place.outcomes:
+                files.add(OUTCOMES, [one.encode() for one in self.place.outcomes])
+            for content, kept in pending.large:  # with the connection that the rows no longer take
+                pieces = blobs.parts(self.store, identity(content)[1], kept)
+                files.add_piecewise("Binary", _while_held(inlined(content, pieces), go_on))
+            return files.publish()
+
+    def _write_rows(
+        self, connection: Connection, piece: Stretch | Persons, pending: _Pending
+    ) -> None:
+        """All of the piece but the Binaries whose content lies beside them: those are put aside."""
+        ask, choice = self.place.ask, self.selection.choice
+        unpack, is_plain = self.store.contents.unpack, self.selection.render is None
+        binary = definitions().type_number["Binary"]
+        undecided: list[Row] = []
+        chosen = choice.conditions(connection)
+        lines, size = pending.lines, 0
+        with closing(export.rows(connection, ask, piece, chosen)) as rows:
+            for row in rows:
+                _, number, deed, enc, stored, _, is_decided = row
+                if is_plain and is_decided and deed != DELETE and number != binary:
+                    content = unpack(enc, stored)
+                    lines[number].append(content)  # nearly all rows go this way: no call more
+                    size += len(content)
+                    if size >= _BUFFER_BYTES:
+                        pending.flush()
+                        size = 0
+                elif is_decided or deed == DELETE or not choice.is_narrowed(number):
+                    pending.add(number, deed, unpack(enc, stored))
+                else:
+                    undecided.append(row)
+        for start in range(0, len(undecided), _DECIDED_AT_ONCE):
+            several = undecided[start : start + _DECIDED_AT_ONCE]
+            met = self._met(connection, several)
+            for row in several:
+                if row[5] in met:
+                    pending.add(row[1], row[2], met[row[5]])
+
+    def _met(self, connection: Connection, undecided: Sequence[Row]) -> dict[int, bytes]:
+        """By key the contents of those that are chosen."""
+        unpack = self.store.contents.unpack
+        several = [InHand(row[0], row[5], unpack(row[3], row[4])) for row in undecided]
+        met = self.selection.choice.met(connection, several) if several else ()
+        return {one.key: one.content for one in met}
+
+    def _write_blocks(self, connection: Connection, persons: Persons, pending: _Pending) -> None:
+        """Of each person a block: a header, the Patient, what belongs to them. Some persons at a
+        time are in memory, and of whom nothing is exported there is no block."""
+        ask, choice = self.place.ask, self.selection.choice
+        chosen = choice.conditions(connection)
+        for some in _some(persons):
+            with closing(export.rows_by_person(connection, ask, some, chosen)) as found:
+                rows = list(found)
+            undecided = [
+                row
+                for _, row in rows
+                if not row[6] and row[2] != DELETE and choice.is_narrowed(row[1])
+            ]
+            met = self._met(connection, undecided)
+            left_out = {row[5] for row in undecided if row[5] not in met}
+            ids = cohort.patient_ids(connection, some.comps)
+            for comp, of_person in groupby(rows, key=itemgetter(0)):
+                kept = [row for _, row in of_person if row[5] not in left_out]
+                self._write_block(ids.get(comp), kept, pending)
+
+    def _write_block(self, id_: str | None, rows: Sequence[Row], pending: _Pending) -> None:
+        unpack = self.store.contents.unpack
+        for row in rows:
+            if row[2] == DELETE:
+                pending.add(row[1], DELETE, unpack(row[3], row[4]))
+        contents = [unpack(row[3], row[4]) for row in rows if row[2] != DELETE]
+        lines = [line for one in contents if (line := pending.rendered(one)) is not None]
+        if lines and id_ is not None:
+            pending.add_lines(BLOCKS, [_header(id_), *lines])
 
 
-def _write_rows(
-    store: Store, ask: Ask, piece: Piece, pending: _Pending
-) -> list[tuple[bytes, Kept]]:
-    """All of the piece but the Binaries whose content lies beside them: those are given back."""
-    large: list[tuple[bytes, Kept]] = []
-    binary = definitions().type_number["Binary"]
-    unpack, lines, size = store.contents.unpack, pending.lines, 0
-    with (
-        store.connection() as connection,
-        connection.transaction(),
-        closing(export.rows(connection, ask, piece)) as rows,
-    ):
-        for _, number, deed, enc, stored in rows:
-            content = unpack(enc, stored)
-            if deed == DELETE:
-                content, number = _deletion(content), _DELETION
-            elif number == binary and pending.is_whole and (kept := kept_in(content)) is not None:
-                large.append((content, kept))
-                continue
-            lines[number].append(content)
-            size += len(content)
-            if size >= _BUFFER_BYTES:
-                pending.flush()
-                size = 0
-    return large
+def writer(store: Store, place: Place) -> Writer:
+    """A writer of parts of the ask. Raises `Invalid` for a search that is no longer possible."""
+    return Writer(store, place, selection(store, place.ask))
 
 
 _DELETION = 0  # no type has this number
 
 
 class _Pending:
-    """Lines that are not yet given to the files, by the number of their type."""
+    """Lines that are not yet given to the files, by the number of their type; `large` are put
+    aside."""
 
-    def __init__(self, files: PartFiles, go_on: Callable[[], None], made: Made | None) -> None:
+    def __init__(
+        self,
+        files: PartFiles,
+        selected: Selection,
+        made: Made | None,
+        go_on: Callable[[], None],
+    ) -> None:
         self.lines: defaultdict[int, list[bytes]] = defaultdict(list)
-        self.is_whole = made is None  # a view looks at no content that lies beside its Binary
-        self._files = files
-        self._go_on = go_on
+        self.large: list[tuple[bytes, Kept]] = []
+        self._is_whole = made is None  # a view looks at no content that lies beside its Binary
         self._made = made
+        self._files = files
+        self._render = selected.render
+        self._go_on = go_on
+        self._size = 0
+        self._binary = definitions().type_number["Binary"]
+
+    def add(self, number: int, deed: int, content: bytes) -> None:
+        if deed == DELETE:
+            content, number = _deletion(content), _DELETION
+        else:
+            is_kept = number == self._binary and self._is_whole
+            if is_kept and (kept := kept_in(content)) is not None:
+                self.large.append((content, kept))
+                return
+            line = self.rendered(content)
+            if line is None:
+                return
+            content = line
+        self.lines[number].append(content)
+        self._size += len(content)
+        if self._size >= _BUFFER_BYTES:
+            self.flush()
+
+    def rendered(self, content: bytes) -> bytes | None:
+        """The line of a resource, None if there is none."""
+        return content if self._render is None else self._render(content)
+
+    def add_lines(self, kind: str, lines: Sequence[bytes]) -> None:
+        """Lines of a kind that is no type, at once."""
+        self._go_on()
+        self._files.add(kind, lines)
 
     def flush(self) -> None:
         self._go_on()
+        self._size = 0
         for number, lines in self.lines.items():
             for kind in self._kinds(number) if lines else ():
                 self._files.add(kind, lines)
@@ -152,6 +263,19 @@ def _patient_of(resource: dict[str, Any]) -> str | None:
     return f"Patient/{found[0]}" if found else None
 
 
+def _some(persons: Persons) -> Iterator[Persons]:
+    """So many at a time that their records are in memory together."""
+    for start in range(0, len(persons.comps), _PERSONS_AT_ONCE):
+        comps = persons.comps[start : start + _PERSONS_AT_ONCE]
+        yield Persons(comps, tuple(one for one in persons.beside if one[0] in comps))
+
+
+def _header(id_: str) -> bytes:
+    """https://hl7.org/fhir/uv/bulkdata/export.html#bulk-data-output-file-organization"""
+    reference = {"reference": f"Patient/{id_}"}
+    return json.write(parameters([("header", "valueReference", reference)]))
+
+
 def _while_held(pieces: Iterable[bytes], go_on: Callable[[], None]) -> Iterator[bytes]:
     for piece in pieces:
         go_on()
@@ -170,11 +294,12 @@ def main() -> None:
     """Write parts as they are asked for, until there are no more."""
 
     def opened(opening: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-        store, place = Store(opening["url"], pool_size=2), place_of(opening["place"])
+        store = Store(opening["url"], pool_size=2)
+        writing = writer(store, place_of(opening["place"]))
 
         def one(asked: dict[str, Any]) -> dict[str, Any]:
             piece = piece_of(asked["piece"])
-            files = write(store, place, asked["number"], piece, lambda: None)
+            files = writing.write(asked["number"], piece, lambda: None)
             return {"files": [file.as_json() for file in files]}
 
         return one

@@ -17,12 +17,17 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Store
 
 
-class Hopeless(Exception):
-    """The work fails however often it is tried; what is to be known of that is in its progress."""
-
-
 class Interrupted(Exception):
     """The work stops here: the worker was told to end, or the job was cancelled or taken over."""
+
+
+class Failed(Exception):
+    """It can never be done, and need not be tried again: why, in English and in Vietnamese."""
+
+    def __init__(self, why: str, vi: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.vi = vi
 
 
 @dataclass

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ehr_server import clock
 from ehr_server.errors import Unavailable
-from ehr_server.jobs import duplicates, export, reindex
-from ehr_server.jobs.work import Hopeless, Interrupted, Work
+from ehr_server.jobs import duplicates, export, import_, reindex
+from ehr_server.jobs.work import Failed, Interrupted, Work
 from ehr_server.metrics import worker_seen
 from ehr_server.store import blobs, deferred, marks, queue, receipts, search_parameters
+from ehr_server.store import import_ as imports
 from ehr_server.store.export import KIND
 from ehr_server.store.files import remove_folder
 
@@ -41,7 +43,12 @@ _RECEIPTS = 1_000  # of a sender that are removed by one statement
 _ABANDONED = timedelta(days=1)  # content of which nothing has come for so long
 
 KINDS: Kinds = MappingProxyType(
-    {KIND: export.run, search_parameters.KIND: reindex.run, duplicates.KIND: duplicates.run}
+    {
+        KIND: export.run,
+        imports.KIND: import_.run,
+        search_parameters.KIND: reindex.run,
+        duplicates.KIND: duplicates.run,
+    }
 )
 
 
@@ -79,7 +86,10 @@ def _forget_old(connection: Connection, settings: Settings) -> None:
     for id_ in queue.ended_before(connection, KIND, kept_since):
         remove_folder(settings.export_path / id_)
         queue.forget(connection, id_)
-    for kind in (search_parameters.KIND, deferred.KIND, duplicates.KIND):
+    for id_ in queue.ended_before(connection, imports.KIND, kept_since):
+        remove_folder(settings.import_path / id_)
+        queue.forget(connection, id_)
+    for kind in (search_parameters.KIND, deferred.KIND, duplicates.KIND, imports.HERE):
         for id_ in queue.ended_before(connection, kind, kept_since):
             queue.forget(connection, id_)
 
@@ -105,12 +115,14 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
         else:
             with work:
                 deed(work)
+    except Failed as failed:
+        state = queue.FAILED
+        work.job = replace(
+            work.job, progress={**work.job.progress, "why": failed.why, "why_vi": failed.vi}
+        )
     except Interrupted:
         _let_go(work, 0)
         return
-    except Hopeless as error:
-        log.warning("job %s cannot be done: %s", job.id, error)
-        state = queue.FAILED
     except Exception:
         log.exception("job %s met an error at attempt %d", job.id, job.attempts)
         _let_go(work, _RETRY_S)
@@ -128,3 +140,4 @@ def _let_go(work: Work, wait_s: int) -> None:
         now = queue.find(connection, work.job.id)
     if now is None or now.state == queue.CANCELLED:
         remove_folder(work.settings.export_path / work.job.id)
+        remove_folder(work.settings.import_path / work.job.id)

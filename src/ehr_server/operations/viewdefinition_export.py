@@ -21,7 +21,7 @@ from ehr_server.operations.view_named import view_named
 from ehr_server.store import export, queue
 from ehr_server.store.files import file_of
 from ehr_server.store.progress import progress_of
-from ehr_server.views.tables import Tables
+from ehr_server.views.tables import NAMED, NAMED_VI, Tables, is_name
 from ehr_server.views.view import view
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ _KNOWN = {
     "view": Known("part", is_list=True),
     "clientTrackingId": Known("string"),
     "_format": Known("code"),
+    "header": Known("boolean"),
     "_since": Known("instant"),
 }
 _VIEW = {
@@ -55,7 +56,8 @@ def kick_off(call: Call) -> Answer:
             vi="$viewdefinition-export chạy nền: hãy gửi tiêu đề Prefer: respond-async.",
         )
     sent = given(_KNOWN, (), posted(call))
-    tables = Tables(_format(sent), _views(call, sent), call.base_url)
+    has_header = sent.one("header", True)
+    tables = Tables(_format(sent), _views(call, sent), call.base_url, has_header)
     at, id_ = clock.now(), clock.new_id()
     with call.store.transaction() as opened:
         ask = export.Ask(opened.tx, tables.made().types())
@@ -154,14 +156,9 @@ def _views(call: Call, sent: Given) -> dict[str, dict[str, Any]]:
         one = given(_VIEW, (), {"resourceType": "Parameters", "parameter": part})
         definition = view_named(call, one)
         name = one.one("name") or view(definition, call.base_url).name or f"view{number + 1}"
-        if not (name.isascii() and name.replace("_", "a").isalnum()) or name in found:
-            raise Invalid(
-                "Each view has a name of its own, of letters, digits and underscores: it becomes "
-                "that of its files.",
-                vi="Mỗi khung nhìn có tên riêng gồm chữ cái, chữ số và dấu gạch dưới, dùng làm tên "
-                "tệp.",
-                expression=(f"view[{number}].name",),
-            )
+        if not is_name(name, found):
+            told = (text[0].upper() + text[1:] for text in (NAMED, NAMED_VI))
+            raise Invalid(next(told), vi=next(told), expression=(f"view[{number}].name",))
         found[name] = definition
     if not found:
         raise Invalid(
@@ -208,8 +205,8 @@ def _address(call: Call, id_: str) -> str:
 
 
 def _failed(job: Job) -> Refusal:
-    if "refused" in job.progress:
-        return Unprocessable(job.progress["refused"], vi=job.progress["vi"])
+    if "why" in job.progress:
+        return Unprocessable(job.progress["why"], vi=job.progress["why_vi"])
     return Refusal(
         "The export failed; the log of the server says why. Start it anew.",
         vi="Xuất dữ liệu thất bại; nguyên nhân có trong nhật ký máy chủ. Hãy bắt đầu lại.",

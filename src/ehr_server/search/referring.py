@@ -8,7 +8,8 @@ are found, and the rows of most resources are not a byte longer (docs/decisions/
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from ehr_server.definitions import definitions
@@ -16,6 +17,7 @@ from ehr_server.fhir import references
 from ehr_server.hashing import hash64, own_comp
 from ehr_server.layout import leaf
 from ehr_server.search.parameters import STANDARD
+from ehr_server.search.rows import CACHED_MAX
 from ehr_server.search.types.reference import mark
 
 Identity = tuple[str, str]
@@ -35,26 +37,34 @@ def hashes_by_leaf(identities: Iterable[Identity]) -> dict[str, list[int]]:
     }  # fmt: skip
 
 
-def unsearched(type_name: str, refs: Sequence[int], targets: Iterable[Identity]) -> list[int]:
-    """What to add to `refs` for the targets that are not found by it yet."""
+def unsearched(type_name: str, refs: Sequence[int], texts: Iterable[str], base: str) -> list[int]:
+    """What to add to `refs` for the references on this server that are not found by it yet."""
     found = set(refs)
     added = set()
-    for target, id_ in targets:
-        own = own_comp(target, id_)
-        if not any(own ^ one in found for one in _marks(type_name, target)):
-            added.add(own ^ _UNSEARCHED)
+    for text in texts:
+        to = (_cached if len(text) < CACHED_MAX else _led)(type_name, text, base)
+        if to is not None and found.isdisjoint(to.searched):
+            added.add(to.unsearched)
     return sorted(added)
 
 
-def targets(texts: Iterable[str], base: str) -> Mapping[Identity, set[str | None]]:
-    """What references on this server lead to, each with the versions named: None for none."""
-    found: dict[Identity, set[str | None]] = {}
-    types = definitions().type_number
-    for text in texts:
-        parsed = references.parse(text, base)
-        if parsed.kind == "local" and parsed.type in types and parsed.id:
-            found.setdefault((parsed.type or "", parsed.id), set()).add(parsed.version)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Led:
+    """What may stand in the index for a literal reference: by a parameter, or by none."""
+
+    searched: frozenset[int]
+    unsearched: int
+
+
+def _led(type_name: str, text: str, base: str) -> _Led | None:
+    parsed = references.parse(text, base)
+    if parsed.kind != "local" or parsed.type not in definitions().type_number or not parsed.id:
+        return None
+    own = own_comp(parsed.type, parsed.id)
+    return _Led(frozenset(own ^ one for one in _marks(type_name, parsed.type)), own ^ _UNSEARCHED)
+
+
+_cached = lru_cache(maxsize=4_096)(_led)  # those of one record repeat
 
 
 @lru_cache(maxsize=32_768)

@@ -59,7 +59,11 @@ class Collision(Exception):
 
 
 class Store:
-    """One process's hold on the database. Open it once, close it at the end."""
+    """One process's hold on the database. Open it once, close it at the end.
+
+    Without `waits_for_disk` a commit may be lost with the machine, until one of another store that
+    does wait comes after it: both are in one log. Only for what can be done again.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Store:
         pool_size: int = 8,
         statement_timeout_ms: int = 30_000,
         room: trouble.Room | None = None,
+        waits_for_disk: bool = True,
     ) -> None:
         self.url = url
         self._room = room
@@ -77,7 +82,8 @@ class Store:
             kwargs={
                 "autocommit": True,
                 "options": f"-c statement_timeout={statement_timeout_ms} -c timezone=UTC"
-                f" -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}",
+                f" -c idle_in_transaction_session_timeout={_IDLE_IN_TRANSACTION_MS}"
+                f"{'' if waits_for_disk else ' -c synchronous_commit=off'}",
                 "application_name": APPLICATION,
                 **_LINK,
             },

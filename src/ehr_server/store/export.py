@@ -4,19 +4,25 @@ https://hl7.org/fhir/uv/bulkdata/. What is asked for is cut into pieces, which a
 each other, by several processes: a piece gives the same rows whenever it is read, since versions
 are never changed. Of the whole record a piece is a stretch of one leaf in the order of (tx, key),
 which is nearly that of the disk; of some persons it is their compartments.
+
+What may be left out by a search (`_typeFilter`, and one day by access) is told by the narrow row of
+a version, if that is of the very same version: a condition on it is part of the statement. A
+resource that changed since has another row, or none: such a version comes out as not `is_decided`,
+and whoever reads it decides by its content.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ehr_server.definitions import definitions
 from ehr_server.layout import LEAVES, leaf
 from ehr_server.store import marks
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ehr_server.store.connect import Connection, Store
@@ -32,7 +38,7 @@ BEGINNING: Place = (marks.BEGINNING, marks.BEGINNING)
 
 _CHUNK_ROWS = 500
 _PAGE_BYTES = 8192
-_ROW = ("comp", "type", "deed", "enc", "content")
+_ROW = ("comp", "type", "deed", "enc", "content", "key")
 
 # Left to itself the planner hashes a whole table and sorts it, for every piece anew; and where it
 # believes that nothing was ever changed, it looks through what was, for every row.
@@ -50,12 +56,30 @@ _NEWEST = (
 )
 
 
+Provenance = Literal["", "latest", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Searches such as `Observation?code=x`, one of which a resource of their types must meet; for
+    a caller, by whom all else is narrowed too. How their values are read: in which time zone, at
+    which address of this server."""
+
+    queries: tuple[str, ...] = ()
+    caller: str | None = None
+    zone: str = "UTC"
+    base: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What to export: rows with `since` <= tx < `below`, all or only those of patients.
 
     `since` None is everything that is live; with a number, deletions are rows too. `types` holds
-    names. What was changed at the instant `until` or later is left out.
+    names. What was changed at the instant `until` or later is left out. `cohort` is the job with
+    which a list of persons is kept (`store.cohort`), "" where there is none. `is_by_person`: what
+    belongs to a person stands together. `elements` are those wanted, "" for all. `provenance` of
+    what is exported comes along: `all`, or of each resource the `latest`; "" as it comes.
     """
 
     below: int
@@ -63,6 +87,11 @@ class Ask:
     since: int | None = None
     of_patients: bool = False
     until: str | None = None
+    cohort: str = ""
+    is_by_person: bool = False
+    filters: Filters = Filters()
+    elements: str = ""
+    provenance: Provenance = ""
 
     def leaves(self) -> tuple[str, ...]:
         """The leaves to read, in a fixed order, that of the Patients first."""
@@ -76,18 +105,19 @@ class Ask:
 
     def as_json(self) -> dict[str, Any]:
         """As a job keeps it; `ask_of` reads it."""
-        return {
-            "below": self.below,
-            "types": list(self.types),
-            "since": self.since,
-            "of_patients": self.of_patients,
-            "until": self.until,
-        }
+        return asdict(self)
 
 
 def ask_of(value: dict[str, Any]) -> Ask:
     """The ask that `as_json` wrote."""
-    return Ask(**{**value, "types": tuple(value["types"])})
+    filters = value["filters"]
+    return Ask(
+        **{
+            **value,
+            "types": tuple(value["types"]),
+            "filters": Filters(**{**filters, "queries": tuple(filters["queries"])}),
+        }
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +135,53 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Persons:
-    """The rows of some compartments, whichever leaf they lie in."""
+class Chunk:
+    """Some of the persons whose list is kept with the job, by its number in the list."""
 
-    comps: tuple[int, ...]
+    number: int
 
     def as_json(self) -> dict[str, Any]:
         """As a part of a job keeps it; `piece_of` reads it."""
-        return {"comps": list(self.comps)}
+        return {"chunk": self.number}
 
 
-Piece = Stretch | Persons
-Row = tuple[int, int, int, int, bytes]
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Some of all persons: those whose compartments come after one, up to and with another."""
+
+    after: int
+    until: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        """As a part of a job keeps it; `piece_of` reads it."""
+        return {"range": [self.after, self.until]}
+
+
+Piece = Stretch | Chunk | Range
+
+
+@dataclass(frozen=True, slots=True)
+class Persons:
+    """Compartments, whichever leaf their rows lie in; and rows at home elsewhere that belong to
+    them too: `(comp, home, key)`."""
+
+    comps: tuple[int, ...]
+    beside: tuple[tuple[int, int, int], ...] = ()
+
+
+Row = tuple[int, int, int, int, bytes, int, bool]
+
+# The condition on the narrow row `r` by which a row of a leaf is chosen, with its values.
+Chosen: TypeAlias = "Mapping[str, tuple[str, Sequence[Any]]]"
+ALL: Chosen = MappingProxyType({})
 
 
 def piece_of(value: dict[str, Any]) -> Piece:
     """The piece that `as_json` wrote."""
-    if "comps" in value:
-        return Persons(tuple(value["comps"]))
+    if "chunk" in value:
+        return Chunk(value["chunk"])
+    if "range" in value:
+        return Range(*value["range"])
     until = None if value["until"] is None else (value["until"][0], value["until"][1])
     return Stretch(value["leaf"], (value["after"][0], value["after"][1]), until)
 
@@ -175,28 +234,34 @@ def expected(store: Store, ask: Ask) -> tuple[int, int]:
     return pieces, sum(rows for rows, _ in sizes)
 
 
-def rows(connection: Connection, ask: Ask, piece: Piece) -> Generator[Row, None, None]:
-    """`(comp, type number, deed, encoding, stored content)` of the piece, a stretch in the order of
-    (tx, key). Part of a transaction; close it, read to its end or not."""
+def rows(
+    connection: Connection, ask: Ask, piece: Stretch | Persons, chosen: Chosen = ALL
+) -> Generator[Row, None, None]:
+    """`(comp, type number, deed, encoding, stored content, key, is_decided)` of the piece, a
+    stretch in the order of (tx, key). Part of a transaction; close it, read to its end or not."""
     prepare(connection)
     with connection.cursor(binary=True) as cursor:
-        text, values = statement(ask, piece, [f"v.{name}" for name in _ROW])
+        text, values = statement(ask, piece, [f"v.{name}" for name in _ROW], chosen)
         yield from cursor.stream(text, values, size=_CHUNK_ROWS)
 
 
 def rows_by_person(
-    connection: Connection, ask: Ask, persons: Persons
-) -> Generator[Row, None, None]:
-    """As `rows`, person by person, the Patient first."""
+    connection: Connection, ask: Ask, persons: Persons, chosen: Chosen = ALL
+) -> Generator[tuple[int, Row], None, None]:
+    """As `rows`, person by person, the Patient first: each with the compartment that it is shown
+    in."""
     prepare(connection)
     patient = definitions().type_number["Patient"]
-    text, values = statement(ask, persons, [f"v.{name}" for name in (*_ROW, "key")])
+    columns = [f"v.{name}" for name in _ROW]
+    text, values = statement(ask, persons, columns, chosen, is_shown=True)
     with connection.cursor(binary=True) as cursor:
-        yield from cursor.stream(
-            f"select {', '.join(_ROW)} from ({text}) every order by comp, type <> %s, type, key",
+        found = cursor.stream(
+            f"select * from ({text}) every order by shown, type <> %s, type, key",
             [*values, patient],
             size=_CHUNK_ROWS,
         )
+        for shown, *row in found:
+            yield shown, tuple(row)
 
 
 def prepare(connection: Connection) -> None:
@@ -204,10 +269,18 @@ def prepare(connection: Connection) -> None:
     connection.execute(_SETTINGS)
 
 
-def statement(ask: Ask, piece: Piece, columns: Sequence[str]) -> tuple[str, list[Any]]:
-    """The select of the columns of a piece, and its values."""
+def statement(
+    ask: Ask,
+    piece: Stretch | Persons,
+    columns: Sequence[str],
+    chosen: Chosen = ALL,
+    *,
+    is_shown: bool = False,
+) -> tuple[str, list[Any]]:
+    """The select of the columns of a piece and `is_decided`, and its values; in front, of persons,
+    the compartment that a row is `shown` in, where that is asked for."""
     if isinstance(piece, Stretch):
-        text, values = _select(ask, piece.leaf, columns)
+        text, values = _select(ask, piece.leaf, columns, chosen)
         text += " and (v.tx, v.key) > (%s::bigint, %s::bigint)"
         values += piece.after
         if piece.until is not None:
@@ -215,20 +288,44 @@ def statement(ask: Ask, piece: Piece, columns: Sequence[str]) -> tuple[str, list
             values += piece.until
         return f"{text} order by v.tx, v.key", values
     texts, values = [], []
+    here = ["v.comp shown", *columns] if is_shown else columns
+    there = ["b.comp shown", *columns] if is_shown else columns
+    beside = [list(column) for column in zip(*piece.beside, strict=True)]
     for leaf_name in ask.leaves():
-        text, more = _select(ask, leaf_name, columns)
+        text, more = _select(ask, leaf_name, here, chosen)
         texts.append(f"{text} and v.comp = any(%s::bigint[])")
         values += [*more, list(piece.comps)]
+        if beside:
+            text, more = _select(ask, leaf_name, there, chosen, _BESIDE)
+            texts.append(text)
+            values += [*beside, *more]
     return " union all ".join(texts), values
 
 
-def _select(ask: Ask, leaf_name: str, columns: Sequence[str]) -> tuple[str, list[Any]]:
+# What belongs to a compartment and lies at home elsewhere, each once.
+_BESIDE = (
+    "unnest(%s::bigint[], %s::bigint[], %s::bigint[]) b (comp, home, key)"
+    " join {table} v on v.comp = b.home and v.key = b.key"
+)
+
+
+def _select(
+    ask: Ask, leaf_name: str, columns: Sequence[str], chosen: Chosen, source: str = "{table} v"
+) -> tuple[str, list[Any]]:
     numbers = definitions().type_number
     wanted = [numbers[name] for name in ask.types if leaf(name) == leaf_name]
     table = f"version_{leaf_name}"
+    condition, held = chosen.get(leaf_name, ("", ()))
+    narrow, decided = "", "true"
+    if condition:
+        narrow = (
+            f" left join resource_{leaf_name} r on r.comp = v.comp and r.key = v.key"
+            " and r.type = v.type and r.ver = v.ver"
+        )
+        decided = "r.key is not null"
     text = (
-        f"select {', '.join(columns)} from {table} v"
-        " where v.tx < %s::bigint and v.type = any(%s::smallint[])"
+        f"select {', '.join(columns)}, {decided} is_decided from {source.format(table=table)}"
+        f"{narrow} where v.tx < %s::bigint and v.type = any(%s::smallint[])"
     )
     values: list[Any] = [ask.below, wanted]
     if ask.since is None:
@@ -239,8 +336,11 @@ def _select(ask: Ask, leaf_name: str, columns: Sequence[str]) -> tuple[str, list
     if ask.until is not None:
         text += " and v.at < %s::timestamptz"
         values.append(ask.until)
-    if ask.of_patients:
+    if ask.of_patients and not ask.cohort:
         text += " and v.comp & 1 = 1"
+    if condition:
+        text += f" and (r.key is null or {condition})"
+        values += held
     return text + _NEWEST.format(table=table), [*values, ask.below]
 
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 Form = Literal["ndjson", "gzip", "parquet"]  # NDJSON, as it is or in gzip, or Parquet
 
 NO_ROOM = "no room"  # what is the trouble with a job whose disk is full
-DELETED = "deleted"  # the kind of what is no resource, but was one
+# The kinds of lines that are not all of one type: deletions, and what belongs to a person together.
+DELETED = "deleted"
+BLOCKS = "Patient-block"
+OUTCOMES = "OperationOutcome"  # about the export, which holds none of this type
 
 _UNFINISHED = ".unfinished"
 _CHUNK_BYTES = 1 << 20
@@ -35,7 +38,8 @@ _LEVEL = 1
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A finished file: `count` resources of `type`; of deletions the type is Bundle.
+    """A finished file: `count` resources of `type`; of deletions the type is Bundle, and Patient of
+    blocks, where headers count too.
 
     `bytes` and `sha256` (hexadecimal) are of the content, whether the file holds that as it is
     or, with `is_gzip`, under its name and `.gz`.
@@ -148,7 +152,7 @@ class PartFiles:
         self._open: dict[str, Sheet] = {}
 
     def add(self, kind: str, lines: Sequence[bytes]) -> None:
-        """Append resources to the file of a kind: a resource type, or `DELETED`."""
+        """Append resources to the file of a kind: a resource type, or one of those above."""
         self._of(kind).add(lines)
 
     def add_piecewise(self, kind: str, pieces: Iterable[bytes]) -> None:
@@ -161,7 +165,7 @@ class PartFiles:
         for kind, sheet in sorted(self._open.items()):
             count, size, sha256 = sheet.end()
             is_deleted = kind == DELETED
-            type_name = "Bundle" if is_deleted else kind
+            type_name = {DELETED: "Bundle", BLOCKS: "Patient"}.get(kind, kind)
             name, is_gzip = self._name(kind), self._sheets.is_gzip
             finished.append(File(name, type_name, count, size, sha256, is_deleted, is_gzip))
         self.close()

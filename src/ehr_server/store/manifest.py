@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.store.files import OUTCOMES
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,10 +41,13 @@ def manifest(heading: Heading, files: Sequence[File], following: str = "") -> di
     }
     if heading.organized_by:
         found["outputOrganizedBy"] = heading.organized_by
-    found["output"] = [_entry(heading, file) for file in files if not file.is_deleted]
+    output = [one for one in files if not one.is_deleted and one.type != OUTCOMES]
+    found["output"] = [_entry(heading, file) for file in output]
     if heading.has_deleted:
         found["deleted"] = [_entry(heading, file) for file in files if file.is_deleted]
-    found["error"] = []
+    outcomes = [_entry(heading, file) for file in files if file.type == OUTCOMES]
+    found["error"] = outcomes  # the name in 2.0
+    found["outcome"] = outcomes  # the name in 3.0
     if following:
         found["link"] = [{"relation": "next", "url": following}]
     return found
@@ -55,5 +60,5 @@ def _entry(heading: Heading, file: File) -> dict[str, Any]:
         "fileSize": file.bytes,
         "extension": {SHA_256: file.sha256},
     }
-    is_organized = heading.organized_by and not file.is_deleted
+    is_organized = heading.organized_by and not file.is_deleted and file.type != OUTCOMES
     return shown if is_organized else {"type": file.type, **shown}

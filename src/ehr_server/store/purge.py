@@ -70,3 +70,8 @@ def _forget(connection: Connection, identities: Iterable[tuple[str, str]]) -> No
         " where rid.type = gone.type and rid.id = gone.id",
         (_NOWHERE, _NOWHERE, [number for number, _ in pairs], [id_ for _, id_ in pairs]),
     )
+    connection.execute(
+        "delete from alias using unnest(%s::smallint[], %s::text[]) gone (type, id)"
+        " where alias.type = gone.type and alias.id = gone.id",
+        ([number for number, _ in pairs], [id_ for _, id_ in pairs]),
+    )

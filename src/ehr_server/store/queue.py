@@ -100,6 +100,28 @@ def claim(connection: Connection, kinds: Sequence[str], lease_s: int) -> Job | N
     return None if row is None else _job(row)
 
 
+def claim_one(connection: Connection, id_: str, lease_s: int) -> Job | None:
+    """This job, if it waits or its worker gave no sign for the lease; now it is ours."""
+    row = connection.execute(
+        "update job set state = 'running', attempts = attempts + 1,"
+        " lease = now() + make_interval(secs => %s)"
+        " where id = %s and (state = 'queued' or state = 'running' and lease < now())"
+        f" returning {_COLUMNS}",
+        (lease_s, id_),
+    ).fetchone()
+    return None if row is None else _job(row)
+
+
+def unfinished(connection: Connection, kind: str, request: dict[str, Any]) -> str | None:
+    """The id of the newest job that was asked the same and has not come to its end."""
+    row = connection.execute(
+        "select id from job where kind = %s and request = %s::jsonb"
+        " and state in ('queued', 'running') order by made desc limit 1",
+        (kind, _text(request)),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
 def renew(connection: Connection, job: Job, lease_s: int) -> bool:
     """A sign of life; False if the job was cancelled or taken over."""
     return _changed(

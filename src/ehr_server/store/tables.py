@@ -331,7 +331,7 @@ job_content = Table(
     "job_content",
     metadata,
     Column("job", _text, primary_key=True),
-    _key("side", SmallInteger),  # 0 the request, 1 the answer
+    _key("side", SmallInteger),  # 0 the request, 1 the answer, 2 persons (`store.cohort`)
     _key("number", Integer),  # 0 all but the body, then the body
     Column("enc", SmallInteger, nullable=False),  # as in version
     Column("content", LargeBinary, nullable=False),
@@ -347,6 +347,18 @@ weight = Table(
     Column("m", Double, nullable=False),
     Column("u", Double, nullable=False),
 )
+
+# What a source of imports calls a resource that has another id here, since it was found by its
+# identifiers (`store.import_`): so what comes later and refers to it is put right at once.
+alias = Table(
+    "alias",
+    metadata,
+    Column("source", _text, primary_key=True),
+    _key("type", SmallInteger),
+    Column("given", _text, primary_key=True),
+    Column("id", _text, nullable=False),
+)
+Index("alias_id", alias.c.type, alias.c.id)
 
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(

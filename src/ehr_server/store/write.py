@@ -11,12 +11,15 @@ from typing import Any
 from psycopg.pq import PipelineStatus
 
 from ehr_server.layout import leaf
+from ehr_server.store.arrays import pack_at_once
 from ehr_server.store.blobs import Blob, attach
 from ehr_server.store.connect import Connection, piped
 from ehr_server.store.findings import Kind
 from ehr_server.store.words import Word
 
 Row = tuple[Any, ...]
+
+pack_at_once()
 
 _COPY_FROM = 8  # rows of a table; below, INSERTs in the pipeline are quicker
 

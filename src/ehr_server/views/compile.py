@@ -33,6 +33,11 @@ Row: TypeAlias = tuple[Any, ...]
 Rows: TypeAlias = Callable[[Any, Any], Sequence[Row]]
 
 _ROW_INDEX = "%rowIndex"
+ROWS_MAX = 1_000_000  # of one resource, which are held together
+
+
+class TooMany(Exception):
+    """A resource makes more than `ROWS_MAX` rows: selections are crossed that should not be."""
 
 
 class Several(Exception):
@@ -270,6 +275,8 @@ def _crossed(parts: Sequence[_Part]) -> _Part:
         found: Sequence[Row] = ((),)
         for step in several:
             more = step(focus, scope)
+            if len(found) * len(more) > ROWS_MAX:
+                raise TooMany
             if len(found) == 1:
                 (first,) = found
                 found = [first + row for row in more]
@@ -291,18 +298,28 @@ def _one_after_another(parts: Sequence[_Part]) -> Rows:
     several = tuple(_rows(part) for part in parts)
 
     def rows(focus: Any, scope: Any) -> Sequence[Row]:
-        return [row for one in several for row in one(focus, scope)]
+        found: list[Row] = []
+        for one in several:
+            _extend(found, one(focus, scope))
+        return found
 
     return rows
+
+
+def _extend(found: list[Row], more: Sequence[Row]) -> None:
+    if len(found) + len(more) > ROWS_MAX:
+        raise TooMany
+    found += more
 
 
 def _each(runs: Sequence[tuple[Run, Rows]], instead: Sequence[Row]) -> Rows:
     """The rows of each item that is gone through, or those instead."""
 
     def rows(focus: Any, scope: Any) -> Sequence[Row]:
-        found = [
-            row for walk, body in runs for item in walk(focus, scope) for row in body(item, scope)
-        ]
+        found: list[Row] = []
+        for walk, body in runs:
+            for item in walk(focus, scope):
+                _extend(found, body(item, scope))
         if not found and instead and not any(walk(focus, scope) for walk, _ in runs):
             return instead
         return found
@@ -319,7 +336,7 @@ def _indexed(runs: Sequence[tuple[Run, Rows]], instead: Sequence[Row]) -> Rows:
         number = 0
         for walk, body in runs:
             for item in walk(focus, scope):
-                found += body(item, Scope(resource, item, reach, number))
+                _extend(found, body(item, Scope(resource, item, reach, number)))
                 number += 1
         return found if number else instead
 

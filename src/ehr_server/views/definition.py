@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TYPE = "ViewDefinition"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)  # the rule sql-name
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
 _ANY = frozenset(("id", "extension", "modifierExtension"))
 _ITERATING = ("forEach", "forEachOrNull", "repeat")  # the rule sql-expressions: one at most
 _SELECT = frozenset(("column", "select", "unionAll", *_ITERATING))
@@ -283,7 +284,11 @@ class _Reader:
                 f"Giá trị này không thuộc kiểu {type_}.",
             )
         else:
-            constants[name] = Constant(type_, value[values[0]])
+            found = value[values[0]]
+            is_large = type_ == _LARGE
+            constants[name] = (
+                Constant("integer", int(found)) if is_large else Constant(type_, found)
+            )
 
     def _named(self, name: Any, at: str) -> str:
         if isinstance(name, str) and len(name) < 256 and _NAME.fullmatch(name):
@@ -343,7 +348,7 @@ def _type_of_value(key: str) -> str | None:
 def _is_of(value: Any, type_: str) -> bool:
     """Whether a value is of the primitive type, by the standard's own formats."""
     if type_ == _LARGE:
-        return type(value) is int or (isinstance(value, str) and value.lstrip("-").isdigit())
+        return _WHOLE.fullmatch(str(value)) is not None and not isinstance(value, bool)
     primitive = PRIMITIVES[type_]
     if primitive.json == "boolean":
         return isinstance(value, bool)

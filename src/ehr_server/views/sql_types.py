@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 # Values of a column to an array of the library.
 Convert = Callable[[Sequence[Any]], Any]
 
-_SQL = re.compile(r"([A-Z]+(?: [A-Z]+)*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?", re.ASCII)
+_SQL = re.compile(
+    r"([A-Z]+(?: [A-Z]+)*?)\s*(?:\(\s*(\d{1,3})\s*(?:,\s*(\d{1,3})\s*)?\))?", re.ASCII
+)
 _TEXTS = ("CHARACTER VARYING", "VARCHAR", "CHARACTER", "CHAR", "TEXT", "STRING")
 _WHOLE = {"SMALLINT": "int16", "INT": "int32", "INTEGER": "int32", "BIGINT": "int64"}
 _FLOATS = {

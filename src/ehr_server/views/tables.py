@@ -7,16 +7,17 @@ are of it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.errors import Invalid, Refusal
 from ehr_server.fhir import json
 from ehr_server.views.view import view
-from ehr_server.views.writers import TableFile
+from ehr_server.views.writers import Shape, TableFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
     from ehr_server.views.view import View
@@ -26,27 +27,53 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Tables:
     """Views to export: ViewDefinitions by the names of their files, in a format. `base` is the
-    address of the server: references that begin with it are taken as relative."""
+    address of the server: references that begin with it are taken as relative. `has_header`: CSV
+    begins with the names of the columns."""
 
     format: Format
     views: Mapping[str, dict[str, Any]]
     base: str = ""
+    has_header: bool = True
 
     def as_json(self) -> dict[str, Any]:
         """As a job keeps it; `tables_of` reads it."""
-        return {"format": self.format, "views": dict(self.views), "base": self.base}
+        return {
+            "format": self.format,
+            "views": dict(self.views),
+            "base": self.base,
+            "has_header": self.has_header,
+        }
 
     def made(self) -> Made:
         """The views, ready to run. Raises `Unprocessable`."""
         return Made(
             {name: view(definition, self.base) for name, definition in self.views.items()},
             self.format,
+            self.has_header,
         )
 
 
 def tables_of(value: dict[str, Any]) -> Tables:
     """The tables that `as_json` wrote."""
     return Tables(**value)
+
+
+# What a name has to be, where `is_name` says that it is not.
+NAMED = (
+    "each view needs a name of its own, of letters, digits and underscores: it becomes that of its "
+    "files, so it is not `deleted` either."
+)
+NAMED_VI = (
+    "mỗi khung nhìn cần tên riêng gồm chữ cái, chữ số và dấu gạch dưới, dùng làm tên tệp, nên cũng "
+    "không được là `deleted`."
+)
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_TAKEN = "deleted"  # the files of what was deleted have it, in an export of resources
+
+
+def is_name(name: str, taken: Container[str]) -> bool:
+    """Whether a view can have the name, beside those that are taken."""
+    return _NAME.fullmatch(name) is not None and name != _TAKEN and name not in taken
 
 
 def read_files(paths: Sequence[Path], format_: Format, base: str = "") -> Tables:
@@ -66,11 +93,8 @@ def read_files(paths: Sequence[Path], format_: Format, base: str = "") -> Tables
                 f"{path} is no view that can be run:{why}",
                 vi=f"{path} không phải khung nhìn chạy được:{why}",
             ) from None
-        if name in views:
-            raise Invalid(
-                f"Two views have the name {name}: their files would be one.",
-                vi=f"Hai khung nhìn cùng tên {name}: tệp của chúng sẽ trùng nhau.",
-            )
+        if not is_name(name, views):
+            raise Invalid(f"{path}: {NAMED}", vi=f"{path}: {NAMED_VI}")
         views[name] = definition
     return Tables(format_, views, base)
 
@@ -81,6 +105,7 @@ class Made:
 
     views: Mapping[str, View]
     format: Format
+    has_header: bool
 
     def types(self) -> tuple[str, ...]:
         """The types of resources that they are of."""
@@ -92,4 +117,5 @@ class Made:
 
     def opened(self, name: str, path: Path) -> TableFile:
         """A new file of one of them."""
-        return TableFile(path, self.views[name], self.format)
+        view = self.views[name]
+        return TableFile(path, view, Shape(view.columns, self.format, self.has_header))

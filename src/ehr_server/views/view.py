@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.errors import Unprocessable
 from ehr_server.fhirpath.scope import NOWHERE, Reach, Scope
 from ehr_server.redact import id_without_number
-from ehr_server.views.compile import Several, compile_view
+from ehr_server.views.compile import ROWS_MAX, Several, TooMany, compile_view
 from ehr_server.views.definition import read
 from ehr_server.views.sql_types import check
 
@@ -36,9 +36,9 @@ class View:
         """The rows of resources, in their order; those of another type have none.
 
         A value is as it is in JSON, a decimal a `Decimal`, None where there is none; that of a
-        collection is a list. Raises `Unprocessable` that names the column and the resource where
-        a column that holds one value has several. What runs is shared by nobody: several threads
-        may each run the view.
+        collection is a list. Raises `Unprocessable` that names the resource, where a column that
+        holds one value has several (and the column then), or where it makes too many rows. What
+        runs is shared by nobody: several threads may each run the view.
         """
         rows, where = self._compiled.rows, self._compiled.where
         for resource in resources:
@@ -53,6 +53,8 @@ class View:
                 found = rows(resource, scope)
             except Several as several:
                 raise _several(several.column, resource) from None
+            except TooMany:
+                raise _too_many(resource) from None
             yield from found
 
 
@@ -73,7 +75,7 @@ def view(definition: Any, base: str = "", reach: Reach = NOWHERE) -> View:
 
 
 def _several(column: str, resource: Mapping[str, Any]) -> Unprocessable:
-    place = f"{resource['resourceType']}/{id_without_number(str(resource.get('id', '')))}"
+    place = _place(resource)
     return Unprocessable(
         f"The column {column} has several values in {place}: set its collection to true, or take "
         "one of them, as by first().",
@@ -81,3 +83,19 @@ def _several(column: str, resource: Mapping[str, Any]) -> Unprocessable:
         "giá trị, ví dụ bằng first().",
         expression=("ViewDefinition.select",),
     )
+
+
+def _too_many(resource: Mapping[str, Any]) -> Unprocessable:
+    place = _place(resource)
+    return Unprocessable(
+        f"{place} makes more than {ROWS_MAX:,} rows: every row of a select is joined with every "
+        "one of those beside it; put them under each other by unionAll, or into views of their "
+        "own.",
+        vi=f"{place} tạo hơn {ROWS_MAX:,} dòng: mỗi dòng của một select được ghép với mọi dòng của "
+        "các select bên cạnh; hãy dùng unionAll, hoặc tách thành khung nhìn riêng.",
+        expression=("ViewDefinition.select",),
+    )
+
+
+def _place(resource: Mapping[str, Any]) -> str:
+    return f"{resource['resourceType']}/{id_without_number(str(resource.get('id', '')))}"

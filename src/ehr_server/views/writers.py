@@ -68,11 +68,11 @@ class TableFile:
     """The rows that a view makes of resources, in a file for a part of an export: open it, add
     resources, end it. Close it, ended or not."""
 
-    def __init__(self, path: Path, view: View, format_: Format) -> None:
+    def __init__(self, path: Path, view: View, shape: Shape) -> None:
         """`path` is written anew, closed to other users."""
         self._file = NewFile(path)
         self._view = view
-        self._writer = Shape(view.columns, format_).writer(cast(BinaryIO, self._file))
+        self._writer = shape.writer(cast(BinaryIO, self._file))
         self._rows = 0
 
     def add(self, lines: Sequence[bytes]) -> None:

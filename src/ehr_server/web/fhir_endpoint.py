@@ -20,7 +20,7 @@ from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
-from ehr_server.web import compress, streams
+from ehr_server.web import compress, spool, streams
 from ehr_server.web.negotiate import acceptable, fields, form, is_table, styled
 
 Scope = MutableMapping[str, Any]
@@ -53,12 +53,15 @@ class FhirEndpoint:
         id_ = id_ if _REQUEST_ID.fullmatch(id_) else clock.new_id()
         request_id.set(id_)
         shown = {"x-request-id": id_}
-        path, body, upload = _path(scope), b"", None
+        path, body, upload, spooled = _path(scope), b"", None, None
         try:
             bodies.framed(headers)
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
+            elif spool.is_spooled(scope["method"], path, headers):
+                settings = self._dispatch.settings
+                spooled = await spool.received(headers, receive, settings, self._threads)
             else:
                 body = await bodies.whole(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
@@ -75,12 +78,15 @@ class FhirEndpoint:
             body,
             depth_max=self._dispatch.settings.nesting_max,
             upload=upload,
+            spooled=spooled,
         )
         try:
             answer = await self._in_turn(request, scope)
         finally:
             if upload is not None:
                 await asyncio.shield(self._uploads.over(upload))
+            if spooled is not None:
+                spooled.unlink(missing_ok=True)  # if it was refused; else it has been moved
         await _send(send, answer, shown, head_only=scope["method"] == "HEAD")
         if isinstance(answer.body, Stream) and scope["method"] != "HEAD":
             await streams.send_stream(send, receive, answer.body, self._threads)

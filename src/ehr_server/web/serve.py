@@ -1,7 +1,6 @@
 """Server processes: one socket, one or several processes that take from it."""
 
 import asyncio
-import gc
 import multiprocessing
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from ehr_server import collector
 from ehr_server.web.connections import KEPT_S, Config, Connection, allow_files, watch
 
 _DRAIN_S = 30
@@ -85,10 +85,7 @@ def _child(listening: socket.socket, opener: Opener, number: int, ready: Event) 
 
 def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[[], None]) -> None:
     app, close = opener(number)
-    # What is there now stays; a resource tree is hundreds of objects, none of them in a cycle, so
-    # the default of a collection every 700 costs a fifth of the time and finds nothing.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    collector.settle()
     allow_files()
     config = Config(
         app,

@@ -153,7 +153,7 @@ def test_many_rows_come_in_pieces_that_are_the_file(
     several = list(pieces(Shape(made.columns, format_), ((f"{n}", f"số {n}") for n in range(95))))
     assert len(several) > 3
     lines = [b'{"resourceType":"Basic","id":"%d"}' % number for number in range(95)]
-    with closing(TableFile(tmp_path / "t", made, format_)) as file:
+    with closing(TableFile(tmp_path / "t", made, Shape(made.columns, format_))) as file:
         for start in range(0, 95, 10):
             file.add(lines[start : start + 10])
         whole = b"".join(several)

@@ -98,6 +98,7 @@ def _manifest(call: Call, job: Job, files_of: Mapping[int, Sequence[File]]) -> b
         job.request["url"],
         f"{address}/",
         has_deleted=job.request["ask"]["since"] is not None,
+        organized_by="Patient" if job.request["ask"]["is_by_person"] else "",
     )
     if not job.request["is_paged"]:
         found = [file for number in sorted(files_of) for file in files_of[number]]

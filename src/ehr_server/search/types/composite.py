@@ -165,23 +165,34 @@ def _numbers(
 def _pairs(
     type_name: str, parameter: Parameter, first: Part, last: Part, rules: Rules
 ) -> Callable[[Any, Rows], None]:
-    readers = [(_values(type_name, part), part.parameter) for part in (first, last)]
+    ones, others = (_forms(type_name, part, rules) for part in (first, last))
+    own = _own(parameter)
 
     def take(place: Any, rows: Rows) -> None:
-        ones, others = (_forms(list(values(place)), of, rules) for values, of in readers)
-        rows.toks += [_both(parameter, one, other) for one in ones for other in others]
+        found = others(place)
+        rows.toks += [_mixed(own, one, other) for one in ones(place) for other in found]
 
     return take
 
 
-def _forms(values: Sequence[tuple[str, Any]], of: Parameter, rules: Rules) -> list[int]:
-    """All hashes by which the values are found by themselves."""
-    rows = Rows()
-    for type_name, value in values:
-        extract_one = (token if of.type == "token" else reference).extract(type_name, of, rules)
-        if extract_one is not None:
-            extract_one(value, rows)
-    return sorted({*rows.toks, *rows.refs})
+def _forms(type_name: str, part: Part, rules: Rules) -> Callable[[Any], list[int]]:
+    """All hashes by which the values of a part at a place are found by themselves."""
+    of = part.parameter
+    extract_of = (token if of.type == "token" else reference).extract
+    readers = [
+        (many(branch), take)
+        for branch in _branches(part.expression, type_name)
+        if (take := extract_of(branch.type, of, rules)) is not None
+    ]
+
+    def forms(place: Any) -> list[int]:
+        rows = Rows()
+        for run, take in readers:
+            for value in run(place, place):
+                take(value, rows)
+        return sorted({*rows.toks, *rows.refs})
+
+    return forms
 
 
 def _hashes(term: Any, of: Parameter) -> Sequence[int]:
@@ -190,8 +201,16 @@ def _hashes(term: Any, of: Parameter) -> Sequence[int]:
 
 def _both(parameter: Parameter, one: int, other: int) -> int:
     """A hash of both, in their order and of this composite."""
+    return _mixed(_own(parameter), one, other)
+
+
+def _own(parameter: Parameter) -> int:
+    return hash64(parameter.name)
+
+
+def _mixed(own: int, one: int, other: int) -> int:
     turned = (one << 1 | (one % _WORD) >> 63) % _WORD
-    mixed = (turned ^ other ^ hash64(parameter.name)) % _WORD
+    mixed = (turned ^ other ^ own) % _WORD
     return mixed - _WORD if mixed >> 63 else mixed
 
 

@@ -255,8 +255,9 @@ class _Overlay:
         types = self.target_types(targets)
         if not types or "Resource" in types or not all(one.targets for one in node.types):
             return []
-        pattern = f"^(?:(?:{'|'.join(types)})/|urn:|#)"
-        return [{"properties": {"reference": {"pattern": pattern}}}]
+        pattern = f"^(?:(?:{'|'.join(types)})/|urn:|#.)"
+        own = {"reference": {"pattern": pattern}, "type": {"enum": sorted(types)}}
+        return [{"properties": own}]
 
     def _bound(self, binding: Binding | None, type_name: str) -> Schema | None:
         codes = (
