@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ATTEMPTS_MAX = 5  # without a part coming to its end; then the job has failed
+# Without a part coming to its end; then the job has failed. A worker that is stopped or killed says
+# little against the job, unless it happens again and again: the job may be what kills it.
+ATTEMPTS_MAX = 5  # that met an error
+CLAIMS_MAX = 50
 
 Kinds = Mapping[str, Callable[[Work], None]]
 
@@ -110,7 +113,8 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
     job = work.job
     state = queue.DONE
     try:
-        if job.attempts - job.progress.get("attempts", 0) > ATTEMPTS_MAX:
+        claims = job.attempts - job.progress.get("attempts", 0)
+        if claims > CLAIMS_MAX or job.progress.get("errors", 0) >= ATTEMPTS_MAX:
             state = queue.FAILED
         else:
             with work:
@@ -125,6 +129,7 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
         return
     except Exception:
         log.exception("job %s met an error at attempt %d", job.id, job.attempts)
+        work.note({"errors": work.job.progress.get("errors", 0) + 1})
         _let_go(work, _RETRY_S)
         return
     with work.store.connection() as connection:

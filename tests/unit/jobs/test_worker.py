@@ -122,6 +122,36 @@ def test_a_job_that_never_gets_on_fails(
     assert "no space left" in caplog.text
 
 
+@pytest.mark.parametrize(("kills", "ended"), [(10, queue.DONE), (50, queue.FAILED)])
+def test_killed_workers_say_little_against_a_job(
+    store: Store, folder: Path, kills: int, ended: str
+) -> None:
+    """Who is killed says no more; another takes the job over, but not for ever."""
+    job = _queued(store)
+    with store.connection() as connection:
+        for _ in range(kills):
+            assert queue.claim(connection, ["k"], 0) is not None
+    stop = threading.Event()
+
+    def done(_: Work) -> None:
+        stop.set()
+
+    thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop, {"k": done}))
+    thread.start()
+    while (state := _state(store, job)) == queue.RUNNING:
+        threading.Event().wait(0.02)
+    stop.set()
+    thread.join()
+    assert state == ended
+
+
+def _state(store: Store, job: Job) -> str:
+    with store.connection() as connection:
+        found = queue.find(connection, job.id)
+    assert found is not None
+    return found.state
+
+
 def test_an_idle_worker_leaves_marks_where_something_was_written(store: Store) -> None:
     with store.connection() as connection:
         marks.leave_if_written(store, connection, clock.now())
