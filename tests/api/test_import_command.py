@@ -351,7 +351,7 @@ def _people(path: Path, count: int) -> Path:
 @pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_kills_change_nothing_in_the_result(database: str, tmp_path: Path, kills: int) -> None:
     """The same command goes on where a killed one was."""
-    count = 900 if kills == 2 else 6_000
+    count = 900 if kills == 2 else 3_000
     file = _people(tmp_path / "a.ndjson", count)
     total = count * 15
     for number in range(kills):
