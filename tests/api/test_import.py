@@ -321,7 +321,7 @@ def test_a_killed_server_goes_on_and_the_result_is_the_same(
     given_postgresql: PostgreSQL, folder: Path, kills: int
 ) -> None:
     """Kept on disk with 202, done by whichever worker comes next."""
-    people = 900 if kills == 2 else 4_000
+    people = 900 if kills == 2 else 3_000
     written(folder / "a.ndjson", *record(range(people), weights=14))
     total = people * 15
     settings = {"import_dir": str(folder), "data_dir": str(folder / "data"), "lease_s": "1"}

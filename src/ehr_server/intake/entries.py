@@ -118,7 +118,7 @@ def _kept(
     assigned, text = told
     if assigned is not None and given is None:
         id_ = assigned.of_words(type_name, text.data, f"{text.place} {where}")
-    elif not isinstance(given, str):
+    elif not isinstance(given, str) or not given:
         if needs_id:
             raise Invalid(
                 "A resource to import needs its id; or have ids assigned (--ids=assign, the "

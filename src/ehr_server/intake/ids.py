@@ -63,12 +63,16 @@ def meant(reference: dict[str, Any], base: str) -> tuple[Identity, str] | None:
 
 def with_origin(resource: dict[str, Any], source: str, given: str) -> dict[str, Any]:
     """The resource, saying what it was called where it comes from."""
-    meta = resource.get("meta")
-    meta = meta if isinstance(meta, dict) else {}
+    meta = resource.get("meta", {})
+    if not isinstance(meta, dict):
+        return resource  # it will be refused
     came = {"system": source, "value": f"{resource['resourceType']}/{given}"}
-    extensions = [one for one in meta.get("extension", ()) if one.get("url") != ORIGIN]
-    extensions.append({"url": ORIGIN, "valueIdentifier": came})
-    return {**resource, "meta": {**meta, "extension": extensions}}
+    there = meta.get("extension", [])
+    if not isinstance(there, list):
+        return resource  # it will be refused
+    others = [one for one in there if not (isinstance(one, dict) and one.get("url") == ORIGIN)]
+    said = [*others, {"url": ORIGIN, "valueIdentifier": came}]
+    return {**resource, "meta": {**meta, "extension": said}}
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import scan
 from ehr_server.changes.resolve import ids_meant
+from ehr_server.definitions import definitions
 from ehr_server.intake.ids import Identity, meant
 from ehr_server.intake.units import Unit
 from ehr_server.search.escapes import escape
@@ -29,6 +30,8 @@ def ask(change: Change) -> None:
     """Let an update be of what holds one of the identifiers, where it has any."""
     resource = change.resource
     if change.deed != "update" or resource is None or change.criteria is not None:
+        return
+    if change.type not in definitions().type_number:
         return
     held = resource.get("identifier")
     values = [
@@ -73,7 +76,7 @@ def targets(unit: Unit, base: str) -> set[Identity]:
     found = set()
     for reference in _references(unit.changes):
         to = None if reference["reference"] in urls else meant(reference, base)
-        if to is not None and not to[1]:
+        if to is not None and not to[1] and to[0][0] in definitions().type_number:
             found.add(to[0])
     return found - own
 

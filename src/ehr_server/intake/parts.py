@@ -69,7 +69,8 @@ class _Gathered:
 
     @property
     def is_full(self) -> bool:
-        return self.size >= PART_BYTES or len(self.stretches) >= STRETCHES_MAX
+        # A stretch ends with a line, so it is somewhat less than a part is meant to be.
+        return self.size >= PART_BYTES * 3 // 4 or len(self.stretches) >= STRETCHES_MAX
 
     def taken(self) -> Part:
         part = Part(self.number, tuple(self.stretches), self.read)

@@ -164,11 +164,13 @@ def _job_here(store: Store, settings: Settings, request: dict[str, Any]) -> queu
     shows a sign of life is another command's, and left to it."""
     with store.connection() as connection:
         left = queue.unfinished(connection, kept.HERE, request)
-        end = clock.ticks_ms() + (settings.lease_s + 1) * 1000
-        while left is not None and clock.ticks_ms() < end:
+        held = queue.lease_of(connection, left) if left is not None else None
+        while left is not None:
             job = queue.claim_one(connection, left, settings.lease_s)
             if job is not None:
                 return job
+            if queue.lease_of(connection, left) != held:
+                break
             time.sleep(_LOOK_S)
         id_, at = clock.new_id(), clock.now()
         queue.put(connection, queue.Job(id_, kept.HERE, queue.QUEUED, request, {}, 0, at))

@@ -21,7 +21,7 @@ from ehr_server.metrics import worker_seen
 from ehr_server.store import blobs, deferred, marks, queue, receipts, search_parameters
 from ehr_server.store import import_ as imports
 from ehr_server.store.export import KIND
-from ehr_server.store.files import remove_folder
+from ehr_server.store.files import forget_uploads, remove_folder
 
 if TYPE_CHECKING:
     import threading
@@ -92,6 +92,7 @@ def _forget_old(connection: Connection, settings: Settings) -> None:
     for id_ in queue.ended_before(connection, imports.KIND, kept_since):
         remove_folder(settings.import_path / id_)
         queue.forget(connection, id_)
+    forget_uploads(settings.import_path, kept_since)
     for kind in (search_parameters.KIND, deferred.KIND, duplicates.KIND, imports.HERE):
         for id_ in queue.ended_before(connection, kind, kept_since):
             queue.forget(connection, id_)

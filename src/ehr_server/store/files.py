@@ -19,6 +19,7 @@ from ehr_server import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
 Form = Literal["ndjson", "gzip", "parquet"]  # NDJSON, as it is or in gzip, or Parquet
@@ -224,6 +225,16 @@ def make_folder(folder: Path) -> None:
 def remove_folder(folder: Path) -> None:
     """Remove the files of an export; no error if there are none."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_uploads(folder: Path, moment: datetime) -> None:
+    """Remove what was being uploaded to a server that was killed, before the moment."""
+    for path in folder.glob("upload-*"):
+        try:
+            if path.stat().st_mtime < moment.timestamp():
+                path.unlink()
+        except FileNotFoundError:  # another worker was faster
+            continue
 
 
 def write_manifest(folder: Path, text: bytes) -> None:

@@ -122,6 +122,12 @@ def unfinished(connection: Connection, kind: str, request: dict[str, Any]) -> st
     return None if row is None else str(row[0])
 
 
+def lease_of(connection: Connection, id_: str) -> datetime | None:
+    """Until when a job is held; later each time that its worker gives a sign of life."""
+    row = connection.execute("select lease from job where id = %s", (id_,)).fetchone()
+    return None if row is None else row[0]
+
+
 def renew(connection: Connection, job: Job, lease_s: int) -> bool:
     """A sign of life; False if the job was cancelled or taken over."""
     return _changed(

@@ -1,5 +1,6 @@
 """Claims, leases and ends of jobs."""
 
+import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from ehr_server.jobs import worker
 from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.store import marks, queue
 from ehr_server.store.connect import Store
+from ehr_server.store.files import forget_uploads
 from ehr_server.store.queue import Job, Part
 from unit.jobs.record import created, put, settings
 
@@ -204,3 +206,12 @@ def _queued(store: Store) -> Job:
     with store.connection() as connection:
         queue.put(connection, job)
     return job
+
+
+def test_uploads_that_nobody_took_are_removed(tmp_path: Path) -> None:
+    old, new = tmp_path / "upload-a.ndjson", tmp_path / "upload-b.ndjson.gz"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    forget_uploads(tmp_path, clock.now() - timedelta(hours=1))
+    assert list(tmp_path.iterdir()) == [new]
