@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server.access.caller import Caller
-from ehr_server.access.directories import facts_of, ready
+from ehr_server.access.directories import estimated, facts_of, ready
 from ehr_server.access.persons import of_persons
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp
-from ehr_server.layout import leaf
+from ehr_server.layout import OTHER, leaf
 from ehr_server.search.facts import Facts
 from ehr_server.search.index import index
 from ehr_server.search.match import matches
@@ -52,6 +52,11 @@ _IN_HAND = (
     "select r.key from jsonb_to_recordset(%s::jsonb) as r"
     " (comp bigint, key bigint, own bigint, refs bigint[], toks bigint[], type smallint) where "
 )
+
+
+# Of a leaf, above which it is read from its beginning to its end: found by the index each row
+# takes three times as long.
+SPARSE_SHARE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,15 @@ class Choice:
             leaf_name: self._of_leaf(connection, numbers) for leaf_name, numbers in by_leaf.items()
         }
 
+    def sparse(self, connection: Connection, most: int) -> set[str]:
+        """The leaves of which the index chooses so few, `most` in number and a fifth of all."""
+        return {
+            leaf_name
+            for leaf_name, (text, params) in self.conditions(connection).items()
+            if leaf_name != OTHER
+            and self._is_sparse(connection, leaf_name, Sql(text, (*params,)), most)
+        }
+
     def met(self, connection: Connection, several: Sequence[InHand]) -> list[InHand]:
         """Those of the versions that are chosen; all of a type that is narrowed."""
         parsed = [json.read_stored(one.content) for one in several]
@@ -131,6 +145,19 @@ class Choice:
             )
         ]
 
+    def _is_sparse(self, connection: Connection, leaf_name: str, condition: Sql, most: int) -> bool:
+        """The estimate is looked into, for it may be far too low."""
+        table = f"resource_{leaf_name}"
+        rows = Sql(f"select 1 from {table} r where {condition.text}", condition.params)
+        if estimated(connection, rows) > most:
+            return False
+        text = (
+            f"select (select count(*) from ({rows.text} limit {most + 1}) f),"
+            " (select reltuples from pg_class where oid = %s::regclass)"
+        )
+        ((number, every),) = connection.execute(text, (*rows.params, table)).fetchall()
+        return bool(number <= most and number <= every * SPARSE_SHARE)
+
     def _all_queries(self) -> Iterator[Query]:
         for several in self._queries.values():
             yield from several
@@ -143,7 +170,7 @@ class Choice:
             plans = [ready(connection, one, self._caller, known) for one in self._queries[number]]
             found = any_of(all_of(plan.whole) if plan else FALSE for plan in plans)
             parts.append(all_of((Sql(f"r.type = {number}"), found)))
-        if leaf(definitions().type_name[numbers[0]]) == "other":
+        if leaf(definitions().type_name[numbers[0]]) == OTHER:
             parts.append(Sql("r.type <> all(%s::smallint[])", (list(numbers),)))
         whole = any_of(parts)
         return whole.text, whole.params

@@ -20,6 +20,7 @@ from ehr_server.errors import Refusal, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.jobs import export_part
 from ehr_server.jobs.export_part import Place
+from ehr_server.jobs.export_select import sparse_leaves
 from ehr_server.jobs.processes import Processes
 from ehr_server.jobs.work import Failed
 from ehr_server.store import cohort, export, files
@@ -165,7 +166,8 @@ def _pieces(store: Store, ask: Ask, last: Piece | None) -> Iterator[Piece]:
     """All that is to be written, or what comes after the last that was planned."""
     if ask.is_by_person:
         return cohort.ranges(store, ask, last if isinstance(last, Range) else None)
-    return export.stretches(store, ask, last if isinstance(last, Stretch) else None)
+    sparse = sparse_leaves(store, ask) if ask.filters.queries else ()
+    return export.stretches(store, ask, last if isinstance(last, Stretch) else None, sparse)
 
 
 def _expected(store: Store, ask: Ask) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from ehr_server.packages.shelf import on_shipped
 from ehr_server.search.parse import parse
 from ehr_server.search.rules import Rules
 from ehr_server.store import cohort
-from ehr_server.store.export import Chunk, Persons, Range, Stretch
+from ehr_server.store.export import PIECE_ROWS, Chunk, Persons, Range, Stretch
 from ehr_server.store.packages import stored
 from ehr_server.terminology import Terminology
 
@@ -67,6 +67,13 @@ def selection(store: Store, ask: Ask) -> Selection:
         choice = Choice(connection, {one: queries.get(one, ()) for one in types}, caller, rules)
         listed = cohort.cohort(connection, ask.cohort) if ask.cohort else None
     return Selection(ask, choice, listed, render(ask))
+
+
+def sparse_leaves(store: Store, ask: Ask) -> set[str]:
+    """The leaves of which so little is chosen that one part holds it."""
+    selected = selection(store, ask)
+    with store.connection() as connection:
+        return selected.choice.sparse(connection, PIECE_ROWS)
 
 
 def queries_of(texts: Sequence[str], rules: Rules) -> dict[str, list[Query]]:

@@ -23,7 +23,7 @@ from ehr_server.layout import LEAVES, leaf
 from ehr_server.store import marks
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from ehr_server.store.connect import Connection, Store
@@ -48,6 +48,7 @@ _SETTINGS = (
     " set local enable_mergejoin = off; set local enable_material = off;"
     " set local enable_bitmapscan = off; set local max_parallel_workers_per_gather = 0"
 )
+_BY_INDEX = "set local enable_bitmapscan = on"  # arrays have no other way
 _AS_EVER = (
     "set local enable_hashjoin = on; set local enable_mergejoin = on;"
     " set local enable_material = on; set local enable_bitmapscan = on"
@@ -134,18 +135,18 @@ def ask_of(value: dict[str, Any]) -> Ask:
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """The rows of a leaf after a place, up to and with another; to the end without one.
-    `is_associated`: not these themselves, but the Provenance among them that comes along."""
+    `is_associated`: not these themselves, but the Provenance among them that comes along.
+    `is_sparse`: so few of the leaf are chosen that they are found by the index, all in one."""
 
     leaf: str
     after: Place
     until: Place | None = None
     is_associated: bool = False
+    is_sparse: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As a part of a job keeps it; `piece_of` reads it."""
-        until = None if self.until is None else list(self.until)
-        found = {"leaf": self.leaf, "after": list(self.after), "until": until}
-        return {**found, "is_associated": True} if self.is_associated else found
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def piece_of(value: dict[str, Any]) -> Piece:
         return Range(*value["range"])
     until = None if value["until"] is None else (value["until"][0], value["until"][1])
     after = (value["after"][0], value["after"][1])
-    return Stretch(value["leaf"], after, until, value.get("is_associated", False))
+    return Stretch(**{**value, "after": after, "until": until})
 
 
 def begin(
@@ -221,8 +222,11 @@ def is_complete(store: Store, ask: Ask) -> bool:
         return store.horizon(connection) >= ask.below
 
 
-def stretches(store: Store, ask: Ask, after: Stretch | None = None) -> Iterator[Stretch]:
-    """The whole record in pieces, cut while they are read; or what comes `after` one of them.
+def stretches(
+    store: Store, ask: Ask, after: Stretch | None = None, sparse: Collection[str] = ()
+) -> Iterator[Stretch]:
+    """The whole record in pieces, cut while they are read; or what comes `after` one of them. The
+    `sparse` leaves are not cut.
 
     To cut is to walk the index of (tx, key): 0.1 µs a row.
     """
@@ -235,6 +239,9 @@ def stretches(store: Store, ask: Ask, after: Stretch | None = None) -> Iterator[
         start: Place | None = BEGINNING if is_associated and ask.provenance else ask.start()
         if after is not None and (after.leaf, after.is_associated) == (leaf_name, is_associated):
             start = after.until
+        if start is not None and leaf_name in sparse and not is_associated:
+            yield Stretch(leaf_name, start, is_sparse=True)
+            continue
         while start is not None:
             with store.connection() as connection, connection.transaction():
                 until = _cut(connection, ask, leaf_name, start)
@@ -257,6 +264,8 @@ def rows(
     """`(comp, type number, deed, encoding, stored content, key, is_decided)` of the piece, a
     stretch in the order of (tx, key). Part of a transaction; close it, read to its end or not."""
     prepare(connection)
+    if isinstance(piece, Stretch) and piece.is_sparse:
+        connection.execute(_BY_INDEX)
     with connection.cursor(binary=True) as cursor:
         text, values = statement(ask, piece, [f"v.{name}" for name in _ROW], chosen)
         yield from cursor.stream(text, values, size=_CHUNK_ROWS)
@@ -304,6 +313,8 @@ def statement(
 ) -> tuple[str, list[Any]]:
     """The select of the columns of a piece and `is_decided`, and its values; in front, of persons,
     the compartment that a row is `shown` in, where that is asked for."""
+    if isinstance(piece, Stretch) and piece.is_sparse:
+        return _sparse(ask, piece.leaf, columns, chosen)
     if isinstance(piece, Stretch):
         text, values = _select(ask, piece.leaf, columns, chosen)
         text += " and (v.tx, v.key) > (%s::bigint, %s::bigint)"
@@ -327,6 +338,34 @@ def statement(
     return " union all ".join(texts), values
 
 
+def _sparse(
+    ask: Ask, leaf_name: str, columns: Sequence[str], chosen: Chosen
+) -> tuple[str, list[Any]]:
+    """What is chosen, by the index; what changed since the moment, which nothing says of what it
+    was; what was deleted."""
+    condition, held = chosen[leaf_name]
+    source = _BY_ROW.format(condition=condition.replace("{", "{{").replace("}", "}}"))
+    narrow, values = _select(ask, leaf_name, columns, ALL, source)
+    changed, more = _select(ask, leaf_name, columns, ALL, _CHANGED)
+    changed = changed.replace("true is_decided", "false is_decided", 1) + " and v.deed <> 3"
+    parts = [narrow, changed]
+    values = [*held, *values, ask.below, *more]
+    if ask.since is not None:
+        deleted, more = _select(ask, leaf_name, columns, ALL)
+        parts.append(f"{deleted} and v.deed = 3")
+        values += more
+    return " union all ".join(parts), values
+
+
+_BY_ROW = (
+    "(select r.comp, r.key, r.ver from resource_{{leaf}} r where {condition}) c"
+    " join {{table}} v on v.comp = c.comp and v.key = c.key and v.ver = c.ver"
+)
+_CHANGED = (
+    "(select distinct n.comp, n.key from {table} n where n.tx >= %s and n.ver > 1) c"
+    " join {table} v on v.comp = c.comp and v.key = c.key"
+)
+
 # What belongs to a compartment and lies at home elsewhere, each once.
 _BESIDE = (
     "unnest(%s::bigint[], %s::bigint[], %s::bigint[]) b (comp, home, key)"
@@ -348,8 +387,9 @@ def _select(
             " and r.type = v.type and r.ver = v.ver"
         )
         decided = "r.key is not null"
+    origin = source.format(table=table, leaf=leaf_name)
     text = (
-        f"select {', '.join(columns)}, {decided} is_decided from {source.format(table=table)}"
+        f"select {', '.join(columns)}, {decided} is_decided from {origin}"
         f"{narrow} where v.tx < %s::bigint and v.type = any(%s::smallint[])"
     )
     values: list[Any] = [ask.below, wanted]
