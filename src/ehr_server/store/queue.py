@@ -23,6 +23,7 @@ QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed"
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 
 _COLUMNS = "id, kind, state, request::text, progress::text, attempts, made"
+_PARTS_MAX = 2**31 - 1
 _HELD = "id = %s and attempts = %s and state = 'running'"
 
 
@@ -187,12 +188,14 @@ def add_part(connection: Connection, job: Job, part: Part, progress: dict[str, A
     return is_held
 
 
-def parts(connection: Connection, id_: str) -> list[Part]:
-    """The finished parts of a job, in order."""
+def parts(connection: Connection, id_: str, numbers: range | None = None) -> list[Part]:
+    """The finished parts of a job, in order: all, or those of the numbers. A large job has ten
+    thousand."""
+    wanted = numbers or range(_PARTS_MAX)
     rows = connection.execute(
         "select number, request::text, done::text from job_part"
-        " where job = %s and done is not null order by number",
-        (id_,),
+        " where job = %s and done is not null and number >= %s and number < %s order by number",
+        (id_, wanted.start, wanted.stop),
     ).fetchall()
     return [Part(row[0], json.read_own(row[1]), json.read_own(row[2])) for row in rows]
 

@@ -6,6 +6,7 @@ Of either a range can be asked for, so that a link that breaks costs only what i
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from ehr_server.call import Call
 
+_NUMBER = re.compile(r"\.([0-9]{6,9})\.[a-z]+", re.ASCII)  # of the part, in a name
 _TYPES = {
     ".ndjson": "application/fhir+ndjson",
     ".parquet": "application/vnd.apache.parquet",
@@ -37,7 +39,9 @@ def download(call: Call) -> Answer:
     """
     with call.store.connection() as connection:
         job = the_job(call, connection)
-        parts = queue.parts(connection, job.id)
+        found = _NUMBER.search(call.parts["file"])
+        number = int(found.group(1)) if found is not None else -1
+        parts = queue.parts(connection, job.id, range(number, number + 1))
     named = (file_of(file) for part in parts for file in part.done["files"])
     file = next((one for one in named if one.name == call.parts["file"]), None)
     folder = call.settings.export_path / job.id

@@ -5,6 +5,7 @@ https://hl7.org/fhir/uv/bulkdata/export.html#bulk-data-status-request
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ehr_server.store.queue import Job
 
 _RETRY_AFTER_MAX_S = 60
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 PAGE_PARTS = 50  # of a manifest that may come in pages
 
 
@@ -41,7 +43,7 @@ def status(call: Call) -> Answer:
         job = the_job(call, connection)
         files_of = [
             (part.number, [file_of(file) for file in part.done["files"]])
-            for part in queue.parts(connection, job.id)
+            for part in queue.parts(connection, job.id, _shown(call, job))
         ]
     answer = _answer(call, job, dict(files_of))
     if not job.request["is_separate"]:
@@ -117,6 +119,14 @@ def _manifest(call: Call, job: Job, files_of: Mapping[int, Sequence[File]]) -> b
     return json.write(manifest(heading, found, following))
 
 
+def _shown(call: Call, job: Job) -> range | None:
+    """Which parts the answer tells of, None for all; of a page, those of the next too."""
+    if job.request["is_paged"]:
+        first = _page(call) * PAGE_PARTS
+        return range(first, first + 2 * PAGE_PARTS)
+    return None if job.state == queue.DONE else range(-1, 0)
+
+
 def _is_there(job: Job, files_of: Mapping[int, Sequence[File]], page: int) -> bool:
     first, end = page * PAGE_PARTS, (page + 1) * PAGE_PARTS
     if job.state == queue.DONE:
@@ -127,7 +137,7 @@ def _is_there(job: Job, files_of: Mapping[int, Sequence[File]], page: int) -> bo
 def _page(call: Call) -> int:
     """The page that the address names, from 0 on."""
     asked = dict(call.request.query).get("page", "1")
-    return max(0, int(asked) - 1) if asked.isascii() and asked.isdigit() else 0
+    return int(asked) - 1 if _NUMBER.fullmatch(asked) else 0
 
 
 def _failed(job: Job) -> Issue:
