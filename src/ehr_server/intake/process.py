@@ -1,28 +1,18 @@
-"""A process that does parts: `python -m ehr_server.intake.process`.
-
-It reads from standard input a line of JSON with what it works with, then for each part one line,
-followed by the bytes that the part brings along; it answers each with a line of JSON on standard
-output. It ends with its input, so that it does not outlive who started it.
-"""
+"""A process that does parts: `python -m ehr_server.intake.process`, see `ehr_server.processes`."""
 
 from __future__ import annotations
 
-import os
-import sys
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, BinaryIO
 
-from ehr_server import collector
 from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.changes.change import InForce, Means, means
-from ehr_server.errors import Unavailable
-from ehr_server.fhir import json
-from ehr_server.fhir.outcome import issues_of
 from ehr_server.intake.load import Intake, load
 from ehr_server.intake.parts import Part, Stretch
 from ehr_server.intake.sources import source_of
 from ehr_server.intake.wish import wish_of
 from ehr_server.packages.shelf import on_shipped
+from ehr_server.processes import Answering, Task, Value, answer_from_now_on
 from ehr_server.settings import Settings, settings_of
 from ehr_server.store.connect import Store
 from ehr_server.store.packages import stored
@@ -58,7 +48,7 @@ def means_of(store: Store, settings: Settings, caller: str | None, base_url: str
     return means(store, settings, in_force, whose, base_url)
 
 
-def intake_of(store: Store, settings: Settings, told: dict[str, Any]) -> Intake:
+def intake_of(store: Store, settings: Settings, told: Value) -> Intake:
     """What a job says of how its parts are done."""
     return Intake(
         means_of(store, settings, told["caller"], told["base_url"]),
@@ -70,44 +60,46 @@ def intake_of(store: Store, settings: Settings, told: dict[str, Any]) -> Intake:
     )
 
 
+def task_of(part: Part) -> Task:
+    """What a process is told of a part."""
+    asked = {
+        "number": part.number,
+        "stretches": [one.as_json() for one in part.stretches],
+        "has_data": [one.data is not None for one in part.stretches],
+        "read": part.read,
+        "only": None if part.only is None else sorted(part.only),
+    }
+    return Task(asked, [one.data for one in part.stretches if one.data is not None])
+
+
+def opening_of(settings: Settings, url: str, told: Value) -> Value:
+    """What a process opens with: `told` is what the job says, see `intake_of`."""
+    return {"settings": settings.as_texts(), "url": url, **told}
+
+
 def main() -> None:
     """Do parts until there are no more."""
-    coming = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anything prints is not an answer
-    told = json.read_own(coming.readline())
-    settings = settings_of(told["settings"])
+    answer_from_now_on(_opened)
+
+
+def _opened(opening: Value) -> Answering:
+    settings = settings_of(opening["settings"])
     configure(settings.log_level)
-    store = opened(settings, told["url"])
-    intake = intake_of(store, settings, told)
-    collector.settle()
-    try:
-        while line := coming.readline():
-            answers.write(json.write(_answer(intake, _part(json.read_own(line), coming))) + b"\n")
-            answers.flush()
-    except BrokenPipeError:  # nobody waits for it any more
-        os._exit(1)
-    finally:
-        store.close()
+    intake = intake_of(opened(settings, opening["url"]), settings, opening)
+    return lambda asked, data: load(intake, _part(asked, data)).as_json()
 
 
-def _answer(intake: Intake, part: Part) -> dict[str, Any]:
-    try:
-        return {"number": part.number, "outcome": load(intake, part).as_json()}
-    except Unavailable as refusal:
-        issue = issues_of(refusal)[0]
-        return {"number": part.number, "unavailable": [issue.text, issue.vi]}
-
-
-def _part(head: dict[str, Any], coming: BinaryIO) -> Part:
+def _part(asked: Value, data: Sequence[bytes]) -> Part:
+    rest = iter(data)
     stretches = []
-    for (file, start, end, line, fault), size in zip(head["stretches"], head["sizes"], strict=True):
-        data = coming.read(size) if size is not None else None
+    for (file, start, end, line, fault), has_data in zip(
+        asked["stretches"], asked["has_data"], strict=True
+    ):
         why = (fault[0], fault[1]) if fault else None
-        stretches.append(Stretch(file, start, end, line, data, why))
-    only = head["only"]
+        stretches.append(Stretch(file, start, end, line, next(rest) if has_data else None, why))
+    only = asked["only"]
     taken = None if only is None else frozenset((file, line) for file, line in only)
-    return Part(head["number"], tuple(stretches), head["read"], taken)
+    return Part(asked["number"], tuple(stretches), asked["read"], taken)
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from ehr_server.fhir import json
 from ehr_server.jobs import export_part
 from ehr_server.jobs.export_part import Place
 from ehr_server.jobs.export_select import sparse_leaves
-from ehr_server.jobs.processes import Processes
 from ehr_server.jobs.work import Failed
+from ehr_server.processes import Processes, Task
 from ehr_server.store import cohort, export, files
 from ehr_server.store.export import Ask, Chunk, Piece, Range, Stretch, ask_of, piece_of
 from ehr_server.store.files import File, file_of
@@ -198,11 +198,11 @@ class _Writing:
                 yield number, piece, writing.write(number, piece, go_on)
             return
         opening = {"url": self.store.url, "place": self.place.as_json()}
-        tasks = ({"number": number, "piece": piece.as_json()} for number, piece in pieces)
+        tasks = (Task({"number": number, "piece": piece.as_json()}) for number, piece in pieces)
         with closing(Processes(self.processes, export_part.__name__, opening)) as working:
             for task, answer in working.answers(tasks, go_on):
                 found = [file_of(file) for file in answer["files"]]
-                yield task["number"], piece_of(task["piece"]), found
+                yield task.asked["number"], piece_of(task.asked["piece"]), found
 
 
 def _named(path: Path) -> set[str]:

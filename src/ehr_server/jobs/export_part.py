@@ -1,6 +1,6 @@
 """A part of an export: the rows of one piece, written to files.
 
-As a process of its own (`jobs.processes`) it reads the opening line `Place` and then, line by
+As a process of its own (`ehr_server.processes`) it reads the opening line `Place` and then, line by
 line, what to write; it answers each with the files. Several of them share the work, since one
 writes 200,000 resources a second at most.
 """
@@ -24,7 +24,7 @@ from ehr_server.fhir.kept import Kept, inlined, kept_in
 from ehr_server.fhir.parameters import parameters
 from ehr_server.jobs.export_provenance import PROVENANCE, Associated
 from ehr_server.jobs.export_select import Selection, selection
-from ehr_server.jobs.processes import answer_from_now_on
+from ehr_server.processes import Answering, Value, answer_from_now_on
 from ehr_server.search.index import patients
 from ehr_server.search.rules import Rules
 from ehr_server.store import blobs, cohort, export
@@ -331,11 +331,11 @@ def _deletion(content: bytes) -> bytes:
 def main() -> None:
     """Write parts as they are asked for, until there are no more."""
 
-    def opened(opening: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def opened(opening: Value) -> Answering:
         store = Store(opening["url"], pool_size=2)
         writing = writer(store, place_of(opening["place"]))
 
-        def one(asked: dict[str, Any]) -> dict[str, Any]:
+        def one(asked: Value, _: Sequence[bytes]) -> Value:
             piece = piece_of(asked["piece"])
             files = writing.write(asked["number"], piece, lambda: None)
             return {"files": [file.as_json() for file in files]}

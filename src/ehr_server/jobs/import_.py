@@ -23,14 +23,15 @@ from ehr_server import clock
 from ehr_server.errors import Refusal, Unavailable
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import issues_of
-from ehr_server.intake import fetch, processes
+from ehr_server.intake import fetch, process
 from ehr_server.intake.load import Counts, Outcome, load, outcome_of
 from ehr_server.intake.parts import Part, cut
-from ehr_server.intake.process import intake_of, opened
+from ehr_server.intake.process import intake_of, opened, opening_of, task_of
 from ehr_server.intake.report import Finding
 from ehr_server.intake.sources import Source, source_of
 from ehr_server.intake.wish import Wish, wish_of
 from ehr_server.jobs.work import Failed, Interrupted, Work
+from ehr_server.processes import Processes, Task
 from ehr_server.redact import id_without_number
 from ehr_server.store import import_ as kept
 from ehr_server.store import queue
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from ehr_server.settings import Settings
     from ehr_server.store.connect import Store
+
+Results = Iterator[tuple[Part, Outcome]]
 
 _BEGUN = 0  # the number of the part that holds what is imported
 _LATER = 1_000_000_000  # what numbers of parts that were taken up again begin with
@@ -254,13 +257,8 @@ class _Doing:
                 yield replace(part, read=0, only=frozenset(only))
 
     def _do(self, parts: Iterator[Part], first: int) -> None:
-        for found in self._results(parts):
-            self._work.go_on()
-            self.progress.seconds = self._before_s + (clock.ticks_ms() - self._begun) / 1000
-            if found is None:
-                self._told.progress(self.progress)
-                continue
-            part, outcome = found
+        for part, outcome in self._results(parts):
+            self._look()
             before = self.progress.counts.stored
             self._told.findings(part.number + first, outcome.findings, self.sources)
             done = outcome.as_json() | {"read": part.read, "findings": []}
@@ -273,7 +271,13 @@ class _Doing:
             if outcome.is_stopped:
                 return
 
-    def _results(self, parts: Iterator[Part]) -> processes.Results:
+    def _look(self) -> None:
+        """Whether to go on; how long it takes is told."""
+        self._work.go_on()
+        self.progress.seconds = self._before_s + (clock.ticks_ms() - self._begun) / 1000
+        self._told.progress(self.progress)
+
+    def _results(self, parts: Iterator[Part]) -> Results:
         work, request = self._work, self._work.job.request
         told = {
             "job": work.job.id,
@@ -288,11 +292,19 @@ class _Doing:
         if not self._is_beside and (count == 1 or is_small):
             yield from self._here(parts, told)
             return
-        head = processes.head_of(work.settings, work.store.url, told)
-        with closing(processes.done(parts, head, 1 if is_small else count)) as results:
-            yield from results
+        under_way: dict[int, Part] = {}
 
-    def _here(self, parts: Iterator[Part], told: dict[str, Any]) -> processes.Results:
+        def tasks() -> Iterator[Task]:
+            for part in parts:
+                under_way[part.number] = part
+                yield task_of(part)
+
+        opening = opening_of(work.settings, work.store.url, told)
+        with closing(Processes(1 if is_small else count, process.__name__, opening)) as working:
+            for task, answer in working.answers(tasks(), self._look):
+                yield under_way.pop(task.asked["number"]), outcome_of(answer)
+
+    def _here(self, parts: Iterator[Part], told: dict[str, Any]) -> Results:
         store = opened(self._work.settings, self._work.store.url)
         try:
             intake = None
