@@ -109,7 +109,7 @@ class Writer:
         chosen = choice.conditions(connection)
         lines, size = pending.lines, 0
         with closing(export.rows(connection, ask, piece, chosen)) as rows:
-            for row in rows:
+            for row in self._belonging(rows, piece):
                 _, number, deed, enc, stored, _, is_decided = row
                 if is_plain and is_decided and deed != DELETE and number != binary:
                     content = unpack(enc, stored)
@@ -146,6 +146,19 @@ class Writer:
                 for _, content in associated.of_persons(connection, some):
                     pending.add(number, 0, content)
 
+    def _belonging(self, rows: Iterable[Row], piece: Stretch | Persons) -> Iterable[Row]:
+        if not isinstance(piece, Persons) or not piece.beside:
+            return rows
+        return (row for row in rows if self._belongs(row, piece))
+
+    def _belongs(self, row: Row, persons: Persons) -> bool:
+        """Whether what is at home elsewhere and changed since belonged to one of the list then."""
+        listed = self.selection.listed
+        if row[6] or row[2] == DELETE or row[0] in persons.comps or listed is None:
+            return True
+        content = self.store.contents.unpack(row[3], row[4])
+        return any(comp in listed for comp in self.selection.choice.patients(content))
+
     def _met(self, connection: Connection, undecided: Sequence[Row]) -> dict[int, bytes]:
         """By key the contents of those that are chosen."""
         unpack = self.store.contents.unpack
@@ -163,7 +176,7 @@ class Writer:
         chosen = choice.conditions(connection)
         for some in _some(persons):
             with closing(export.rows_by_person(connection, ask, some, chosen)) as found:
-                rows = list(found)
+                rows = [one for one in found if self._belongs(one[1], some)]
             undecided = [
                 row
                 for _, row in rows

@@ -138,6 +138,14 @@ def test_chunks_joined_are_the_list_and_what_is_shared_comes_once(
     assert len(list((folder / job.id).glob("Patient.*"))) == 4
 
 
+def test_who_joined_since_gives_nothing_of_before(here: Record, folder: Path) -> None:
+    """An Appointment of others, in which somebody of the list takes part only after the moment."""
+    here.put(_patient("a"), _patient("b"), _appointment("v1", "b"), _appointment("v2", "b", "a"))
+    job = _job(here, ["a"], types=("Appointment",))
+    here.put(_appointment("v1", "b", "a"), _appointment("v2", "b", "a") | {"priority": 1})
+    assert _names(here, folder, job) == ["v2"]
+
+
 def test_blocks_of_all_are_cut_lazily_and_are_whole(
     here: Record, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
