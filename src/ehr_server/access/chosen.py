@@ -25,7 +25,7 @@ from ehr_server.access.persons import of_persons
 from ehr_server.access.restrict import restrict
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
-from ehr_server.hashing import own_comp
+from ehr_server.hashing import own_comp, person_comp
 from ehr_server.layout import OTHER, leaf
 from ehr_server.search.facts import Facts
 from ehr_server.search.index import index
@@ -108,6 +108,11 @@ class Choice:
         return {
             leaf_name: self._of_leaf(connection, numbers) for leaf_name, numbers in by_leaf.items()
         }
+
+    def patients(self, content: bytes) -> set[int]:
+        """The compartments that a version belongs to."""
+        found = index(json.read_stored(content), self._rules)
+        return {person_comp(patient) for patient in found.patients}
 
     def sparse(self, connection: Connection, most: int) -> set[str]:
         """The leaves of which the index chooses so few, `most` in number and a fifth of all."""

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ehr_server.definitions import definitions
 from ehr_server.layout import LEAVES
 from ehr_server.store import export
 from ehr_server.store.export import Ask, Chunk, Persons, Range
@@ -118,15 +117,14 @@ def of_range(connection: Connection, ask: Ask, piece: Range) -> Persons:
     return Persons(tuple(sorted(comp for (comp,) in rows)))
 
 
-def patient_ids(connection: Connection, comps: Sequence[int]) -> dict[int, str]:
-    """The ids of the Patients whose compartments these are, by the compartment."""
-    number = definitions().type_number["Patient"]
+def patients(connection: Connection, comps: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+    """Encoding and content, in whatever version, of the Patients whose compartments these are."""
     rows = connection.execute(
-        "select v.comp, r.id from version_patient v join rid r on r.comp = v.comp and r.key = v.key"
-        " and r.type = %s where v.comp = any(%s::bigint[]) and v.ver = 1",
-        (number, list(comps)),
+        "select distinct on (comp) comp, enc, content from version_patient"
+        " where comp = any(%s::bigint[]) order by comp, key, ver",
+        (list(comps),),
     )
-    return dict(rows.fetchall())
+    return {comp: (enc, content) for comp, enc, content in rows}
 
 
 def owners(connection: Connection, listed: Cohort | None, keys: Sequence[int]) -> dict[int, int]:

@@ -381,7 +381,7 @@ def _select(
     table = f"version_{leaf_name}"
     condition, held = chosen.get(leaf_name, ("", ()))
     narrow, decided = "", "true"
-    if condition:
+    if condition or source == _BESIDE:  # to whom a resource belongs is told of its newest version
         narrow = (
             f" left join resource_{leaf_name} r on r.comp = v.comp and r.key = v.key"
             " and r.type = v.type and r.ver = v.ver"

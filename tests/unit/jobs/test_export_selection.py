@@ -15,7 +15,7 @@ from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import person_comp
 from ehr_server.jobs import export, export_part
-from ehr_server.jobs.work import Work
+from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.store import cohort, marks, queue
 from ehr_server.store import export as kept
 from ehr_server.store.export import Ask, Filters
@@ -136,6 +136,39 @@ def test_chunks_joined_are_the_list_and_what_is_shared_comes_once(
         [*listed, *(f"o-{id_}" for id_ in listed), *expected]
     )
     assert len(list((folder / job.id).glob("Patient.*"))) == 4
+
+
+def test_a_list_is_gone_on_with_after_a_stop(
+    here: Record, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "PIECE_PERSONS", 2)
+    ids = [f"p{number}" for number in range(9)]
+    here.put(*(_patient(id_) for id_ in ids))
+    job = _job(here, ids, types=("Patient",))
+    stop = threading.Event()
+    with here.store.connection() as connection:
+        claimed = queue.claim(connection, ["export"], 60)
+    assert claimed is not None
+    work = Work(here.store, settings(folder), claimed, stop)
+    finish_part = work.finish_part
+    monkeypatch.setattr(work, "finish_part", lambda *part: (finish_part(*part), stop.set()))
+    with pytest.raises(Interrupted):
+        export.run(work)
+    (first,) = work.finished_parts()
+    path = folder / job.id / first.done["files"][0]["name"]
+    written = path.stat().st_mtime_ns
+    with here.store.connection() as connection:
+        assert queue.give_back(connection, work.job, 0)
+    assert _names(here, folder, job) == ids
+    assert path.stat().st_mtime_ns == written
+
+
+def test_who_joined_since_gives_nothing_of_before(here: Record, folder: Path) -> None:
+    """An Appointment of others, in which somebody of the list takes part only after the moment."""
+    here.put(_patient("a"), _patient("b"), _appointment("v1", "b"), _appointment("v2", "b", "a"))
+    job = _job(here, ["a"], types=("Appointment",))
+    here.put(_appointment("v1", "b", "a"), _appointment("v2", "b", "a") | {"priority": 1})
+    assert _names(here, folder, job) == ["v2"]
 
 
 def test_blocks_of_all_are_cut_lazily_and_are_whole(
