@@ -81,7 +81,8 @@ class Rulebook:
             found: Iterable[Issue] = self._beyond(resource, around)
         else:
             found = self._findings(resource, profiles, around)
-        return list(dict.fromkeys(found))
+        several = list(found)
+        return list(dict.fromkeys(several)) if len(several) > 1 else several
 
     @cached_property
     def applying(self) -> Applying:
@@ -139,7 +140,7 @@ class Rulebook:
         for one in resources(resource, around or NOTHING):
             for held, level in self.applying.to(one.resource):
                 if not self._keeps(one, held):
-                    found += _levelled(self._run(one, held).found, level)
+                    found += _levelled(self._run(one, held, is_plain=True).found, level)
             if self.policy.identifiers != "off" and not identifiers.are_sound(one.resource):
                 of_numbers = _levelled(identifiers.findings(one.resource), self.policy.identifiers)
                 found += _moved(of_numbers, one.place)
@@ -162,7 +163,7 @@ class Rulebook:
                 if base:
                     yield from _levelled(self._tried(one, held), level)
                 elif not self._keeps(one, held):
-                    yield from _levelled(self._run(one, held).found, level)
+                    yield from _levelled(self._run(one, held, is_plain=is_plain).found, level)
             if self.policy.identifiers != "off":
                 of_numbers = _levelled(identifiers.findings(one.resource), self.policy.identifiers)
                 yield from _moved(of_numbers, one.place)
@@ -183,14 +184,19 @@ class Rulebook:
         except (AttributeError, KeyError, TypeError):
             return ()
 
-    def _run(self, one: Inside, held: HeldProfile, *, is_sound: bool = True) -> Run:
+    def _run(
+        self, one: Inside, held: HeldProfile, *, is_sound: bool = True, is_plain: bool = False
+    ) -> Run:
+        """`is_plain`: the gate let it pass, so that what the quick looks say holds."""
         run = Run(self, one.around, one.outer, held.url, is_sound, decided=one.decided)
         name = str(one.resource["resourceType"])
-        if held.is_of(one.resource):
+        if not held.is_of(one.resource):
+            run.found.append(messages.profile_of_other_type(one.place or name, held.url, held.type))
+        elif is_plain:
+            held.look_closer(one.resource, one.place or name, run)
+        else:
             for check in held.checks(name):
                 check(one.resource, one.place or name, run)
-        else:
-            run.found.append(messages.profile_of_other_type(one.place or name, held.url, held.type))
         return run
 
 

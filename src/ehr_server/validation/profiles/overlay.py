@@ -44,6 +44,20 @@ def split(
     return _all(schemas), overlay.without_targets(linked), linked
 
 
+def said_of(
+    child: tuple[str, Node], type_name: str, terminology: Terminology, target_types: TargetTypes
+) -> tuple[Schema | None, Schema | None]:
+    """The schemas that say all that is asked of one element, on the value of the type that holds
+    it: of one that can refer to nothing at hand, and of one that can. None where something must
+    be left for closures."""
+    name, node = child
+    overlay = _Overlay(terminology, target_types)
+    schemas, rest = overlay.element(name, node, type_name)
+    schema = _all(schemas)
+    is_said = is_empty(overlay.without_targets(rest))
+    return schema if is_said else None, schema if is_empty(rest) else None
+
+
 def is_empty(node: Node) -> bool:
     """Whether the node asks nothing."""
     return node == Node(node.id, node.path)
@@ -92,13 +106,13 @@ class _Overlay:
         left["constraints"] = tuple(one for one, schema in said if schema is None)
         children = {}
         for name, child in node.children.items():
-            inner, rest = self._element(name, child, type_name)
+            inner, rest = self.element(name, child, type_name)
             schemas += inner
             if not is_empty(rest):
                 children[name] = rest
         return schemas, replace(node, children=children, **left)
 
-    def _element(self, name: str, node: Node, type_name: str) -> tuple[list[Schema], Node]:
+    def element(self, name: str, node: Node, type_name: str) -> tuple[list[Schema], Node]:
         """The schemas on the object that holds the element."""
         definition = definitions().types.get(type_name)
         element = definition.elements.get(name) if definition is not None else None

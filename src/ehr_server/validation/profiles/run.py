@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ehr_server.fhirpath.scope import Reach
 from ehr_server.issue import Issue
+from ehr_server.validation.profiles.around import NOTHING
 from ehr_server.validation.profiles.decisions import Decisions
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class Run:
     decided: Decisions = field(default_factory=Decisions)  # of what references lead to
 
     _reach: Reach | None = None
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the resource may refer to something at hand."""
+        return self.around is not NOTHING or "contained" in self.resource
 
     @property
     def reach(self) -> Reach:
