@@ -11,6 +11,7 @@ from typing import Any
 
 from ehr_server.changes.change import Change
 from ehr_server.changes.links import scan
+from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid
 from ehr_server.fhir.references import parse
 from ehr_server.intake.ids import Assigned, meant, with_origin
@@ -44,7 +45,9 @@ def changes_of(text: Text, wish: Wish, base: str) -> list[Change]:
         ]
         known = _known(changes)
     else:
-        changes, known = [_kept(value, value["resourceType"], None, (assigned, text))], set()
+        name = value["resourceType"]  # of a sender, who may have mistaken a number for it
+        where = name if name in definitions().type_number else "Resource"
+        changes, known = [_kept(value, where, None, (assigned, text))], set()
     if wish.source:
         _say_source(changes, wish.source)
     if assigned is not None or (not known and _URN.encode() in text.data):
