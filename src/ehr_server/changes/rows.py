@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ehr_server import clock
 from ehr_server.changes.binary import TYPE
@@ -37,8 +37,7 @@ class Stamp:
     sender: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where the rows of one resource lie, and which version they are of."""
 
     comp: int

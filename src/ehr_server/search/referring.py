@@ -9,7 +9,6 @@ are found, and the rows of most resources are not a byte longer (docs/decisions/
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from ehr_server.definitions import definitions
@@ -43,25 +42,25 @@ def unsearched(type_name: str, refs: Sequence[int], texts: Iterable[str], base: 
     added = set()
     for text in texts:
         to = (_cached if len(text) < CACHED_MAX else _led)(type_name, text, base)
-        if to is not None and found.isdisjoint(to.searched):
-            added.add(to.unsearched)
+        if to is None:
+            continue
+        own, marks = to
+        for one in marks:
+            if own ^ one in found:
+                break
+        else:
+            added.add(own ^ _UNSEARCHED)
     return sorted(added)
 
 
-@dataclass(frozen=True, slots=True)
-class _Led:
-    """What may stand in the index for a literal reference: by a parameter, or by none."""
-
-    searched: frozenset[int]
-    unsearched: int
-
-
-def _led(type_name: str, text: str, base: str) -> _Led | None:
+def _led(type_name: str, text: str, base: str) -> tuple[int, tuple[int, ...]] | None:
+    """The hash of what a literal reference leads to, and the marks of the parameters that it may
+    stand in the index under."""
     parsed = references.parse(text, base)
     if parsed.kind != "local" or parsed.type not in definitions().type_number or not parsed.id:
         return None
     own = own_comp(parsed.type, parsed.id)
-    return _Led(frozenset(own ^ one for one in _marks(type_name, parsed.type)), own ^ _UNSEARCHED)
+    return own, _marks(type_name, parsed.type)
 
 
 _cached = lru_cache(maxsize=4_096)(_led)  # those of one record repeat

@@ -6,9 +6,8 @@ https://hl7.org/fhir/R4/parameters.html.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from ehr_server.definitions import definitions
 from ehr_server.validation.profiles.around import Around, of_bundle
@@ -16,9 +15,10 @@ from ehr_server.validation.profiles.decisions import Decisions
 
 Resource = dict[str, Any]
 
+_HOLDERS = ("Bundle", "Parameters")
 
-@dataclass(frozen=True, slots=True)
-class Inside:
+
+class Inside(NamedTuple):
     """A resource that is checked for itself: the one given, an entry's, or a contained one."""
 
     resource: Resource
@@ -28,9 +28,11 @@ class Inside:
     outer: Resource  # what `#id` is looked up in
 
 
-def resources(resource: Resource, around: Around) -> Iterator[Inside]:
+def resources(resource: Resource, around: Around) -> Iterable[Inside]:
     """The resource, and those in it, at any depth, with where they stand."""
-    yield from _resources(resource, "", around, Decisions())
+    if "contained" not in resource and resource.get("resourceType") not in _HOLDERS:
+        return (Inside(resource, "", around, Decisions(), resource),)  # nearly always
+    return _resources(resource, "", around, Decisions())
 
 
 def _resources(

@@ -3,9 +3,9 @@
 https://hl7.org/fhir/R4/search.html#token
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from ehr_server.hashing import hash64
 from ehr_server.identity.folding import fold
@@ -95,28 +95,55 @@ def _coded(name: str, system: str | None, code: str | None) -> tuple[int, tuple[
     return _cached(name, system, code) if is_short else _forms(name, system, code)
 
 
+# The hash of the bare code (0: none), all other hashes, and the texts.
+_Told: TypeAlias = tuple[int, tuple[int, ...], tuple[tuple[int, str], ...]]
+
+
+def _all_of(
+    of: tuple[str, int], system: str | None, code: str | None, display: str | None
+) -> _Told:
+    """What a coding is found by, of the parameter with this name and number."""
+    bare, forms = _coded(of[0], system, code)
+    if display is None:
+        return bare, forms, ()
+    known, hash_ = _call(of[0], display)
+    return (bare, (*forms, hash_), ((of[1], known),)) if known else (bare, forms, ())
+
+
+_all_cached = lru_cache(maxsize=16_384)(_all_of)
+
+
+def _told(of: tuple[str, int], coding: Mapping[str, Any]) -> _Told:
+    """As `_all_of`: codings repeat, with what they are called."""
+    get = coding.get
+    system, code, display = get("system"), get("code"), get("display")
+    length = len(system or "") + len(code or "") + len(display or "")
+    return (_all_cached if length < CACHED_MAX else _all_of)(of, system, code, display)
+
+
 def _concept(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name, number = parameter.name, parameter.number
+    of = (parameter.name, parameter.number)
 
     def take(value: Any, rows: Rows) -> None:
         for coding in value.get("coding", ()):
-            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
-            rows.toks += forms
+            bare, others, texts = _told(of, coding)
+            rows.toks += others
             if bare:
                 rows.toks.append(bare)
-        _take_texts("CodeableConcept", value, (name, number), rows)
+            if texts:
+                rows.texts += texts
+        if "text" in value:
+            _take_text(value["text"], of, rows)
 
     return take
 
 
-def _take_texts(type_name: str, value: Any, of: tuple[str, int], rows: Rows) -> None:
-    """Often there are none, or the same as before: nothing is made anew then."""
-    name, number = of
-    for text in texts_of(type_name, value):
-        known, hash_ = (_called if len(text) < CACHED_MAX else _call)(name, text)
-        if known:
-            rows.toks.append(hash_)
-            rows.texts.append((number, known))
+def _take_text(text: str, of: tuple[str, int], rows: Rows) -> None:
+    """Often it is the same as before: nothing is made anew then."""
+    known, hash_ = (_called if len(text) < CACHED_MAX else _call)(of[0], text)
+    if known:
+        rows.toks.append(hash_)
+        rows.texts.append((of[1], known))
 
 
 def _call(name: str, text: str) -> tuple[str, int]:
@@ -128,30 +155,33 @@ _called = lru_cache(maxsize=16_384)(_call)
 
 
 def _concept_main(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name, number = parameter.name, parameter.number
+    of = (parameter.name, parameter.number)
 
     def take(value: Any, rows: Rows) -> None:
         for coding in value.get("coding", ()):
-            bare, forms = _coded(name, coding.get("system"), coding.get("code"))
-            rows.toks += forms
+            bare, others, texts = _told(of, coding)
+            rows.toks += others
             if bare and rows.c1 is None:
                 rows.c1 = bare
             elif bare and bare != rows.c1:
                 rows.toks.append(bare)
-        _take_texts("CodeableConcept", value, (name, number), rows)
+            if texts:
+                rows.texts += texts
+        if "text" in value:
+            _take_text(value["text"], of, rows)
 
     return take
 
 
 def _coding(parameter: Parameter) -> Callable[[Any, Rows], None]:
-    name, number = parameter.name, parameter.number
+    of = (parameter.name, parameter.number)
 
     def take(value: Any, rows: Rows) -> None:
-        bare, forms = _coded(name, value.get("system"), value.get("code"))
-        rows.toks += forms
+        bare, others, texts = _told(of, value)
+        rows.toks += others
         if bare:
             rows.toks.append(bare)
-        _take_texts("Coding", value, (name, number), rows)
+        rows.texts += texts
 
     return take
 
@@ -180,7 +210,8 @@ def _beside_value(parameter: Parameter) -> Callable[[Any, Rows], None]:
         if system := value.get("system"):
             rows.toks.append(_coded(name, same_systems(system), None)[1][0])
         rows.toks += _type_forms(name, value)
-        _take_texts("Identifier", value, (name, number), rows)
+        for text in texts_of("Identifier", value):
+            _take_text(text, (name, number), rows)
 
     return take
 

@@ -8,7 +8,7 @@ Observation), `search.criteria` asks for each by itself, and nothing is indexed 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from ehr_server.definitions import definitions
@@ -24,6 +24,7 @@ from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps
 from ehr_server.search.types import coded, number, quantity, reference, token
 
 _WORD = 1 << 64
+_CACHED_MAX = 100  # hashes of one place that a cache keeps: a thousand codings must not stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +170,23 @@ def _pairs(
     own = _own(parameter)
 
     def take(place: Any, rows: Rows) -> None:
-        found = others(place)
-        rows.toks += [_mixed(own, one, other) for one in ones(place) for other in found]
+        firsts = ones(place)
+        lasts = others(place) if firsts else ()
+        if lasts:
+            mixed = _mixes if len(firsts) * len(lasts) < _CACHED_MAX else _all_mixed
+            rows.toks += mixed(own, firsts, lasts)
 
     return take
 
 
-def _forms(type_name: str, part: Part, rules: Rules) -> Callable[[Any], list[int]]:
+def _all_mixed(own: int, firsts: tuple[int, ...], lasts: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(_mixed(own, one, other) for one in firsts for other in lasts))
+
+
+_mixes = lru_cache(maxsize=4_096)(_all_mixed)  # what is coded repeats: of a test, few results
+
+
+def _forms(type_name: str, part: Part, rules: Rules) -> Callable[[Any], tuple[int, ...]]:
     """All hashes by which the values of a part at a place are found by themselves."""
     of = part.parameter
     extract_of = (token if of.type == "token" else reference).extract
@@ -185,12 +196,12 @@ def _forms(type_name: str, part: Part, rules: Rules) -> Callable[[Any], list[int
         if (take := extract_of(branch.type, of, rules)) is not None
     ]
 
-    def forms(place: Any) -> list[int]:
+    def forms(place: Any) -> tuple[int, ...]:
         rows = Rows()
         for run, take in readers:
             for value in run(place, place):
                 take(value, rows)
-        return sorted({*rows.toks, *rows.refs})
+        return (*rows.toks, *rows.refs)
 
     return forms
 
