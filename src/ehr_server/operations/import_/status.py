@@ -48,7 +48,7 @@ def status(call: Call) -> Answer:
             return Answer(202, headers=headers)
         counts = kept.counts_by_file(connection, job.id)
         sources = kept.sources(connection, job.id)
-    expires = job.made + timedelta(hours=call.settings.export_keep_h)
+    expires = job.ended + timedelta(hours=call.settings.export_keep_h)
     headers = {"Expires": clock.http_date(expires)}
     result = _result(call, job, sources, counts)
     return Answer(200, json.write(result), headers, "application/json")
