@@ -126,6 +126,22 @@ def test_head_tells_without_sending(
         assert answer.headers["etag"] == whole.headers["etag"]
 
 
+@pytest.mark.parametrize(
+    ("form", "type_"),
+    [("parquet", "application/vnd.apache.parquet"), ("ndjson", "application/fhir+ndjson")],
+)
+def test_a_file_may_be_asked_for_in_its_own_type(
+    client: httpx.Client, file: dict[str, Any], form: str, type_: str
+) -> None:
+    """ "Accept (string, optional, defaults to application/fhir+ndjson): Specifies the format of the
+    file being requested." """
+    del file  # there is one of Patients then
+    (found,) = exported(client, _type="Patient", _outputFormat=form)["output"]
+    for accepted in (type_, "*/*", "application/octet-stream"):
+        answer = client.get(found["url"], headers={"Accept": accepted})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, type_)
+
+
 @pytest.mark.slow
 def test_who_takes_nothing_does_not_keep_the_file_open(
     client: httpx.Client, server: Server

@@ -20,7 +20,7 @@ from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
-from ehr_server.web.negotiate import acceptable, fields, form, is_table, styled
+from ehr_server.web.negotiate import acceptable, fields, form, is_file, is_table, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -118,9 +118,10 @@ class FhirEndpoint:
 
 
 def _has_own_type(request: Request) -> bool:
-    """Whether the deed itself agrees with the sender on a type that is not FHIR's."""
-    is_read = streams.is_read(request.method, request.path)
-    return request.method == "OPTIONS" or is_read or is_table(request.path)
+    """Whether the deed itself knows the type of its answer, which is not FHIR's."""
+    path = request.path
+    is_own = streams.is_read(request.method, path) or is_table(path) or is_file(path)
+    return request.method == "OPTIONS" or is_own
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
