@@ -110,12 +110,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to send back. `body` is bytes in `content_type`, a file to stream or a stream; `done`
-    is the write behind it, for the entry of a Bundle.
+    """What to send back. `body` is bytes in `content_type`, or a stream of them; `done` is the
+    write behind it, for the entry of a Bundle.
     """
 
     status: int
-    body: bytes | Path | Stream | None = None
+    body: bytes | Stream | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     content_type: str = FHIR_JSON
     done: Done | None = None

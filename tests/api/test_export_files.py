@@ -2,12 +2,16 @@
 
 import gzip
 import hashlib
+import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
+from api.contents import random_content, stored
 from api.exports import exported
 from api.patients import resident
 from ehr_server.store.manifest import SHA_256
@@ -120,3 +124,47 @@ def test_head_tells_without_sending(
         assert answer.status_code == 200
         assert answer.headers["content-length"] == whole.headers["content-length"]
         assert answer.headers["etag"] == whole.headers["etag"]
+
+
+@pytest.mark.parametrize(
+    ("form", "type_"),
+    [("parquet", "application/vnd.apache.parquet"), ("ndjson", "application/fhir+ndjson")],
+)
+def test_a_file_may_be_asked_for_in_its_own_type(
+    client: httpx.Client, file: dict[str, Any], form: str, type_: str
+) -> None:
+    """ "Accept (string, optional, defaults to application/fhir+ndjson): Specifies the format of the
+    file being requested." """
+    del file  # there is one of Patients then
+    (found,) = exported(client, _type="Patient", _outputFormat=form)["output"]
+    for accepted in (type_, "*/*", "application/octet-stream"):
+        answer = client.get(found["url"], headers={"Accept": accepted})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, type_)
+
+
+@pytest.mark.slow
+def test_who_takes_nothing_does_not_keep_the_file_open(
+    client: httpx.Client, server: Server
+) -> None:
+    """A minute of silence ends the connection, as that of a Binary."""
+    stored(client, random_content(30_000_000))
+    (found,) = exported(client, _type="Binary")["output"]
+    host, port = server.url.removeprefix("http://").split(":")
+    path = found["url"].removeprefix(server.url)
+    with socket.create_connection((host, int(port)), timeout=20) as link:
+        link.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode())
+        assert link.recv(1000).startswith(b"HTTP/1.1 200")
+        assert _is_open(server, path)
+        until = time.monotonic() + 75
+        while _is_open(server, path):
+            assert time.monotonic() < until
+            time.sleep(0.5)
+    assert client.get(found["url"]).status_code == 200
+
+
+def _is_open(server: Server, path: str) -> bool:
+    """Whether the server has the file of an export open."""
+    name = path.rpartition("/")[2]
+    process = psutil.Process(server.process.pid)
+    several = (process, *process.children(recursive=True))
+    return any(name in one.path for each in several for one in each.open_files())

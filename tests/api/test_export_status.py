@@ -125,6 +125,21 @@ def test_a_failure_is_told_with_its_reason(still: tuple[httpx.Client, Store]) ->
     assert "full" in issue["diagnostics"]
 
 
+def test_expiry_counts_from_the_end(still: tuple[httpx.Client, Store]) -> None:
+    """ "An Expires header indicating when the files listed will no longer be available for
+    access": one that waited for two days is there for as long as any other."""
+    client, store = still
+    status = kicked_off(client)
+    id_ = status.rpartition("/")[2]
+    with store.connection() as connection:
+        connection.execute("update job set made = made - interval '49 hours'")
+    _parts_done(store, id_, range(1))
+    _end(store, id_, queue.DONE, {})
+    expires = clock.of_http_date(client.get(status).headers["expires"])
+    assert expires is not None
+    assert timedelta(hours=47) < expires - clock.now() <= timedelta(hours=48)
+
+
 def test_how_far_it_is(still: tuple[httpx.Client, Store]) -> None:
     client, store = still
     status = kicked_off(client)

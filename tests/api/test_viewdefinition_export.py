@@ -122,7 +122,7 @@ def test_rows_come_as_csv_too(client: httpx.Client, has_header: bool) -> None:
     sent["parameter"].append({"name": "header", "valueBoolean": has_header})
     started = client.post(KICK_OFF, json=sent, headers=ASYNC)
     (location,) = _outputs(_done(client, started).json())["women"]
-    answer = client.get(location)
+    answer = client.get(location, headers={"Accept": "text/csv"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.reader(io.StringIO(answer.text)))
     if has_header:

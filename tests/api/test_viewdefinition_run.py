@@ -182,6 +182,20 @@ def test_limit_patient_and_since_narrow_the_rows(client: httpx.Client) -> None:
     assert _rows(_run(client, viewResource=PEOPLE, _since="2100-01-01T00:00:00Z")) == []
 
 
+@pytest.mark.parametrize("limit", [-1, 2**31, 2**70])
+def test_a_limit_is_an_integer_of_32_bits(client: httpx.Client, limit: int) -> None:
+    """ "A signed integer in the range -2,147,483,648..2,147,483,647":
+    https://hl7.org/fhir/R4/datatypes.html#integer."""
+    for refused in (
+        _run(client, viewResource=PEOPLE, _limit=limit),
+        client.get(RUN, params={"viewReference": "Library/people", "_limit": limit}),
+    ):
+        assert refused.status_code == 400, refused.text
+        assert refused.json()["issue"][0]["expression"] == ["_limit"]
+    most = _run(client, viewResource=PEOPLE, _limit=2**31 - 1)
+    assert _rows(most) == PEOPLE_ROWS
+
+
 def test_what_is_deleted_or_replaced_has_no_row(client: httpx.Client) -> None:
     added = client.post("/Patient", json=resident(name=[{"family": "Đỗ"}])).json()
     assert "Đỗ" in _run(client, viewResource=PEOPLE).text

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOMENTS = {"dateTime", "instant"}
 _TEXTS = {"string", "code", "uri", "canonical", *_MOMENTS}
+_INTEGER_MAX = 2**31 - 1  # https://hl7.org/fhir/R4/datatypes.html#integer
 _NAME_MAX = 64  # characters of a name that are repeated to its sender
 _BOOLEANS = {"true": True, "false": False}
 
@@ -118,8 +119,10 @@ def _from_text(name: str, type_: str, text: str) -> Any:
         return text
     if type_ == "boolean" and text in _BOOLEANS:
         return _BOOLEANS[text]
-    if type_ == "integer" and text.isdecimal() and text.isascii() and len(text) < 10:
-        return int(text)
+    if type_ == "integer" and text.isdecimal() and text.isascii() and len(text) <= 10:
+        number = int(text)
+        if number <= _INTEGER_MAX:
+            return number
     if type_ not in _TEXTS and type_ not in ("boolean", "integer"):
         raise Invalid(
             f"The parameter {name} is a {type_}: send it by POST, in a Parameters resource.",
@@ -165,7 +168,8 @@ def _is(type_: str, value: Any) -> bool:
     if type_ == "boolean":
         return isinstance(value, bool)
     if type_ == "integer":
-        return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return is_number and 0 <= value <= _INTEGER_MAX
     if type_ == "part":
         return isinstance(value, list) and all(isinstance(one, dict) for one in value)
     if type_ in ("Meta", "Reference", "Identifier"):

@@ -8,7 +8,6 @@ and answered the same (`changes/push`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ehr_server.access.caller import LOOPBACK, Caller
@@ -65,12 +64,7 @@ def _request(kept: Kept, work: Work) -> Request:
 
 
 def _kept(answer: Answer) -> Kept:
-    match answer.body:
-        case Path() as path:
-            body = path.read_bytes()
-        case Stream(pieces=pieces):
-            body = b"".join(pieces)
-        case whole:
-            body = whole or b""
+    made = answer.body
+    body = b"".join(made.pieces) if isinstance(made, Stream) else made or b""
     head = {"status": answer.status, "headers": dict(answer.headers)}
     return Kept(head, body)

@@ -91,7 +91,7 @@ def status(call: Call) -> Answer:
         kept = deferred.answer(connection, call.store.contents, job.id)
     if kept is None:
         raise _not_there()  # it was forgotten between two looks
-    expires = job.made + timedelta(hours=call.settings.export_keep_h)
+    expires = job.ended + timedelta(hours=call.settings.export_keep_h)
     return Answer(200, _response(kept), {"Expires": clock.http_date(expires)})
 
 

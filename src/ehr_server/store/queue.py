@@ -9,13 +9,14 @@ every write of a holder names it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from ehr_server import clock
 from ehr_server.fhir import json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from ehr_server.store.connect import Connection
 
@@ -38,6 +39,12 @@ class Job:
     progress: dict[str, Any]
     attempts: int
     made: datetime
+
+    @property
+    def ended(self) -> datetime:
+        """When it was DONE or had FAILED; when it was made, where that is not known."""
+        at = self.progress.get("ended")
+        return datetime.fromisoformat(at) if at else self.made
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +208,8 @@ def parts(connection: Connection, id_: str, numbers: range | None = None) -> lis
 
 
 def finish(connection: Connection, job: Job, state: str, progress: dict[str, Any]) -> bool:
-    """The job ends, DONE or FAILED; False if it is no longer ours."""
+    """The job ends now, DONE or FAILED; False if it is no longer ours."""
+    progress = {**progress, "ended": clock.instant(clock.now())}
     return _changed(
         connection,
         f"update job set state = %s, progress = %s::jsonb, lease = null where {_HELD}",
@@ -217,9 +225,11 @@ def cancel(connection: Connection, id_: str) -> None:
 
 
 def ended_before(connection: Connection, kind: str, moment: datetime) -> list[str]:
-    """The ids of jobs that were made before the moment and neither wait nor run."""
+    """The ids of jobs that came to their end before the moment; of those that were cancelled, or
+    do not tell, that were made before it."""
     rows = connection.execute(
-        "select id from job where kind = %s and made < %s and state not in ('queued', 'running')",
+        "select id from job where kind = %s and state not in ('queued', 'running')"
+        " and coalesce((progress ->> 'ended')::timestamptz, made) < %s",
         (kind, moment),
     ).fetchall()
     return [row[0] for row in rows]

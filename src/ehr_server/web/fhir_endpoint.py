@@ -9,7 +9,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,13 +20,12 @@ from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
-from ehr_server.web.negotiate import acceptable, fields, form, is_table, styled
+from ehr_server.web.negotiate import acceptable, fields, form, is_file, is_table, styled
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-_CHUNK_BYTES = 1 << 20
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
@@ -120,9 +118,10 @@ class FhirEndpoint:
 
 
 def _has_own_type(request: Request) -> bool:
-    """Whether the deed itself agrees with the sender on a type that is not FHIR's."""
-    is_read = streams.is_read(request.method, request.path)
-    return request.method == "OPTIONS" or is_read or is_table(request.path)
+    """Whether the deed itself knows the type of its answer, which is not FHIR's."""
+    path = request.path
+    is_own = streams.is_read(request.method, path) or is_table(path) or is_file(path)
+    return request.method == "OPTIONS" or is_own
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
@@ -175,9 +174,7 @@ async def _send(
     if length is not None:
         headers.append((b"content-length", str(length).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if isinstance(body, Path) and not head_only:
-        await _send_file(send, body)
-    elif not isinstance(body, Stream) or head_only:
+    if not isinstance(body, Stream) or head_only:
         shown = b"" if head_only or not isinstance(body, bytes) else body
         await send({"type": "http.response.body", "body": shown})
 
@@ -187,13 +184,4 @@ def _length(answer: Answer) -> int | None:
     body = answer.body
     if answer.status in (204, 304):
         return None
-    if isinstance(body, Path):
-        return body.stat().st_size
     return body.length if isinstance(body, Stream) else len(body or b"")
-
-
-async def _send_file(send: Send, path: Path) -> None:
-    with path.open("rb") as file:
-        while piece := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})

@@ -18,7 +18,7 @@ _JSON = ("application/fhir+json", "application/json", "text/json")
 _XML = ("application/fhir+xml", "application/xml", "text/xml")
 _SHORT = {"json": _JSON[0], "xml": _XML[0]}
 _FORM = "application/x-www-form-urlencoded"
-# Files are asked for in their own type; whether they are there, the deed knows.
+# Who fetches files may say so in every request, also when asking how far they are.
 _FILES = ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson")
 _SERVED = (*_JSON, *_XML, *_FILES)
 
@@ -38,6 +38,11 @@ def acceptable(request: Request) -> None:
 def is_table(path: tuple[str, ...]) -> bool:
     """Whether rows of a view are asked for, which come as CSV, NDJSON, JSON or Parquet."""
     return path[-1:] in (("$viewdefinition-run",), ("$run",))
+
+
+def is_file(path: tuple[str, ...]) -> bool:
+    """Whether a file that a manifest lists is asked for: it comes as it was made."""
+    return len(path) == 3 and path[0] in ("$export-status", "$import-status")
 
 
 def _chosen(request: Request) -> str | None:

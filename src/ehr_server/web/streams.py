@@ -88,7 +88,7 @@ class Uploads:
 
 async def send_stream(send: Send, receive: Receive, stream: Stream, threads: Executor) -> None:
     """Send the body. It ends early, and so the connection does, when the reader has gone or takes
-    nothing, or the database is away."""
+    nothing, or the database is away, or the file."""
     run = asyncio.get_running_loop().run_in_executor
     gone = asyncio.ensure_future(receive())  # after the body of a request, nothing else comes
     try:
@@ -99,7 +99,7 @@ async def send_stream(send: Send, receive: Receive, stream: Stream, threads: Exe
                 return
             async with asyncio.timeout(_SILENCE_S):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
-    except (Refusal, TimeoutError) as error:
+    except (Refusal, OSError) as error:
         log.warning("an answer was not sent to its end: %s", type(error).__name__)
     finally:
         gone.cancel()

@@ -56,7 +56,8 @@ def test_a_job_is_taken_over_when_its_lease_ends(store: Store) -> None:
         assert queue.finish(connection, taken, queue.DONE, {"n": 1})
         ended = queue.find(connection, taken.id)
     assert ended is not None
-    assert (ended.state, ended.progress) == (queue.DONE, {"n": 1})
+    assert (ended.state, ended.progress["n"]) == (queue.DONE, 1)
+    assert timedelta(0) <= clock.now() - ended.ended < timedelta(minutes=1)
 
 
 def test_a_job_given_back_waits(store: Store) -> None:
@@ -193,6 +194,19 @@ def test_old_exports_are_removed_and_running_ones_are_not(store: Store, folder: 
             queue.find(connection, id_) and (folder / id_).exists()
             for id_ in set(ids.values()) - set(gone)
         )
+
+
+def test_what_waited_long_is_kept_from_its_end_on(store: Store, folder: Path) -> None:
+    """An export that waited for longer than exports are kept was removed as it ended."""
+    waited = Job(clock.new_id(), "k", queue.QUEUED, {}, {}, 0, clock.now() - timedelta(hours=49))
+    with store.connection() as connection:
+        queue.put(connection, waited)
+        job = queue.claim(connection, ["k"], 60)
+        assert job is not None
+        assert queue.finish(connection, job, queue.DONE, {})
+        now = clock.now()
+        assert queue.ended_before(connection, "k", now - timedelta(hours=48)) == []
+        assert queue.ended_before(connection, "k", now + timedelta(seconds=1)) == [job.id]
 
 
 def _marks(store: Store) -> int:

@@ -65,11 +65,6 @@ def _answer(call: Call, folder: Path, file: File) -> Answer:
         shown["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     stored = folder / file.stored_name
     type_ = _TYPES[PurePath(file.name).suffix]
-    if part is None and as_gzip == file.is_gzip:
-        return Answer(200, stored, shown, type_)
-    pieces = (
-        files.stored(stored, start, end - start)
-        if as_gzip == file.is_gzip
-        else (files.inflated(stored, start, end - start))
-    )
+    pieces_of = files.stored if as_gzip == file.is_gzip else files.inflated
+    pieces = pieces_of(stored, start, end - start)
     return Answer(206 if part else 200, Stream(end - start, pieces), shown, type_)

@@ -78,7 +78,7 @@ def _answer(call: Call, job: Job, files_of: Mapping[int, Sequence[File]]) -> Ans
         outcome = operation_outcome([issue], call.language)
         return Answer(500, json.write(outcome))
     if job.state == queue.DONE:
-        expires = job.made + timedelta(hours=call.settings.export_keep_h)
+        expires = job.ended + timedelta(hours=call.settings.export_keep_h)
         headers = {"Expires": clock.http_date(expires)}
     else:
         headers = {"X-Progress": _progress(job), "Retry-After": str(_retry_after_s(job))}

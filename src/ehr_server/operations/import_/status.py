@@ -10,13 +10,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
-from ehr_server.call import Answer
+from ehr_server.call import Answer, Stream
 from ehr_server.errors import NotFound, Refusal
 from ehr_server.fhir import json
 from ehr_server.operations.given import own_job
 from ehr_server.store import import_ as kept
 from ehr_server.store import queue
-from ehr_server.store.files import remove_folder
+from ehr_server.store.files import remove_folder, stored
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def status(call: Call) -> Answer:
             return Answer(202, headers=headers)
         counts = kept.counts_by_file(connection, job.id)
         sources = kept.sources(connection, job.id)
-    expires = job.made + timedelta(hours=call.settings.export_keep_h)
+    expires = job.ended + timedelta(hours=call.settings.export_keep_h)
     headers = {"Expires": clock.http_date(expires)}
     result = _result(call, job, sources, counts)
     return Answer(200, json.write(result), headers, "application/json")
@@ -62,7 +62,8 @@ def download(call: Call) -> Answer:
     path = _folder(call, job) / name
     if job.state != queue.DONE or not _REPORT.fullmatch(name) or not path.is_file():
         raise NotFound("The import has no such report.", vi="Không có báo cáo này.")
-    return Answer(200, path, content_type=_NDJSON)
+    size = path.stat().st_size
+    return Answer(200, Stream(size, stored(path, 0, size)), content_type=_NDJSON)
 
 
 def cancel(call: Call) -> Answer:
