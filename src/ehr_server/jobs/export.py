@@ -23,7 +23,16 @@ from ehr_server.jobs.export_part import Place
 from ehr_server.jobs.processes import Processes
 from ehr_server.jobs.work import Failed
 from ehr_server.store import cohort, export, files
-from ehr_server.store.export import Ask, Chunk, Piece, Range, Stretch, ask_of, piece_of
+from ehr_server.store.export import (
+    Ask,
+    Chunk,
+    Piece,
+    Range,
+    Stretch,
+    Veil,
+    ask_of,
+    piece_of,
+)
 from ehr_server.store.files import File, file_of
 from ehr_server.store.manifest import Heading, manifest
 from ehr_server.store.progress import Progress, progress_of
@@ -52,13 +61,15 @@ Done = tuple[int, Piece, list[File]]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What `export_to` is asked for: the names of types, none for all; what changed since an
-    instant; in which form; by how many processes; the tables of views in place of resources."""
+    instant; in which form; by how many processes; the tables of views in place of resources; what a
+    policy hides."""
 
     types: Sequence[str] = ()
     since: datetime | None = None
     form: Form = "ndjson"
     processes: int = 1
     tables: Tables | None = None
+    veil: Veil | None = None
 
 
 def run(work: Work) -> None:
@@ -102,7 +113,9 @@ def export_to(
     types = wish.types if wish.tables is None else wish.tables.made().types()
     wanted = tuple(sorted(set(types))) or definitions().resource_types
     with store.transaction() as opened:
-        ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, wish.since)
+        ask = export.begin(
+            store, opened.connection, Ask(opened.tx, wanted, veil=wish.veil), at, wish.since
+        )
     files.make_folder(folder)
     while not export.is_complete(store, ask):
         time.sleep(_WAIT_S)
