@@ -35,6 +35,8 @@ _AND = "a FHIR package with further profiles; may be given several times"
 _VIEW = "a ViewDefinition as JSON: its rows in place of resources; several are possible"
 _FORMATS = ("ndjson", "parquet", "csv", "json")
 _IN_FORMAT = "of the rows of views, or parquet for a table of resources; ndjson by default"
+_WITHOUT = "leave out what tells who somebody is, by a policy such as research"
+_WITH_IT = "with --deidentify: tell this that is restricted too, such as HIV; several are possible"
 _ONLY = "only this type; may be given several times"
 _FROM = "NDJSON, a resource or a Bundle (.gz too), or a folder of them"
 _WORKERS = "the same as --import-workers"
@@ -142,6 +144,8 @@ def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.add_argument("--gzip", action="store_true", help="write the files as gzip")
         one.add_argument("--view", action="append", type=Path, metavar="FILE", help=_VIEW)
         one.add_argument("--format", choices=_FORMATS, help=_IN_FORMAT)
+        one.add_argument("--deidentify", default="", metavar="POLICY", help=_WITHOUT)
+        one.add_argument("--restricted", action="append", metavar="REASON", help=_WITH_IT)
         one.set_defaults(command=commands.export)
     with _command(below, "jobs", "list the work in the background", _DATABASE) as one:
         one.add_argument("--kind", metavar="KIND", help="only of a kind, such as export")

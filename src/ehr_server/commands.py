@@ -20,6 +20,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ehr_server import app, clock, collector, sealing
 from ehr_server.access.caller import LOOPBACK
+from ehr_server.access.veiled import veil_of
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
@@ -130,10 +131,12 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     since = _since(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
     tables = _tables(settings, options)
+    wanted = options.deidentify, options.restricted or ()
+    veil = veil_of(settings, LOOPBACK, wanted, clock.now())
     with opened(settings) as store, _progress("exported") as told:
         form: Form = "gzip" if options.gzip else "ndjson"
         form = "parquet" if options.format == "parquet" else form
-        wish = Wish(types, since, form, settings.processes, tables)
+        wish = Wish(types, since, form, settings.processes, tables, veil)
         manifest = export_to(store, options.out, wish, told)
     count = sum(file["count"] for file in manifest["output"])
     what = "resources" if tables is None else "rows"

@@ -108,6 +108,9 @@ class Settings:
     export_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the files that $export writes; by default `export` in the data folder."
     )
+    deidentify_dir: Path | None = _setting(  # noqa: RUF009
+        None, "Folder of the site's own policies of de-identified exports, one JSON file each."
+    )
     import_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder below which $import may read files; none unless it is set."
     )

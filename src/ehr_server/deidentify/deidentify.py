@@ -68,6 +68,10 @@ class Deidentify:
         left: dict[str, Any] | None = whole(plan, resource, at, found)
         return left
 
+    def id(self, type_name: str, id_: str) -> str:
+        """What stands for the id of a resource, whatever becomes of the resource."""
+        return self._pseudonyms.id(type_name, id_)
+
     def _is_told(self, resource: dict[str, Any]) -> bool:
         if not all(self._may_tell(reason) for reason in is_restricted(resource)):
             return False

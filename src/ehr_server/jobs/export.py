@@ -24,7 +24,16 @@ from ehr_server.jobs.export_select import sparse_leaves
 from ehr_server.jobs.work import Failed
 from ehr_server.processes import Processes, Task
 from ehr_server.store import cohort, export, files
-from ehr_server.store.export import Ask, Chunk, Piece, Range, Stretch, ask_of, piece_of
+from ehr_server.store.export import (
+    Ask,
+    Chunk,
+    Piece,
+    Range,
+    Stretch,
+    Veil,
+    ask_of,
+    piece_of,
+)
 from ehr_server.store.files import File, file_of
 from ehr_server.store.manifest import Heading, manifest
 from ehr_server.store.progress import Progress, progress_of
@@ -53,13 +62,15 @@ Done = tuple[int, Piece, list[File]]
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What `export_to` is asked for: the names of types, none for all; what changed since an
-    instant; in which form; by how many processes; the tables of views in place of resources."""
+    instant; in which form; by how many processes; the tables of views in place of resources; what a
+    policy hides."""
 
     types: Sequence[str] = ()
     since: datetime | None = None
     form: Form = "ndjson"
     processes: int = 1
     tables: Tables | None = None
+    veil: Veil | None = None
 
 
 def run(work: Work) -> None:
@@ -103,7 +114,9 @@ def export_to(
     types = wish.types if wish.tables is None else wish.tables.made().types()
     wanted = tuple(sorted(set(types))) or definitions().resource_types
     with store.transaction() as opened:
-        ask = export.begin(store, opened.connection, Ask(opened.tx, wanted), at, wish.since)
+        ask = export.begin(
+            store, opened.connection, Ask(opened.tx, wanted, veil=wish.veil), at, wish.since
+        )
     files.make_folder(folder)
     while not export.is_complete(store, ask):
         time.sleep(_WAIT_S)

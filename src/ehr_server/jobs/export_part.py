@@ -38,6 +38,7 @@ from ehr_server.views.tables import Made, Tables, tables_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from ehr_server.access.veiled import Veiled
     from ehr_server.store.connect import Connection
     from ehr_server.store.export import Row
     from ehr_server.store.files import Form
@@ -129,7 +130,7 @@ class Writer:
                         pending.flush()
                         size = 0
                 elif is_decided or deed == DELETE or not choice.is_narrowed(number):
-                    pending.add(number, deed, unpack(enc, stored))
+                    pending.add(number, deed, unpack(enc, stored), row[0])
                 else:
                     undecided.append(row)
         for start in range(0, len(undecided), _DECIDED_AT_ONCE):
@@ -137,7 +138,7 @@ class Writer:
             met = self._met(connection, several)
             for row in several:
                 if row[5] in met:
-                    pending.add(row[1], row[2], met[row[5]])
+                    pending.add(row[1], row[2], met[row[5]], row[0])
 
     def _write_associated(
         self, connection: Connection, piece: Stretch | Persons, pending: _Pending
@@ -225,12 +226,13 @@ class Writer:
         for row in rows:
             if row[2] == DELETE:
                 pending.add(row[1], DELETE, unpack(row[3], row[4]))
-        contents = [unpack(row[3], row[4]) for row in rows if row[2] != DELETE]
-        lines = [
-            line for one in (*contents, *further) if (line := pending.rendered(one)) is not None
-        ]
+        contents = [(unpack(row[3], row[4]), row[0]) for row in rows if row[2] != DELETE]
+        contents += ((one, _NOBODY) for one in further)
+        lines = [line for one in contents if (line := pending.rendered(*one)) is not None]
         if lines and id_ is not None:
-            pending.add_lines(BLOCKS, [_header(id_), *lines])
+            veiled = self.selection.veiled
+            shown = id_ if veiled is None else veiled.id("Patient", id_)
+            pending.add_lines(BLOCKS, [_header(shown), *lines])
 
 
 def writer(store: Store, place: Place) -> Writer:
@@ -239,6 +241,7 @@ def writer(store: Store, place: Place) -> Writer:
 
 
 _DELETION = 0  # no type has this number
+_NOBODY = 0  # the compartment of no person
 
 
 class _Pending:
@@ -257,20 +260,21 @@ class _Pending:
         self._is_whole = made is None  # a view looks at no content that lies beside its Binary
         self._made = made
         self._files = files
-        self._render = selected.render
+        self._render, self._veiled = selected.render, selected.veiled
         self._go_on = go_on
         self._size = 0
         self._binary = definitions().type_number["Binary"]
 
-    def add(self, number: int, deed: int, content: bytes) -> None:
+    def add(self, number: int, deed: int, content: bytes, comp: int = _NOBODY) -> None:
         if deed == DELETE:
-            content, number = _deletion(content), _DELETION
+            content, number = _deletion(content, self._veiled), _DELETION
         else:
             is_kept = number == self._binary and self._is_whole
             if is_kept and (kept := kept_in(content)) is not None:
-                self.large.append((content, kept))
+                if self._veiled is None:  # a policy leaves nothing of what it cannot read
+                    self.large.append((content, kept))
                 return
-            line = self.rendered(content)
+            line = self.rendered(content, comp)
             if line is None:
                 return
             content = line
@@ -279,9 +283,9 @@ class _Pending:
         if self._size >= _BUFFER_BYTES:
             self.flush()
 
-    def rendered(self, content: bytes) -> bytes | None:
-        """The line of a resource, None if there is none."""
-        return content if self._render is None else self._render(content)
+    def rendered(self, content: bytes, comp: int = _NOBODY) -> bytes | None:
+        """The line of a resource of a compartment, None if there is none."""
+        return content if self._render is None else self._render(content, comp)
 
     def add_lines(self, kind: str, lines: Sequence[bytes]) -> None:
         """Lines of a kind that is no type, at once."""
@@ -340,10 +344,11 @@ def _while_held(pieces: Iterable[bytes], go_on: Callable[[], None]) -> Iterator[
         yield piece
 
 
-def _deletion(content: bytes) -> bytes:
+def _deletion(content: bytes, veiled: Veiled | None) -> bytes:
     """A transaction that would delete the resource elsewhere, as the Bulk Data guide has it."""
     resource = json.read_own(content)
-    url = f"{resource['resourceType']}/{resource['id']}"
+    type_name, id_ = resource["resourceType"], resource["id"]
+    url = f"{type_name}/{id_ if veiled is None else veiled.id(type_name, id_)}"
     entry = {"request": {"method": "DELETE", "url": url}}
     return json.write({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
 

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.access.chosen import Choice
+from ehr_server.access.veiled import Veiled, veiled
 from ehr_server.definitions.subset import elements, subset
 from ehr_server.fhir import json
 from ehr_server.packages.searchable import read
@@ -33,18 +34,20 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Connection, Store
     from ehr_server.store.export import Ask, Piece
 
-Render = Callable[[bytes], bytes | None]  # a content to the line that is written, None for none
+# A content, and the compartment that it lies in, to the line that is written; None for none.
+Render = Callable[[bytes, int], bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """`choice` says which resources, `listed` are the persons if there is a list, `render` makes
-    the line of a resource, None: as it is stored."""
+    the line of a resource, None: as it is stored. `veiled` is what a policy makes of it."""
 
     ask: Ask
     choice: Choice
     listed: Cohort | None
     render: Render | None
+    veiled: Veiled | None = None
 
     def resolved(self, connection: Connection, piece: Piece) -> Stretch | Persons:
         """The piece, with the persons that it names."""
@@ -66,7 +69,8 @@ def selection(store: Store, ask: Ask) -> Selection:
         types = {*ask.types, *(("Provenance",) if ask.is_associated else ())}
         choice = Choice(connection, {one: queries.get(one, ()) for one in types}, caller, rules)
         listed = cohort.cohort(connection, ask.cohort) if ask.cohort else None
-    return Selection(ask, choice, listed, render(ask))
+    veil = None if ask.veil is None else veiled(store, ask.veil)
+    return Selection(ask, choice, listed, render(ask, veil), veil)
 
 
 def sparse_leaves(store: Store, ask: Ask) -> set[str]:
@@ -86,22 +90,23 @@ def queries_of(texts: Sequence[str], rules: Rules) -> dict[str, list[Query]]:
     return found
 
 
-def render(ask: Ask) -> Render | None:
-    """What becomes of each content before it is written, one step after another."""
-    steps: list[Render] = []
+def render(ask: Ask, veil: Veiled | None = None) -> Render | None:
+    """What becomes of each content before it is written, one step after another: searches looked at
+    it as it is stored, elements are those of what a policy leaves."""
+    steps: list[Render] = [] if veil is None else [veil.line]
     if ask.elements:
         wanted = elements(ask.elements)
-        steps.append(lambda content: json.write(subset(json.read_stored(content), wanted)))
+        steps.append(lambda content, _: json.write(subset(json.read_stored(content), wanted)))
     return None if not steps else _chained(steps)
 
 
 def _chained(steps: Sequence[Render]) -> Render:
-    def through_all(content: bytes) -> bytes | None:
+    def through_all(content: bytes, comp: int) -> bytes | None:
         line: bytes | None = content
         for step in steps:
             if line is None:
                 break
-            line = step(line)
+            line = step(line, comp)
         return line
 
     return steps[0] if len(steps) == 1 else through_all

@@ -44,6 +44,18 @@ def is_restricted(resource: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+@cache
+def reasons() -> frozenset[str]:
+    """All reasons that there can be."""
+    table = _table()
+    found = set(table.labels.values())
+    for exact in table.codes.values():
+        found |= set(exact.values())
+    for starts in table.prefixes.values():
+        found |= {reason for _, reason in starts}
+    return frozenset(found)
+
+
 def _told(table: _Table, system: Any, code: str) -> set[str]:
     reason = table.labels.get((system, code)) or _of_code(table, system, code.upper())
     return set() if reason is None else {reason}

@@ -78,6 +78,17 @@ class Filters:
 
 
 @dataclass(frozen=True, slots=True)
+class Veil:
+    """A policy of de-identification: its name, the folder of the site's own policies ("" for none),
+    the year by which ages are counted, for which reasons what is restricted is told."""
+
+    policy: str
+    folder: str
+    year: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """What to export: rows with `since` <= tx < `below`, all or only those of patients.
 
@@ -86,6 +97,7 @@ class Ask:
     which a list of persons is kept (`store.cohort`), "" where there is none. `is_by_person`: what
     belongs to a person stands together. `elements` are those wanted, "" for all. `provenance` of
     what is exported comes along: `all`, or of each resource the `latest`; "" as it comes.
+    `veil`: without what tells who somebody is.
     """
 
     below: int
@@ -98,6 +110,7 @@ class Ask:
     filters: Filters = Filters()
     elements: str = ""
     provenance: Provenance = ""
+    veil: Veil | None = None
 
     def leaves(self) -> tuple[str, ...]:
         """The leaves to read, in a fixed order, that of the Patients first."""
@@ -122,12 +135,13 @@ class Ask:
 
 def ask_of(value: dict[str, Any]) -> Ask:
     """The ask that `as_json` wrote."""
-    filters = value["filters"]
+    filters, veil = value["filters"], value.get("veil")
     return Ask(
         **{
             **value,
             "types": tuple(value["types"]),
             "filters": Filters(**{**filters, "queries": tuple(filters["queries"])}),
+            "veil": None if veil is None else Veil(**{**veil, "reasons": tuple(veil["reasons"])}),
         }
     )
 

@@ -54,6 +54,13 @@ def records(connection: Connection, comps: Collection[int]) -> list[Record]:
     return [Record(*row) for row in rows]
 
 
+def survivors(connection: Connection) -> dict[int, int]:
+    """By the compartment of each record that was merged that of the one that survives: of a record
+    of a million, some 10,000."""
+    rows = connection.execute("select comp, person from merged where comp <> person")
+    return dict(rows.fetchall())
+
+
 def targets(connection: Connection, comps: Collection[int]) -> dict[int, str]:
     """By the compartment of a record that was merged, the id of the one it was merged into."""
     if not comps:

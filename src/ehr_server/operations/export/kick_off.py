@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 from ehr_server import clock
 from ehr_server.access import cohort as resolved
 from ehr_server.access.include import Reader
+from ehr_server.access.veiled import leaving, veil_of
 from ehr_server.call import Answer
 from ehr_server.errors import Invalid, NotAllowed
 from ehr_server.fhir import json
@@ -26,7 +27,7 @@ from ehr_server.store import cohort, export, queue
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from ehr_server.call import Call
@@ -77,6 +78,8 @@ def _kick_off(call: Call, level: Level) -> Answer:
     if level == "patient":
         stored(call, "Patient")
     at, id_ = clock.now(), clock.new_id()
+    veil = veil_of(call.settings, call.caller, (wish.policy, wish.restricted), at)
+    veiled_id = None if veil is None else leaving(call.store, veil).id
     with call.store.transaction() as opened:
         asked = _Asked(call, opened.connection, level, wish)
         persons, ignored = _persons(asked, at)
@@ -90,6 +93,7 @@ def _kick_off(call: Call, level: Level) -> Answer:
             filters=wish.filters,
             elements=wish.elements,
             provenance=wish.provenance,
+            veil=veil,
         )
         request = {
             "ask": export.begin(call.store, opened.connection, ask, at, wish.since).as_json(),
@@ -97,11 +101,11 @@ def _kick_off(call: Call, level: Level) -> Answer:
             "is_paged": wish.is_paged,
             "is_separate": is_separate,
             "at": clock.instant(at),
-            "url": _url(call),
+            "url": _url(call, veiled_id),
             "caller": call.caller.name,
             "outcomes": [
                 json.write(operation_outcome([issue], call.language)).decode()
-                for issue in (*wish.ignored, *ignored)
+                for issue in (*wish.ignored, *(map(_nameless, ignored) if veil else ignored))
             ],
         }
         queue.put(opened.connection, queue.Job(id_, export.KIND, queue.QUEUED, request, {}, 0, at))
@@ -172,11 +176,28 @@ def _not_among(ids: Sequence[str], level: Level) -> Invalid:
     )
 
 
-def _url(call: Call) -> str:
-    """The address as it was asked for, but for numbers of persons in a search."""
-    address = "/".join((call.base_url, *call.request.path))
+def _nameless(issue: Issue) -> Issue:
+    """What is told with an export whose persons are unknown: not whom the request named."""
+    return replace(
+        issue,
+        text="patient: some of those named are not exported here.",
+        vi="patient: một số người được nêu không được xuất ở đây.",
+    )
+
+
+_TELLING = ("patient", "_typeFilter")  # parameters that may name somebody
+
+
+def _url(call: Call, veiled_id: Callable[[str, str], str] | None) -> str:
+    """The address as it was asked for, but for numbers of persons in a search; of an export whose
+    persons are unknown without whatever may name one."""
+    path, query = list(call.request.path), list(call.request.query)
+    if veiled_id is not None:
+        if "id" in call.parts:
+            path[-2] = veiled_id(path[-3], path[-2])
+        query = [pair for pair in query if pair[0] not in _TELLING]
+    address = "/".join((call.base_url, *path))
     query = [
-        (name, without_numbers(value) if name == "_typeFilter" else value)
-        for name, value in call.request.query
+        (name, without_numbers(value) if name == "_typeFilter" else value) for name, value in query
     ]
     return f"{address}?{urlencode(query)}" if query else address

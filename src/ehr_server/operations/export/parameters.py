@@ -46,6 +46,8 @@ _KNOWN = {
     "organizeOutputBy": Known("string"),
     "allowPartialManifests": Known("boolean"),
     "_outputFormat": Known("string"),
+    "_deidentify": Known("code"),
+    "_restricted": Known("code", is_list=True),
 }
 _OF_PATIENTS = {"patient": Known("string", is_list=True, also="Reference")}
 _FORMATS: dict[str, Form] = {  # as the files lie on the disk: NDJSON in gzip
@@ -80,6 +82,8 @@ class Wish:
     is_by_person: bool
     patients: tuple[str, ...] | None
     ignored: tuple[Issue, ...]
+    policy: str  # of de-identification, "" for none
+    restricted: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -153,6 +157,8 @@ def wish_of(call: Call, level: Level) -> Wish:
         _is_by_person(reading),
         _patients(reading),
         tuple(reading.ignored),
+        reading.sent.one("_deidentify", ""),
+        tuple(reading.listed("_restricted")),
     )
 
 
