@@ -20,12 +20,13 @@ from ehr_server.validation import gate, identifiers
 from ehr_server.validation.explain import explain
 from ehr_server.validation.inside import is_resource, resources
 from ehr_server.validation.policy import Policy
-from ehr_server.validation.profiles.around import NOTHING
+from ehr_server.validation.profiles.around import NOTHING, Around
 from ehr_server.validation.rulebook import Rulebook
 from properties.gate_mutations import mutated
 
 _ROOT = Path(__file__).parents[2]
 _EXAMPLES = _ROOT / "profiles" / "vn" / "examples"
+_QUICK_LOOK = "ehr_server.validation.profiles.compile._quick_look"
 _IPS = _ROOT / "cache" / "hl7.fhir.uv.ips-2.0.0.tgz"
 
 Resource = dict[str, Any]
@@ -89,6 +90,30 @@ def test_the_quick_look_is_never_laxer() -> None:
     assert lax == []
     assert clean > 500
     assert strict < clean / 3  # each costs a full look, no more; much of the damage is rare
+
+
+def test_what_is_found_where_quick_looks_say_no_is_what_all_checks_find(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of what keeps to the standard, invariants too, whether its references lead to something at
+    hand or not: the very findings, in their order."""
+    rulebook, count, examples = Rulebook(), 0, list(_examples())
+    beside = Around((None, example) for _, example in examples)
+    for name, example in examples:
+        for seed in range(8):
+            resource = mutated(example, seed) if seed else example
+            if not rulebook._gate.is_valid(resource):
+                continue
+            for one in (*resources(resource, NOTHING), *resources(resource, beside)):
+                for held, _ in rulebook.applying.to(one.resource):
+                    closer = rulebook._run(one, held, is_plain=True).found
+                    with monkeypatch.context() as patched:
+                        patched.setattr(_QUICK_LOOK, lambda *_: None)
+                        found = rulebook._run(one, held).found
+                    assert closer == found, f"{name} {seed}"
+                    assert not (found and rulebook._keeps(one, held)), f"{name} {seed}"
+                    count += bool(found)
+    assert count > 100
 
 
 @pytest.mark.skipif(not _IPS.exists(), reason="the package is not in cache/")
