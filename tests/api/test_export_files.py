@@ -110,9 +110,12 @@ def test_a_range_of_another_file_is_the_whole_of_this(
 def test_a_range_beyond_the_end_is_416(
     client: httpx.Client, file: dict[str, Any], content: bytes
 ) -> None:
+    """RFC 9110, 15.5.17, with what is needed to ask again: of what, and that ranges are served."""
     answer = client.get(file["url"], headers={**IDENTITY, "Range": "bytes=99999999-"})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["etag"] == client.head(file["url"], headers=IDENTITY).headers["etag"]
 
 
 def test_who_has_the_file_is_not_sent_it_again(client: httpx.Client, file: dict[str, Any]) -> None:
