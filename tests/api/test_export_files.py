@@ -110,9 +110,26 @@ def test_a_range_of_another_file_is_the_whole_of_this(
 def test_a_range_beyond_the_end_is_416(
     client: httpx.Client, file: dict[str, Any], content: bytes
 ) -> None:
+    """RFC 9110, 15.5.17, with what is needed to ask again: of what, and that ranges are served."""
     answer = client.get(file["url"], headers={**IDENTITY, "Range": "bytes=99999999-"})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["etag"] == client.head(file["url"], headers=IDENTITY).headers["etag"]
+
+
+def test_who_has_the_file_is_not_sent_it_again(client: httpx.Client, file: dict[str, Any]) -> None:
+    """RFC 9110, 13.1.2 and 15.4.5: 304 with the ETag and Vary that 200 would have."""
+    for headers in (IDENTITY, GZIP):
+        whole = client.get(file["url"], headers=headers)
+        tag = whole.headers["etag"]
+        for known in (tag, f"W/{tag}", f'"another", {tag}', "*"):
+            answer = client.get(file["url"], headers={**headers, "If-None-Match": known})
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == tag
+            assert answer.headers["vary"] == whole.headers["vary"]
+        other = {**headers, "If-None-Match": '"another"'}
+        assert client.get(file["url"], headers=other).status_code == 200
 
 
 def test_head_tells_without_sending(
@@ -133,8 +150,7 @@ def test_head_tells_without_sending(
 def test_a_file_may_be_asked_for_in_its_own_type(
     client: httpx.Client, file: dict[str, Any], form: str, type_: str
 ) -> None:
-    """ "Accept (string, optional, defaults to application/fhir+ndjson): Specifies the format of the
-    file being requested." """
+    """The header Accept: "Specifies the format of the file being requested." """
     del file  # there is one of Patients then
     (found,) = exported(client, _type="Patient", _outputFormat=form)["output"]
     for accepted in (type_, "*/*", "application/octet-stream"):

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.exports import LENIENT, exported, finished, names, posted, put, resources
+from api.exports import ASYNC, LENIENT, exported, finished, names, posted, put, resources
 from api.patients import resident, weight
 from servers import Server, serving
 
@@ -88,6 +88,24 @@ def test_any_search_is_a_filter(client: httpx.Client, query: str, wanted: list[s
     type_name = query.partition("?")[0]
     found = exported(client, "/$export", _type=type_name, _typeFilter=query)
     assert names(client, found) == wanted
+
+
+def test_a_filter_of_a_type_that_is_left_out_is_refused(client: httpx.Client) -> None:
+    """Nobody asks for what filters nothing; a filter of what comes along is none such."""
+    query = {"_type": "Patient", "_typeFilter": "Observation?status=final"}
+    refused = client.get("/$export", params=query, headers=ASYNC)
+    assert refused.status_code == 400
+    assert refused.json()["issue"][0]["expression"] == ["_typeFilter"]
+    manifest = finished(client, client.get("/$export", params=query, headers=LENIENT))
+    (told,) = (one["issue"][0] for one in resources(client, manifest, "error"))
+    assert (told["expression"], told["severity"]) == (["_typeFilter"], "warning")
+    assert names(client, manifest) == ["Patient/a", "Patient/b"]
+    exported(
+        client,
+        _type="Patient",
+        includeAssociatedData="RelevantProvenanceResources",
+        _typeFilter="Provenance?recorded=gt2020",
+    )
 
 
 def test_types_that_share_a_leaf_are_told_apart(client: httpx.Client) -> None:

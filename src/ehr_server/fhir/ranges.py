@@ -30,6 +30,7 @@ def asked(headers: Mapping[str, str], size: int, tag: str = "") -> tuple[int, in
         raise RangeNotSatisfiable(
             f"The content has {size} bytes; the range lies beyond.",
             vi=f"Nội dung có {size} byte; khoảng yêu cầu nằm ngoài.",
-            headers={"Content-Range": f"bytes */{size}"},
+            headers={"Content-Range": f"bytes */{size}", "Accept-Ranges": "bytes"}
+            | ({"ETag": tag} if tag else {}),
         )
     return start, end

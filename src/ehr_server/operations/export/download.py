@@ -33,7 +33,7 @@ _TYPES = {
 
 
 def download(call: Call) -> Answer:
-    """One of the files that a manifest lists, whole or a range of it.
+    """One of the files that a manifest lists, whole or a range of it; 304 for who has it.
 
     Raises `NotFound`, and `RangeNotSatisfiable`.
     """
@@ -55,6 +55,8 @@ def _answer(call: Call, folder: Path, file: File) -> Answer:
     as_gzip = file.is_gzip and accepts_gzip(headers.get("accept-encoding", ""))
     tag = f'"{file.sha256}{"-gzip" if as_gzip else ""}"'
     shown = {"ETag": tag, "Accept-Ranges": "bytes", "Vary": "Accept-Encoding"}
+    if _is_known(headers.get("if-none-match", ""), tag):
+        return Answer(304, None, shown)
     size = file.bytes
     if as_gzip:
         shown["Content-Encoding"] = "gzip"
@@ -68,3 +70,9 @@ def _answer(call: Call, folder: Path, file: File) -> Answer:
     pieces_of = files.stored if as_gzip == file.is_gzip else files.inflated
     pieces = pieces_of(stored, start, end - start)
     return Answer(206 if part else 200, Stream(end - start, pieces), shown, type_)
+
+
+def _is_known(known: str, tag: str) -> bool:
+    """By If-None-Match, which compares weakly: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2"""
+    tags = {one.strip().removeprefix("W/") for one in known.split(",")}
+    return bool(tags & {"*", tag})

@@ -141,10 +141,11 @@ def wish_of(call: Call, level: Level) -> Wish:
         types = others
     else:
         provenance = ""
+    exported = (*types, "Provenance") if provenance else types
     since, until = moment(call, reading.sent, "_since"), moment(call, reading.sent, "_until")
     _check_moments(since, until)
     rules = reading.rules
-    queries = tuple(_filters(reading, rules))
+    queries = tuple(_filters(reading, exported, rules))
     return Wish(
         types,
         since,
@@ -152,7 +153,7 @@ def wish_of(call: Call, level: Level) -> Wish:
         reading.sent.one("allowPartialManifests", False),
         _form(reading),
         Filters(queries, call.caller.name, str(rules.zone), rules.base),
-        _elements(reading, (*types, "Provenance") if provenance else types),
+        _elements(reading, exported),
         provenance,
         _is_by_person(reading),
         _patients(reading),
@@ -188,20 +189,19 @@ def _types(reading: _Reading) -> tuple[str, ...]:
     return tuple(left or possible)
 
 
-def _filters(reading: _Reading, rules: Rules) -> Iterator[str]:
+def _filters(reading: _Reading, types: Sequence[str], rules: Rules) -> Iterator[str]:
     """Each search as it is understood: with those parameters alone that are known."""
     for value in reading.sent.all("_typeFilter"):
         for text in _NEXT_FILTER.split(value):
-            understood = _filter(reading, text, rules)
+            understood = _filter(reading, text, types, rules)
             if understood:
                 yield understood
 
 
-def _filter(reading: _Reading, text: str, rules: Rules) -> str | None:
+def _filter(reading: _Reading, text: str, types: Sequence[str], rules: Rules) -> str | None:
     type_name, mark, query = text.partition("?")
-    possible = definitions().resource_types if reading.level == "system" else of_patients()
     pairs = parse_qsl(query, keep_blank_values=True)
-    if type_name not in possible or not mark or not pairs:
+    if type_name not in types or not mark or not pairs:
         reading.leave_out(
             "_typeFilter",
             "is a search of one type that is exported here, such as Observation?status=final",
