@@ -271,7 +271,9 @@ def test_what_has_expired_vanishes(client: httpx.Client, server: Server, export_
     assert place.is_dir()
     with psycopg.connect(url) as connection:  # who could wait for two days?
         changed = connection.execute(
-            "update job set made = made - interval '49 hours' where id = %s", (place.name,)
+            "update job set progress = progress || jsonb_build_object('ended',"
+            " (progress ->> 'ended')::timestamptz - interval '49 hours') where id = %s",
+            (place.name,),
         )
         assert changed.rowcount == 1
     with working(url, **settings):
