@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from databases import PostgreSQL, open_folder, postgresql
-from servers import Server, serving
+from servers import Server, client_of, serving
 
 os.umask(0o022)  # for root: the user that PostgreSQL runs as must reach what tests make
 
@@ -55,7 +55,7 @@ def server(module_database: str) -> Iterator[Server]:
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     """A client whose addresses are relative to the FHIR base: `client.get("/Patient/1")`."""
-    with httpx.Client(base_url=server.fhir, timeout=30) as client:
+    with client_of(server) as client:
         yield client
 
 

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 
-_SIZE_MB = 400
-
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 400 MB, in the folder."""
+def small_disk(folder: Path, size: str = "400m") -> Iterator[Path]:
+    """A file system of so many bytes, in the folder."""
     place = folder / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE_MB}m,mode=755", "none", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "none", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small file system, and not in every container")
     try:

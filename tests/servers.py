@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import httpx
+
 _START_S = 60
 
 
@@ -33,6 +35,11 @@ class Server:
     def fhir(self) -> str:
         """The FHIR base."""
         return f"{self.url}/fhir"
+
+
+def client_of(server: Server) -> httpx.Client:
+    """A client whose addresses are relative to the FHIR base; close it."""
+    return httpx.Client(base_url=server.fhir, timeout=30)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from ehr_server.fhir import json
 from ehr_server.store.embedded.owner import Owner
 from ehr_server.store.embedded.programs import find_programs
 from growth.database import administering
+from harness import exporting
 from harness.client import Refused
 from harness.processes import usage
 
@@ -54,7 +55,7 @@ def in_the_background(server: Server) -> tuple[Moved, dict[str, Any]]:
     """`$export` of everything, from the kick-off to the manifest, which comes along."""
     before, start = usage(server.pid), time.perf_counter()
     with Peak(server.pid) as peak:
-        manifest = _manifest(server)
+        manifest = exporting.manifest(server)
     wall_s, used = time.perf_counter() - start, usage(server.pid) - before
     moved = Moved(
         "$export, files in gzip", *_counted(manifest), wall_s, used.server_s, used.postgresql_s,
@@ -137,33 +138,11 @@ def _lines(folder: Path) -> Iterator[bytes]:
             yield from (line[:-1] for line in file)
 
 
-def _manifest(server: Server) -> Any:
-    headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
-    with closing(http.client.HTTPConnection(*server.address)) as link:
-        link.request("GET", "/fhir/$export", headers=headers)
-        answer = link.getresponse()
-        answer.read()
-        status = _path(str(answer.headers["Content-Location"]))
-        while True:
-            link.request("GET", status, headers={"Accept": "application/json"})
-            answer = link.getresponse()
-            body = answer.read()
-            if answer.status == 200:
-                return json.read_own(body)
-            if answer.status != 202:
-                raise Refused(body.decode())
-            time.sleep(0.05)
-
-
 def _download(server: Server, url: str, coding: str) -> None:
     with closing(http.client.HTTPConnection(*server.address)) as link:
-        link.request("GET", _path(url), headers={"Accept-Encoding": coding})
+        link.request("GET", exporting.path(url), headers={"Accept-Encoding": coding})
         answer = link.getresponse()
         while answer.read(_BLOCK):
             pass
     if answer.status != 200:
         raise Refused(f"{url}: {answer.status}")
-
-
-def _path(url: str) -> str:
-    return "/" + url.split("/", 3)[3]

@@ -6,11 +6,10 @@ import http.client
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ehr_server.definitions import definitions
-from ehr_server.fhir import json
-from harness import backup, client, inputs, record
+from harness import backup, client, exporting, inputs, record
 from harness.client import Load, Outcome, Refused
 from harness.figures import Figures, figures
 from harness.measured import measured
@@ -120,7 +119,7 @@ def _load(
 def _export(server: Server, report: Report) -> None:
     """One export of everything: until the manifest is there; then the downloads."""
     before, start = usage(server.pid), time.perf_counter()
-    manifest = _manifest(server)
+    manifest = exporting.manifest(server)
     exported = sum(part["count"] for part in manifest["output"])
     report.rows.append(_once(server, "$export", before, start, exported))
     before, start = usage(server.pid), time.perf_counter()
@@ -137,27 +136,9 @@ def _once(server: Server, what: str, before: Usage, start: float, count: int) ->
     return figures(what, 1, (count, "resources"), outcome, usage(server.pid) - before)
 
 
-def _manifest(server: Server) -> Any:
-    headers = {"Accept": "application/fhir+json", "Prefer": "respond-async"}
-    with closing(http.client.HTTPConnection(*server.address)) as link:
-        link.request("GET", "/fhir/$export", headers=headers)
-        answer = link.getresponse()
-        answer.read()
-        status_path = _path(str(answer.headers["Content-Location"]))
-        while True:
-            link.request("GET", status_path, headers={"Accept": "application/json"})
-            answer = link.getresponse()
-            body = answer.read()
-            if answer.status == 200:
-                return json.read_own(body)
-            if answer.status != 202:
-                raise Refused(body.decode())
-            time.sleep(0.02)
-
-
 def _download(server: Server, url: str) -> int:
     with closing(http.client.HTTPConnection(*server.address)) as link:
-        link.request("GET", _path(url))
+        link.request("GET", exporting.path(url))
         answer = link.getresponse()
         lines = 0
         while block := answer.read(1 << 20):
@@ -165,7 +146,3 @@ def _download(server: Server, url: str) -> int:
     if answer.status != 200:
         raise Refused(f"{url}: {answer.status}")
     return lines
-
-
-def _path(url: str) -> str:
-    return "/" + url.split("/", 3)[3]

@@ -51,9 +51,16 @@ def kicked_off(client: httpx.Client, address: str = "/$export", **query: Any) ->
 def finished(client: httpx.Client, kicked: httpx.Response) -> dict[str, Any]:
     """The manifest, once the export that was kicked off is done."""
     assert kicked.status_code == 202, kicked.text
+    return manifest_at(client, kicked.headers["content-location"])
+
+
+def manifest_at(client: httpx.Client, address: str) -> dict[str, Any]:
+    """The manifest, once there is one at the address of the status."""
     for _ in range(300):
-        status = client.get(kicked.headers["content-location"])
+        status = client.get(address)
         if status.status_code == 200:
+            assert status.headers["content-type"].startswith("application/json")
+            assert status.headers["expires"].endswith("GMT")
             manifest: dict[str, Any] = status.json()
             return manifest
         assert status.status_code == 202, status.text

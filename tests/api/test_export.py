@@ -1,29 +1,22 @@
 """$export: https://hl7.org/fhir/uv/bulkdata/export.html"""
 
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from api.exports import ASYNC, finished, manifest_at
 from api.merges import merged
 from api.patients import resident, weight
 from databases import PostgreSQL
 from ehr_server.fhir import json
-from servers import Server, serving
+from servers import client_of, serving
 
 pytestmark = pytest.mark.smoke
 
-ASYNC = {"Prefer": "respond-async"}
 NDJSON = "application/fhir+ndjson"
-
-
-@pytest.fixture(scope="module")
-def server(module_database: str, tmp_path_factory: pytest.TempPathFactory):
-    with serving(module_database, export_dir=str(tmp_path_factory.mktemp("export"))) as started:
-        yield started
 
 
 def test_kick_off_status_manifest_download(client: httpx.Client) -> None:
@@ -35,7 +28,7 @@ def test_kick_off_status_manifest_download(client: httpx.Client) -> None:
     )
     kicked = client.get("/$export", params={"_type": "Patient,Observation"}, headers=ASYNC)
     assert kicked.status_code == 202
-    manifest = _finished(client, kicked)
+    manifest = finished(client, kicked)
     assert manifest["requiresAccessToken"] is False
     assert manifest["request"].endswith("/fhir/$export?_type=Patient%2CObservation")
     assert manifest["error"] == []
@@ -50,7 +43,7 @@ def test_kick_off_status_manifest_download(client: httpx.Client) -> None:
 def test_files_are_ndjson_and_of_the_manifest_only(client: httpx.Client) -> None:
     client.put("/Patient/a", json=resident(id="a"))
     kicked = client.get("/$export", headers=ASYNC)
-    manifest = _finished(client, kicked)
+    manifest = finished(client, kicked)
     file = client.get(manifest["output"][0]["url"], headers={"Accept": NDJSON})
     assert file.headers["content-type"] == NDJSON
     status = kicked.headers["content-location"]
@@ -63,10 +56,10 @@ def test_patient_level_leaves_out_what_is_no_patients(client: httpx.Client) -> N
     client.put("/Organization/clinic", json={"resourceType": "Organization", "id": "clinic",
                                              "name": "Trạm y tế"})  # fmt: skip
     client.put("/Observation/w", json=_plain(weight("Patient/a") | {"id": "w"}))
-    manifest = _finished(client, client.get("/Patient/$export", headers=ASYNC))
+    manifest = finished(client, client.get("/Patient/$export", headers=ASYNC))
     assert {"Patient", "Observation"} <= {file["type"] for file in manifest["output"]}
     assert "Organization" not in {file["type"] for file in manifest["output"]}
-    whole = _finished(client, client.get("/$export", headers=ASYNC))
+    whole = finished(client, client.get("/$export", headers=ASYNC))
     assert "Organization" in {file["type"] for file in whole["output"]}
 
 
@@ -83,7 +76,7 @@ def test_records_that_were_merged_are_both_there(client: httpx.Client) -> None:
     }
     merged(client, source, target)
     kicked = client.get("/Patient/$export?_type=Patient,Observation", headers=ASYNC)
-    lines = _lines(client, _finished(client, kicked))
+    lines = _lines(client, finished(client, kicked))
     assert seen <= set(lines["Observation"])
     for one in (source, target):
         assert lines["Patient"].count(client.get(f"/Patient/{one}").content) == 1
@@ -98,7 +91,7 @@ def test_parameters_may_be_posted(client: httpx.Client) -> None:
             {"name": "_outputFormat", "valueString": NDJSON},
         ],
     }
-    manifest = _finished(client, client.post("/$export", json=parameters, headers=ASYNC))
+    manifest = finished(client, client.post("/$export", json=parameters, headers=ASYNC))
     assert {file["type"] for file in manifest["output"]} == {"Patient"}
 
 
@@ -106,11 +99,11 @@ def test_since_the_last_export(client: httpx.Client) -> None:
     """What changed after a transactionTime, and what was deleted."""
     for id_ in ("kept", "changed", "gone"):
         client.put(f"/Patient/{id_}", json=resident(id=id_))
-    first = _finished(client, client.get("/$export", params={"_type": "Patient"}, headers=ASYNC))
+    first = finished(client, client.get("/$export", params={"_type": "Patient"}, headers=ASYNC))
     assert "deleted" not in first
     client.put("/Patient/changed", json=resident(id="changed", active=True))
     client.delete("/Patient/gone")
-    second = _finished(
+    second = finished(
         client,
         client.get(
             "/$export",
@@ -182,7 +175,7 @@ def test_an_unknown_job_is_404(client: httpx.Client) -> None:
 def test_delete_removes_job_and_files(client: httpx.Client) -> None:
     client.put("/Patient/a", json=resident(id="a"))
     kicked = client.get("/$export", headers=ASYNC)
-    manifest = _finished(client, kicked)
+    manifest = finished(client, kicked)
     status = kicked.headers["content-location"]
     assert client.delete(status).status_code == 202
     assert client.get(status).status_code == 404
@@ -202,7 +195,7 @@ def test_a_job_without_worker_waits_and_a_killed_server_loses_none(
 ) -> None:
     with given_postgresql.database() as url:
         settings = {"export_dir": str(tmp_path), "lease_s": "1"}
-        with serving(url, "--no-worker", **settings) as server, _client(server) as client:
+        with serving(url, "--no-worker", **settings) as server, client_of(server) as client:
             client.put("/Patient/a", json=resident(id="a"))
             kicked = client.get("/$export", headers=ASYNC)
             status = client.get(kicked.headers["content-location"])
@@ -211,32 +204,10 @@ def test_a_job_without_worker_waits_and_a_killed_server_loses_none(
             assert int(status.headers["retry-after"]) > 0
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
-        with serving(url, **settings) as server, _client(server) as client:
+        with serving(url, **settings) as server, client_of(server) as client:
             location = kicked.headers["content-location"].rpartition("/fhir")[2]
-            manifest = _wait(client, location)
+            manifest = manifest_at(client, location)
             assert {file["type"] for file in manifest["output"]} == {"Patient"}
-
-
-def _client(server: Server) -> httpx.Client:
-    return httpx.Client(base_url=server.fhir, timeout=30)
-
-
-def _finished(client: httpx.Client, kicked: httpx.Response) -> dict[str, Any]:
-    assert kicked.status_code == 202, kicked.text
-    return _wait(client, kicked.headers["content-location"])
-
-
-def _wait(client: httpx.Client, location: str) -> dict[str, Any]:
-    for _ in range(200):
-        status = client.get(location)
-        if status.status_code == 200:
-            assert status.headers["content-type"].startswith("application/json")
-            assert status.headers["expires"].endswith("GMT")
-            manifest: dict[str, Any] = status.json()
-            return manifest
-        assert status.status_code == 202, status.text
-        time.sleep(0.05)
-    raise AssertionError("the export does not end")
 
 
 def _lines(client: httpx.Client, manifest: dict[str, Any]) -> dict[str, list[bytes]]:

@@ -6,7 +6,7 @@ modified up to and including" transactionTime, which is what the next export giv
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,12 +27,6 @@ WRITERS = 8
 _LINKS_MIN = 2  # while everybody writes
 JSON = {"Accept": "application/fhir+json"}
 TYPES = ("Patient", "Observation", "Organization", "Basic", "Binary")
-
-
-@pytest.fixture(scope="module")
-def server(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(module_database, export_dir=str(tmp_path_factory.mktemp("export"))) as started:
-        yield started
 
 
 @dataclass

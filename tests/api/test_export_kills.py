@@ -19,6 +19,7 @@ import psutil
 import psycopg
 import pytest
 
+import full_disk
 from api.patients import resident
 from api.received import ASYNC, downloaded, export, kick_off, manifest_of
 from databases import PostgreSQL
@@ -193,15 +194,8 @@ def _postmaster(server: Server) -> int:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 100 kB: what is exported here takes more, as gzip too."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k,mode=755", "none", str(place)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root can mount a small file system, and not in every container")
-    try:
+    with full_disk.small_disk(tmp_path, "100k") as place:
         yield place
-    finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def test_a_full_disk_is_told_and_nothing_half_is_listed(

@@ -1,6 +1,5 @@
 """What is exported of whom: https://hl7.org/fhir/uv/bulkdata/export.html#parameters"""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -8,13 +7,7 @@ import pytest
 
 from api.exports import ASYNC, LENIENT, exported, finished, names, posted, put, resources
 from api.patients import resident, weight
-from servers import Server, serving
-
-
-@pytest.fixture(scope="module")
-def server(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(module_database, export_dir=str(tmp_path_factory.mktemp("export"))) as started:
-        yield started
+from servers import Server
 
 
 @pytest.fixture(scope="module", autouse=True)

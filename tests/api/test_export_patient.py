@@ -1,21 +1,11 @@
 """$export of one patient, and of the patients named: `Patient/[id]/$export` is ours, `patient` the
 guide's: https://hl7.org/fhir/uv/bulkdata/export.html#parameters"""
 
-from collections.abc import Iterator
-
 import httpx
-import pytest
 
 from api.exports import ASYNC, exported, names, posted, put
 from api.merges import merged
 from api.patients import resident, weight
-from servers import Server, serving
-
-
-@pytest.fixture(scope="module")
-def server(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(module_database, export_dir=str(tmp_path_factory.mktemp("export"))) as started:
-        yield started
 
 
 def test_one_person_and_no_other(client: httpx.Client) -> None:

@@ -1,7 +1,6 @@
 """Provenance of what is exported: https://hl7.org/fhir/uv/bulkdata/export.html#parameters,
 includeAssociatedData"""
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,13 +8,7 @@ import pytest
 
 from api.exports import exported, names, posted, put, resources
 from api.patients import resident, weight
-from servers import Server, serving
-
-
-@pytest.fixture(scope="module")
-def server(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serving(module_database, export_dir=str(tmp_path_factory.mktemp("export"))) as started:
-        yield started
+from servers import Server
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,6 +3,7 @@
 https://hl7.org/fhir/uv/bulkdata/export.html#bulk-data-status-request
 """
 
+import gzip
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -193,3 +194,19 @@ def test_one_manifest_where_pages_were_not_allowed(still: tuple[httpx.Client, St
     manifest = client.get(status).json()
     assert len(_names(manifest)) == PAGE_PARTS + 5
     assert "link" not in manifest
+
+
+def test_a_manifest_is_sent_as_gzip(still: tuple[httpx.Client, Store]) -> None:
+    """One of a large record lists thousands of files."""
+    client, store = still
+    status = kicked_off(client)
+    id_ = status.rpartition("/")[2]
+    _parts_done(store, id_, range(20))
+    _end(store, id_, queue.DONE, {})
+    plain = client.get(status, headers={"Accept-Encoding": "identity"})
+    with client.stream("GET", status, headers={"Accept-Encoding": "gzip"}) as answer:
+        raw = b"".join(answer.iter_raw())
+    assert answer.headers["content-encoding"] == "gzip"
+    assert "accept-encoding" in answer.headers["vary"].lower()
+    assert len(raw) < len(plain.content) / 5
+    assert gzip.decompress(raw) == plain.content

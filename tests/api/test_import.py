@@ -20,7 +20,7 @@ from api.importing import counts, record, written
 from api.patients import resident, weight
 from databases import PostgreSQL
 from ehr_server.fhir import json
-from servers import Server, serving
+from servers import Server, client_of, serving
 
 ASYNC = {"Prefer": "respond-async"}
 NDJSON = {"Content-Type": "application/fhir+ndjson"}
@@ -328,7 +328,7 @@ def test_a_killed_server_goes_on_and_the_result_is_the_same(
     with given_postgresql.database() as url:
         location = ""
         for number in range(kills):
-            with serving(url, **settings) as server, _client(server) as client:
+            with serving(url, **settings) as server, client_of(server) as client:
                 if not location:
                     body = {"input": [{"type": "Patient", "url": "a.ndjson"}]}
                     kicked = client.post("/$import", json=body, headers=ASYNC)
@@ -341,17 +341,13 @@ def test_a_killed_server_goes_on_and_the_result_is_the_same(
                 assert (status.status_code, "x-progress" in status.headers) == (202, True)
                 server.process.send_signal(signal.SIGKILL)
                 server.process.wait()
-        with serving(url, **settings) as server, _client(server) as client:
+        with serving(url, **settings) as server, client_of(server) as client:
             result = _wait(client, location)
         assert counts(url) == (total, total)
         done = result["extension"]
         assert done["stored"] + done["same"] == total
         assert (done["refused"], done["dangling"]) == (0, 0)
         assert result["output"][0]["count"] == total
-
-
-def _client(server: Server) -> httpx.Client:
-    return httpx.Client(base_url=server.fhir, timeout=30)
 
 
 def _finished(client: httpx.Client, kicked: httpx.Response) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _LEAST_BYTES = 1_024  # one packet either way
 _LEVEL = 1
 _GZIP_FRAME = 16 + zlib.MAX_WBITS
 # Content of which ranges can be asked for, of a Binary or an export, is sent as it is.
-_SHRINKS = ("application/fhir+json", "application/fhir+xml")
+_SHRINKS = ("application/fhir+json", "application/fhir+xml", "application/json")
 
 
 def compressed(request: Request, answer: Answer) -> Answer:

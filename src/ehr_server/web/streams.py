@@ -24,6 +24,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = logging.getLogger(__name__)
 
 _SILENCE_S = 60
+_SENT_BYTES = 1 << 16  # at once, for which a reader has that long: a bad link takes 1 kB/s
 _FHIR = {"application/fhir+json", "application/json", "text/json", "application/fhir+xml"}
 # What senders say who did not say what it is.
 _FORMS = {"application/x-www-form-urlencoded", "multipart/form-data"}
@@ -97,8 +98,10 @@ async def send_stream(send: Send, receive: Receive, stream: Stream, threads: Exe
             if piece is None:
                 await send({"type": "http.response.body", "body": b""})
                 return
-            async with asyncio.timeout(_SILENCE_S):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            for start in range(0, len(piece), _SENT_BYTES):
+                body = piece[start : start + _SENT_BYTES]
+                async with asyncio.timeout(_SILENCE_S):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
     except (Refusal, OSError) as error:
         log.warning("an answer was not sent to its end: %s", type(error).__name__)
     finally:

@@ -50,6 +50,25 @@ def test_all_is_sent_and_then_the_end() -> None:
     assert [message.get("more_body", False) for message in taken] == [True, True, False]
 
 
+def test_a_slow_reader_is_not_taken_for_a_silent_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One who takes a large piece in a second, where so long without a byte would be silence."""
+    monkeypatch.setattr(streams, "_SILENCE_S", 0.4)
+    taken: list[Message] = []
+
+    async def send(message: Message) -> None:
+        await asyncio.sleep(len(message["body"]) / 1_000_000)
+        taken.append(message)
+
+    async def run() -> None:
+        stream = Stream(None, (piece for piece in (b"x" * 1_000_000,)))
+        with ThreadPoolExecutor(1) as threads:
+            await send_stream(send, asyncio.Event().wait, stream, threads)  # type: ignore[arg-type]
+
+    asyncio.run(run())
+    assert sum(len(message["body"]) for message in taken) == 1_000_000
+    assert not taken[-1].get("more_body", False)
+
+
 def test_nothing_more_is_made_for_who_has_left() -> None:
     made: list[int] = []
     is_closed = []
