@@ -108,6 +108,33 @@ def test_what_is_sparse_is_told_as_of_the_moment(
     assert b"Observation/o3" in gone
 
 
+def test_a_leaf_that_turns_sparse_is_gone_on_with_where_it_was_cut(
+    here: Record, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker cuts the leaf and ends; to the one that takes over little seems to be chosen."""
+    here.put(_patient("p"), *(_observation(f"o{n}", "p", "final") for n in range(6)))
+    with here.store.connection() as connection:
+        connection.execute("analyze resource")
+    asked = {"filters": ("Observation?status=final",), "types": ("Observation",)}
+    job = _job(here, **asked)
+    here.put(_observation("o1", "p", "preliminary"), _observation("o4", "p", "preliminary"))
+    with here.store.connection() as connection:
+        place = connection.execute(
+            "select tx, key from version_observation where ver = 1 order by tx, key offset 2"
+        ).fetchone()
+        claimed = queue.claim(connection, ["export"], 60)
+    assert place is not None
+    assert claimed is not None
+    work = Work(here.store, settings(folder), claimed, threading.Event())
+    work.plan_part(0, kept.Stretch("observation", kept.BEGINNING, (place[0], place[1])).as_json())
+    monkeypatch.setattr(chosen, "SPARSE_SHARE", 1)
+    export.run(work)
+    with here.store.connection() as connection:
+        assert [one["is_sparse"] for _, one in queue.planned(connection, job.id)] == [False, True]
+    found = [json.read(line)["id"] for line in lines(folder / job.id)]
+    assert sorted(found) == [f"o{n}" for n in range(6)]
+
+
 def test_what_is_parts_and_wholes_of_each_other(here: Record, folder: Path) -> None:
     """`:below` asks the record, of what changed since too."""
     here.put({"resourceType": "Location", "id": "ward", "name": "Khoa nội"})
