@@ -104,9 +104,13 @@ class Writer:
             if number == 0 and self.place.outcomes:
                 files.add(OUTCOMES, [one.encode() for one in self.place.outcomes])
             for content, kept in pending.large:  # with the connection that the rows no longer take
-                pieces = blobs.parts(self.store, identity(content)[1], kept)
-                files.add_piecewise("Binary", _while_held(inlined(content, pieces), go_on))
+                files.add_piecewise("Binary", self._whole(content, kept, go_on))
             return files.publish()
+
+    def _whole(self, content: bytes, kept: Kept, go_on: Callable[[], None]) -> Iterator[bytes]:
+        """A Binary with its content that lies beside it, piece by piece."""
+        pieces = blobs.parts(self.store, identity(content)[1], kept)
+        return _while_held(inlined(content, pieces), go_on)
 
     def _write_rows(
         self, connection: Connection, piece: Stretch | Persons, pending: _Pending
@@ -229,8 +233,19 @@ class Writer:
         lines = [
             line for one in (*contents, *further) if (line := pending.rendered(one)) is not None
         ]
-        if lines and id_ is not None:
-            pending.add_lines(BLOCKS, [_header(id_), *lines])
+        if not lines or id_ is None:
+            return
+        together = [_header(id_)]
+        for line in lines:
+            kept = kept_in(line)
+            if kept is None:
+                together.append(line)
+                continue
+            pending.add_lines(BLOCKS, together)
+            pending.add_piecewise(BLOCKS, self._whole(line, kept, pending.go_on))
+            together = []
+        if together:
+            pending.add_lines(BLOCKS, together)
 
 
 def writer(store: Store, place: Place) -> Writer:
@@ -258,7 +273,7 @@ class _Pending:
         self._made = made
         self._files = files
         self._render = selected.render
-        self._go_on = go_on
+        self.go_on = go_on
         self._size = 0
         self._binary = definitions().type_number["Binary"]
 
@@ -266,12 +281,12 @@ class _Pending:
         if deed == DELETE:
             content, number = _deletion(content), _DELETION
         else:
-            is_kept = number == self._binary and self._is_whole
-            if is_kept and (kept := kept_in(content)) is not None:
-                self.large.append((content, kept))
-                return
             line = self.rendered(content)
             if line is None:
+                return
+            is_kept = number == self._binary and self._is_whole
+            if is_kept and (kept := kept_in(line)) is not None:
+                self.large.append((line, kept))
                 return
             content = line
         self.lines[number].append(content)
@@ -285,11 +300,15 @@ class _Pending:
 
     def add_lines(self, kind: str, lines: Sequence[bytes]) -> None:
         """Lines of a kind that is no type, at once."""
-        self._go_on()
+        self.go_on()
         self._files.add(kind, lines)
 
+    def add_piecewise(self, kind: str, pieces: Iterable[bytes]) -> None:
+        """One line of such a kind, which is made while it is written."""
+        self._files.add_piecewise(kind, pieces)
+
     def flush(self) -> None:
-        self._go_on()
+        self.go_on()
         self._size = 0
         for number, lines in self.lines.items():
             for kind in self._kinds(number) if lines else ():
