@@ -50,13 +50,15 @@ _DECIDED_AT_ONCE = 500  # versions that are decided by their content
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where parts go and in which form: as resources, or as the `tables` of views. `outcomes`,
-    OperationOutcomes about the whole, go with the first part."""
+    OperationOutcomes about the whole, go with the first part. `is_of_job`: as `PartFiles`
+    has it."""
 
     folder: Path
     ask: Ask
     form: Form
     tables: Tables | None = None
     outcomes: tuple[str, ...] = ()
+    is_of_job: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As another process is told; `place_of` reads it."""
@@ -66,6 +68,7 @@ class Place:
             "form": self.form,
             "tables": None if self.tables is None else self.tables.as_json(),
             "outcomes": list(self.outcomes),
+            "is_of_job": self.is_of_job,
         }
 
 
@@ -73,7 +76,8 @@ def place_of(value: dict[str, Any]) -> Place:
     """The place that `as_json` wrote."""
     tables = None if value["tables"] is None else tables_of(value["tables"])
     folder, ask = Path(value["folder"]), ask_of(value["ask"])
-    return Place(folder, ask, value["form"], tables, tuple(value["outcomes"]))
+    outcomes = tuple(value["outcomes"])
+    return Place(folder, ask, value["form"], tables, outcomes, value["is_of_job"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,9 @@ class Writer:
         """
         made = None if self.place.tables is None else self.place.tables.made()
         sheets = _sheets(self.place.form, made)
-        with closing(PartFiles(self.place.folder, number, sheets)) as files:
+        place = self.place
+        opened = PartFiles(place.folder, number, sheets, is_of_job=place.is_of_job)
+        with closing(opened) as files:
             pending = _Pending(files, self.selection, made, go_on)
             with self.store.connection() as connection, connection.transaction():
                 resolved = self.selection.resolved(connection, piece)
