@@ -1,5 +1,6 @@
 """What is exported of whom: https://hl7.org/fhir/uv/bulkdata/export.html#parameters"""
 
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -143,6 +144,19 @@ def test_elements(client: httpx.Client) -> None:
             assert "valueQuantity" not in one
 
 
+def test_elements_of_a_binary_whose_content_lies_beside_it(client: httpx.Client) -> None:
+    """ "the Data Provider SHOULD omit unlisted, non-mandatory elements" """
+    put(client, _large("large"))
+    (one,) = resources(
+        client, exported(client, "/$export", _type="Binary", _elements="Binary.contentType")
+    )
+    assert [tag["code"] for tag in one["meta"]["tag"]] == ["SUBSETTED"]
+    assert set(one) == {"resourceType", "id", "meta", "contentType"}
+    (whole,) = resources(client, exported(client, "/$export", _type="Binary", _elements="data"))
+    assert whole["data"] == _large("large")["data"]
+    assert "_data" not in whole
+
+
 def test_lenient_handling_is_told_in_the_manifest(client: httpx.Client) -> None:
     """ "If the request contained invalid or unsupported parameters along with a Prefer:
     handling=lenient header and the Data Provider processed the request, the Data Provider SHOULD
@@ -196,6 +210,22 @@ def test_blocks_of_patients(client: httpx.Client) -> None:
         "Observation/a-w",
     ]
     assert blocks["Patient/b"][1:] == ["Observation/b-w"]
+
+
+def test_a_large_binary_in_a_block_is_whole(client: httpx.Client) -> None:
+    owner = {"securityContext": {"reference": "Patient/b"}}
+    put(client, _large("in-a-block") | owner)
+    manifest = exported(client, "/$export", _type="Patient,Binary", organizeOutputBy="Patient")
+    found = resources(client, manifest)
+    (whole,) = [one for one in found if one.get("id") == "in-a-block"]
+    assert whole["data"] == _large("in-a-block")["data"]
+    assert "_data" not in whole
+    assert [one.get("id") for one in found][found.index(whole) - 1] == "b"
+
+
+def _large(id_: str) -> dict[str, Any]:
+    data = b64encode(b"x" * 2_000_000).decode()
+    return {"resourceType": "Binary", "id": id_, "contentType": "application/pdf", "data": data}
 
 
 def _request(id_: str, patient: str, status: str, day: str) -> dict[str, Any]:

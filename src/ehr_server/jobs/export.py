@@ -2,8 +2,9 @@
 
 https://hl7.org/fhir/uv/bulkdata/export.html. A part is a piece of what is asked for; it is done
 when its files are on disk under their names and its row says so. Since what is read never changes,
-a part gives the same files whenever it is run, and a worker that takes over does those that were
-planned and not done, then goes on cutting where the last was cut.
+a part gives the same resources whenever it is run, though in another order where some changed
+since; so each attempt has files of its own, and those count that the row names. A worker that takes
+over does the parts that were planned and not done, then goes on cutting where the last was cut.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def run(work: Work) -> None:
     told = _Told(work, _expected(work.store, ask)[0])
     tables = tables_of(request["tables"]) if "tables" in request else None
     outcomes = tuple(request.get("outcomes", ()))
-    place = Place(folder, ask, request["form"], tables, outcomes)
+    place = Place(folder, ask, request["form"], tables, outcomes, is_of_job=True)
     writing = _Writing(work.store, place, work.settings.processes)
     try:
         for number, piece, written in writing.files(_planned(work, ask), work.go_on):
@@ -96,6 +97,9 @@ def run(work: Work) -> None:
         raise
     except Unprocessable as refusal:  # what a view cannot hold
         raise Failed(refusal.text, refusal.vi or refusal.text) from refusal
+    done = work.finished_parts()
+    named = {file_of(file).stored_name for part in done for file in part.done["files"]}
+    files.keep_only(folder, named)
 
 
 def export_to(

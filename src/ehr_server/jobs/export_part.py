@@ -51,13 +51,15 @@ _DECIDED_AT_ONCE = 500  # versions that are decided by their content
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where parts go and in which form: as resources, or as the `tables` of views. `outcomes`,
-    OperationOutcomes about the whole, go with the first part."""
+    OperationOutcomes about the whole, go with the first part. `is_of_job`: as `PartFiles`
+    has it."""
 
     folder: Path
     ask: Ask
     form: Form
     tables: Tables | None = None
     outcomes: tuple[str, ...] = ()
+    is_of_job: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As another process is told; `place_of` reads it."""
@@ -67,6 +69,7 @@ class Place:
             "form": self.form,
             "tables": None if self.tables is None else self.tables.as_json(),
             "outcomes": list(self.outcomes),
+            "is_of_job": self.is_of_job,
         }
 
 
@@ -74,7 +77,8 @@ def place_of(value: dict[str, Any]) -> Place:
     """The place that `as_json` wrote."""
     tables = None if value["tables"] is None else tables_of(value["tables"])
     folder, ask = Path(value["folder"]), ask_of(value["ask"])
-    return Place(folder, ask, value["form"], tables, tuple(value["outcomes"]))
+    outcomes = tuple(value["outcomes"])
+    return Place(folder, ask, value["form"], tables, outcomes, value["is_of_job"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ class Writer:
         """
         made = None if self.place.tables is None else self.place.tables.made()
         sheets = _sheets(self.place.form, made)
-        with closing(PartFiles(self.place.folder, number, sheets)) as files:
+        place = self.place
+        opened = PartFiles(place.folder, number, sheets, is_of_job=place.is_of_job)
+        with closing(opened) as files:
             pending = _Pending(files, self.selection, made, go_on)
             with self.store.connection() as connection, connection.transaction():
                 resolved = self.selection.resolved(connection, piece)
@@ -105,9 +111,13 @@ class Writer:
             if number == 0 and self.place.outcomes:
                 files.add(OUTCOMES, [one.encode() for one in self.place.outcomes])
             for content, kept in pending.large:  # with the connection that the rows no longer take
-                pieces = blobs.parts(self.store, identity(content)[1], kept)
-                files.add_piecewise("Binary", _while_held(inlined(content, pieces), go_on))
+                files.add_piecewise("Binary", self._whole(content, kept, go_on))
             return files.publish()
+
+    def _whole(self, content: bytes, kept: Kept, go_on: Callable[[], None]) -> Iterator[bytes]:
+        """A Binary with its content that lies beside it, piece by piece."""
+        pieces = blobs.parts(self.store, identity(content)[1], kept)
+        return _while_held(inlined(content, pieces), go_on)
 
     def _write_rows(
         self, connection: Connection, piece: Stretch | Persons, pending: _Pending
@@ -229,10 +239,20 @@ class Writer:
         contents = [(unpack(row[3], row[4]), row[0]) for row in rows if row[2] != DELETE]
         contents += ((one, _NOBODY) for one in further)
         lines = [line for one in contents if (line := pending.rendered(*one)) is not None]
-        if lines and id_ is not None:
-            veiled = self.selection.veiled
-            shown = id_ if veiled is None else veiled.id("Patient", id_)
-            pending.add_lines(BLOCKS, [_header(shown), *lines])
+        if not lines or id_ is None:
+            return
+        veiled = self.selection.veiled
+        together = [_header(id_ if veiled is None else veiled.id("Patient", id_))]
+        for line in lines:
+            kept = kept_in(line)
+            if kept is None:
+                together.append(line)
+                continue
+            pending.add_lines(BLOCKS, together)
+            pending.add_piecewise(BLOCKS, self._whole(line, kept, pending.go_on))
+            together = []
+        if together:
+            pending.add_lines(BLOCKS, together)
 
 
 def writer(store: Store, place: Place) -> Writer:
@@ -261,7 +281,7 @@ class _Pending:
         self._made = made
         self._files = files
         self._render, self._veiled = selected.render, selected.veiled
-        self._go_on = go_on
+        self.go_on = go_on
         self._size = 0
         self._binary = definitions().type_number["Binary"]
 
@@ -269,13 +289,12 @@ class _Pending:
         if deed == DELETE:
             content, number = _deletion(content, self._veiled), _DELETION
         else:
-            is_kept = number == self._binary and self._is_whole
-            if is_kept and (kept := kept_in(content)) is not None:
-                if self._veiled is None:  # a policy leaves nothing of what it cannot read
-                    self.large.append((content, kept))
-                return
             line = self.rendered(content, comp)
             if line is None:
+                return
+            is_kept = number == self._binary and self._is_whole
+            if is_kept and (kept := kept_in(line)) is not None:
+                self.large.append((line, kept))
                 return
             content = line
         self.lines[number].append(content)
@@ -284,16 +303,23 @@ class _Pending:
             self.flush()
 
     def rendered(self, content: bytes, comp: int = _NOBODY) -> bytes | None:
-        """The line of a resource of a compartment, None if there is none."""
+        """The line of a resource of a compartment, None if there is none. A policy leaves nothing of
+        content that lies beside its Binary, which it cannot read."""
+        if self._veiled is not None and kept_in(content) is not None:
+            return None
         return content if self._render is None else self._render(content, comp)
 
     def add_lines(self, kind: str, lines: Sequence[bytes]) -> None:
         """Lines of a kind that is no type, at once."""
-        self._go_on()
+        self.go_on()
         self._files.add(kind, lines)
 
+    def add_piecewise(self, kind: str, pieces: Iterable[bytes]) -> None:
+        """One line of such a kind, which is made while it is written."""
+        self._files.add_piecewise(kind, pieces)
+
     def flush(self) -> None:
-        self._go_on()
+        self.go_on()
         self._size = 0
         for number, lines in self.lines.items():
             for kind in self._kinds(number) if lines else ():

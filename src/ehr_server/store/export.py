@@ -328,7 +328,7 @@ def statement(
     """The select of the columns of a piece and `is_decided`, and its values; in front, of persons,
     the compartment that a row is `shown` in, where that is asked for."""
     if isinstance(piece, Stretch) and piece.is_sparse:
-        return _sparse(ask, piece.leaf, columns, chosen)
+        return _sparse(ask, piece, columns, chosen)
     if isinstance(piece, Stretch):
         text, values = _select(ask, piece.leaf, columns, chosen)
         text += " and (v.tx, v.key) > (%s::bigint, %s::bigint)"
@@ -353,21 +353,22 @@ def statement(
 
 
 def _sparse(
-    ask: Ask, leaf_name: str, columns: Sequence[str], chosen: Chosen
+    ask: Ask, piece: Stretch, columns: Sequence[str], chosen: Chosen
 ) -> tuple[str, list[Any]]:
     """What is chosen, by the index; what changed since the moment, which nothing says of what it
-    was; what was deleted."""
+    was; what was deleted. All of it after a place: whoever began the leaf may have cut it."""
+    leaf_name, after = piece.leaf, " and (v.tx, v.key) > (%s::bigint, %s::bigint)"
     condition, held = chosen[leaf_name]
     source = _BY_ROW.format(condition=condition.replace("{", "{{").replace("}", "}}"))
     narrow, values = _select(ask, leaf_name, columns, ALL, source)
     changed, more = _select(ask, leaf_name, columns, ALL, _CHANGED)
     changed = changed.replace("true is_decided", "false is_decided", 1) + " and v.deed <> 3"
-    parts = [narrow, changed]
-    values = [*held, *values, ask.below, *more]
+    parts = [narrow + after, changed + after]
+    values = [*held, *values, *piece.after, ask.below, *more, *piece.after]
     if ask.since is not None:
         deleted, more = _select(ask, leaf_name, columns, ALL)
-        parts.append(f"{deleted} and v.deed = 3")
-        values += more
+        parts.append(f"{deleted} and v.deed = 3{after}")
+        values += [*more, *piece.after]
     return " union all ".join(parts), values
 
 

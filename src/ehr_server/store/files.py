@@ -18,7 +18,7 @@ from isal import isal_zlib
 from ehr_server import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -43,7 +43,8 @@ class File:
     blocks, where headers count too.
 
     `bytes` and `sha256` (hexadecimal) are of the content, whether the file holds that as it is
-    or, with `is_gzip`, under its name and `.gz`.
+    or, with `is_gzip`, under its name and `.gz`. `attempt` is of the job that wrote the part: what
+    another writes of the same part has another name on the disk.
     """
 
     name: str
@@ -53,6 +54,7 @@ class File:
     sha256: str
     is_deleted: bool = False
     is_gzip: bool = False
+    attempt: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """As a finished part keeps it; `file_of` reads it."""
@@ -61,7 +63,11 @@ class File:
     @property
     def stored_name(self) -> str:
         """Its name in the folder."""
-        return f"{self.name}.gz" if self.is_gzip else self.name
+        name = self.name
+        if self.attempt:
+            stem, _, ending = name.rpartition(".")
+            name = f"{stem}-{self.attempt}.{ending}"
+        return f"{name}.gz" if self.is_gzip else name
 
 
 def file_of(value: dict[str, Any]) -> File:
@@ -142,14 +148,23 @@ class Lines:
 
 
 class PartFiles:
-    """The files of part `number`, in a folder that is there. Close it, published or not."""
+    """The files of part `number`, in a folder that is there. Close it, published or not.
 
-    def __init__(self, folder: Path, number: int, sheets: Sheets) -> None:
+    Of a job (`is_of_job`) no file takes the place of another, which may be in a manifest already:
+    "SHALL NOT be altered once included" (the Bulk Data guide, of `allowPartialManifests`). In a
+    folder of one export alone the names are plain.
+    """
+
+    def __init__(
+        self, folder: Path, number: int, sheets: Sheets, *, is_of_job: bool = False
+    ) -> None:
         self._folder = folder
         self._number = number
         self._sheets = sheets
         # Of this attempt alone: a worker that lost the job without knowing may still write its own.
-        self._unfinished = f".{clock.new_id()}{_UNFINISHED}"
+        attempt = clock.new_id()
+        self._unfinished = f".{attempt}{_UNFINISHED}"
+        self._attempt = attempt if is_of_job else ""
         self._open: dict[str, Sheet] = {}
 
     def add(self, kind: str, lines: Sequence[bytes]) -> None:
@@ -168,7 +183,9 @@ class PartFiles:
             is_deleted = kind == DELETED
             type_name = {DELETED: "Bundle", BLOCKS: "Patient"}.get(kind, kind)
             name, is_gzip = self._name(kind), self._sheets.is_gzip
-            finished.append(File(name, type_name, count, size, sha256, is_deleted, is_gzip))
+            finished.append(
+                File(name, type_name, count, size, sha256, is_deleted, is_gzip, self._attempt)
+            )
         self.close()
         for one in finished:
             (self._folder / (one.name + self._unfinished)).replace(self._folder / one.stored_name)
@@ -252,6 +269,13 @@ def remove_unfinished(folder: Path) -> None:
     """Remove what a worker that was killed left half written."""
     for path in folder.glob(f"*{_UNFINISHED}"):
         path.unlink(missing_ok=True)
+
+
+def keep_only(folder: Path, stored_names: Container[str]) -> None:
+    """Remove what attempts left that came to nothing: files that none of the names is of."""
+    for path in folder.iterdir():
+        if path.name not in stored_names:
+            path.unlink(missing_ok=True)
 
 
 def _inflated(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.store import cohort, marks, queue
 from ehr_server.store import export as kept
 from ehr_server.store.export import Ask, Filters
+from ehr_server.store.files import file_of
 from ehr_server.store.queue import Job
 from searching import HERE, Record, record
 from unit.jobs.record import lines, settings
@@ -108,6 +109,33 @@ def test_what_is_sparse_is_told_as_of_the_moment(
     assert b"Observation/o3" in gone
 
 
+def test_a_leaf_that_turns_sparse_is_gone_on_with_where_it_was_cut(
+    here: Record, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker cuts the leaf and ends; to the one that takes over little seems to be chosen."""
+    here.put(_patient("p"), *(_observation(f"o{n}", "p", "final") for n in range(6)))
+    with here.store.connection() as connection:
+        connection.execute("analyze resource")
+    asked = {"filters": ("Observation?status=final",), "types": ("Observation",)}
+    job = _job(here, **asked)
+    here.put(_observation("o1", "p", "preliminary"), _observation("o4", "p", "preliminary"))
+    with here.store.connection() as connection:
+        place = connection.execute(
+            "select tx, key from version_observation where ver = 1 order by tx, key offset 2"
+        ).fetchone()
+        claimed = queue.claim(connection, ["export"], 60)
+    assert place is not None
+    assert claimed is not None
+    work = Work(here.store, settings(folder), claimed, threading.Event())
+    work.plan_part(0, kept.Stretch("observation", kept.BEGINNING, (place[0], place[1])).as_json())
+    monkeypatch.setattr(chosen, "SPARSE_SHARE", 1)
+    export.run(work)
+    with here.store.connection() as connection:
+        assert [one["is_sparse"] for _, one in queue.planned(connection, job.id)] == [False, True]
+    found = [json.read(line)["id"] for line in lines(folder / job.id)]
+    assert sorted(found) == [f"o{n}" for n in range(6)]
+
+
 def test_what_is_parts_and_wholes_of_each_other(here: Record, folder: Path) -> None:
     """`:below` asks the record, of what changed since too."""
     here.put({"resourceType": "Location", "id": "ward", "name": "Khoa nội"})
@@ -155,7 +183,7 @@ def test_a_list_is_gone_on_with_after_a_stop(
     with pytest.raises(Interrupted):
         export.run(work)
     (first,) = work.finished_parts()
-    path = folder / job.id / first.done["files"][0]["name"]
+    path = folder / job.id / file_of(first.done["files"][0]).stored_name
     written = path.stat().st_mtime_ns
     with here.store.connection() as connection:
         assert queue.give_back(connection, work.job, 0)
@@ -217,6 +245,31 @@ def test_a_part_that_is_written_again_is_the_same(
     _run(here, folder, job)
     assert lines(folder / job.id) == first
     assert all(b"SUBSETTED" in line for line in first)
+
+
+def test_a_part_that_is_written_again_alters_no_file(here: Record, folder: Path) -> None:
+    """ "files SHALL NOT be altered once they have been included in a manifest": who lost the job
+    without knowing writes its part too, in another order if something changed since."""
+    here.put(*(_patient(f"p{number}") for number in range(4)))
+    job = _job(here, filters=("Patient?name=Lan",), types=("Patient",))
+    ask = kept.ask_of(job.request["ask"])
+    writing = export_part.writer(
+        here.store, export_part.Place(folder, ask, "ndjson", is_of_job=True)
+    )
+    piece = kept.Stretch("patient", kept.BEGINNING)
+    (first,) = writing.write(0, piece, lambda: None)
+    before = (folder / first.stored_name).read_bytes()
+    here.put(_patient("p0", "Hoa"), _patient("p1", "Hoa"))
+    (again,) = writing.write(0, piece, lambda: None)
+    assert (first.name, first.count) == (again.name, again.count)
+    assert (folder / first.stored_name).read_bytes() == before
+    (folder / job.id).mkdir()
+    (folder / job.id / again.stored_name).write_bytes(before)  # of an attempt that came to nothing
+    _run(here, folder, job)
+    with here.store.connection() as connection:
+        (part,) = queue.parts(connection, job.id)
+    (listed,) = part.done["files"]
+    assert [path.name for path in (folder / job.id).iterdir()] == [file_of(listed).stored_name]
 
 
 def test_a_search_by_an_identifier_finds_all_records(here: Record, folder: Path) -> None:
