@@ -303,8 +303,8 @@ class _Pending:
             self.flush()
 
     def rendered(self, content: bytes, comp: int = _NOBODY) -> bytes | None:
-        """The line of a resource of a compartment, None if there is none. A policy leaves nothing of
-        content that lies beside its Binary, which it cannot read."""
+        """The line of a resource of a compartment, None if there is none. Of content that lies
+        beside its Binary a policy leaves nothing, as it cannot read it."""
         if self._veiled is not None and kept_in(content) is not None:
             return None
         return content if self._render is None else self._render(content, comp)
