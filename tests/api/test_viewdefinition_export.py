@@ -166,6 +166,7 @@ def test_an_export_is_cancelled_by_delete(client: httpx.Client) -> None:
         (_asked(), ASYNC, 400, ["view"]),
         (_asked(PEOPLE, PEOPLE), ASYNC, 400, ["view[1].name"]),
         (_asked(PEOPLE | {"name": "deleted"}), ASYNC, 400, ["view[0].name"]),
+        (_asked(PEOPLE | {"name": "OperationOutcome"}), ASYNC, 400, ["view[0].name"]),
         (_asked(PEOPLE, _format="xlsx"), ASYNC, 400, ["_format"]),
         (_asked(PEOPLE | {"select": []}), ASYNC, 422, ["ViewDefinition.select"]),
     ],

@@ -93,8 +93,10 @@ class Work:
 
     def finish_part(self, part: Part, progress: dict[str, Any]) -> None:
         """Record a part that is done. Raises `Interrupted` if the job is no longer ours."""
-        # Attempts are counted from the last part that came to an end.
-        progress = {**progress, "attempts": self.job.attempts}
+        # Attempts are counted from the last part that came to an end; errors in all from the first,
+        # since a part that always fails may have neighbours that do not.
+        errors = self.job.progress.get("errors_in_all", 0)
+        progress = {**progress, "attempts": self.job.attempts, "errors_in_all": errors}
         with self.store.connection() as connection:
             if not queue.add_part(connection, self.job, part, progress):
                 self.is_lost.set()

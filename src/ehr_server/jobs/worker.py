@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 # Without a part coming to its end; then the job has failed. A worker that is stopped or killed says
 # little against the job, unless it happens again and again: the job may be what kills it.
 ATTEMPTS_MAX = 5  # that met an error
+ERRORS_MAX = 20  # of a job in all, whatever came to its end between them
 CLAIMS_MAX = 50
 
 Kinds = Mapping[str, Callable[[Work], None]]
@@ -114,8 +115,7 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
     job = work.job
     state = queue.DONE
     try:
-        claims = job.attempts - job.progress.get("attempts", 0)
-        if claims > CLAIMS_MAX or job.progress.get("errors", 0) >= ATTEMPTS_MAX:
+        if _is_hopeless(job):
             state = queue.FAILED
         else:
             with work:
@@ -130,12 +130,21 @@ def _do(work: Work, deed: Callable[[Work], None]) -> None:
         return
     except Exception:
         log.exception("job %s met an error at attempt %d", job.id, job.attempts)
-        work.note({"errors": work.job.progress.get("errors", 0) + 1})
+        counted = {name: work.job.progress.get(name, 0) + 1 for name in ("errors", "errors_in_all")}
+        work.note(counted)
         _let_go(work, _RETRY_S)
         return
     with work.store.connection() as connection:
         queue.finish(connection, job, state, work.job.progress)
     log.info("job %s is %s", job.id, state)
+
+
+def _is_hopeless(job: Job) -> bool:
+    progress = job.progress
+    claims: int = job.attempts - progress.get("attempts", 0)
+    errors: int = progress.get("errors", 0)
+    in_all: int = progress.get("errors_in_all", 0)
+    return claims > CLAIMS_MAX or errors >= ATTEMPTS_MAX or in_all >= ERRORS_MAX
 
 
 def _let_go(work: Work, wait_s: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ehr_server.layout import LEAVES
@@ -27,8 +27,11 @@ _LOWEST = -(2**63)
 # What lies at home elsewhere and belongs to one of the persons too, with all whom it belongs to.
 _SHARED = (
     "select m.home, m.key, array_agg(m.comp) from member m where m.key in"
-    " (select key from member where comp = any(%s::bigint[])) group by m.home, m.key"
+    " (select key from member where comp = any(%s::bigint[])) and m.key <> all(%s::bigint[])"
+    " group by m.home, m.key"
 )
+# What belongs to more is looked at once, not for every chunk: a Group may have all the list in it.
+_MANY = 1_000
 
 
 def put(connection: Connection, job: str, comps: array[int]) -> None:
@@ -45,10 +48,12 @@ def put(connection: Connection, job: str, comps: array[int]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The list of a job: `comps` in order, and how many stand in a chunk, as they were kept."""
+    """The list of a job: `comps` in order, and how many stand in a chunk, as they were kept.
+    `shared` is what belongs to many, by home and key, as far as it was met: with whom it comes."""
 
     comps: array[int]
     ends: Sequence[int]  # of the chunks
+    shared: dict[tuple[int, int], int | None] = field(default_factory=dict)
 
     def chunk(self, number: int) -> tuple[int, ...]:
         """The persons of a chunk."""
@@ -97,13 +102,20 @@ def of_chunk(connection: Connection, listed: Cohort, piece: Chunk) -> Persons:
     else with the first in the list. Whom a resource belongs to is told as of now.
     """
     comps = listed.chunk(piece.number)
-    beside: list[tuple[int, int, int]] = []
     if not comps:
         return Persons(())
-    for home, key, members in connection.execute(_SHARED, (list(comps),)):
-        first = min((one for one in members if one in listed), default=None)
-        if home not in listed and first is not None and comps[0] <= first <= comps[-1]:
-            beside.append((first, home, key))
+    found = dict(listed.shared)
+    known = [key for _, key in found]
+    for home, key, members in connection.execute(_SHARED, (list(comps), known)):
+        first = None if home in listed else min((m for m in members if m in listed), default=None)
+        found[home, key] = first
+        if len(members) > _MANY:
+            listed.shared[home, key] = first
+    beside = [
+        (first, home, key)
+        for (home, key), first in found.items()
+        if first is not None and comps[0] <= first <= comps[-1]
+    ]
     return Persons(comps, tuple(beside))
 
 

@@ -37,7 +37,8 @@ PIECE_PERSONS = 1_000
 Place = tuple[int, int]  # tx and key of a version
 BEGINNING: Place = (marks.BEGINNING, marks.BEGINNING)
 
-_CHUNK_ROWS = 500
+_CHUNK_ROWS = 500  # that are fetched at once, of so many bytes at most as far as is known
+_CHUNK_BYTES = 8 << 20
 _PAGE_BYTES = 8192
 _ROW = ("comp", "type", "deed", "enc", "content", "key")
 
@@ -253,6 +254,8 @@ def stretches(
         start: Place | None = BEGINNING if is_associated and ask.provenance else ask.start()
         if after is not None and (after.leaf, after.is_associated) == (leaf_name, is_associated):
             start = after.until
+        with store.connection() as connection:
+            _count(connection, leaf_name)
         if start is not None and leaf_name in sparse and not is_associated:
             yield Stretch(leaf_name, start, is_sparse=True)
             continue
@@ -282,7 +285,7 @@ def rows(
         connection.execute(_BY_INDEX)
     with connection.cursor(binary=True) as cursor:
         text, values = statement(ask, piece, [f"v.{name}" for name in _ROW], chosen)
-        yield from cursor.stream(text, values, size=_CHUNK_ROWS)
+        yield from cursor.stream(text, values, size=_fetched(connection, ask, piece))
 
 
 def rows_by_person(
@@ -298,7 +301,7 @@ def rows_by_person(
         found = cursor.stream(
             f"select * from ({text}) every order by shown, type <> %s, type, key",
             [*values, patient],
-            size=_CHUNK_ROWS,
+            size=_fetched(connection, ask, persons),
         )
         for shown, *row in found:
             yield shown, tuple(row)
@@ -447,6 +450,28 @@ def _size(connection: Connection, leaf_name: str) -> tuple[int, int]:
         return 0, 0
     of_a_page, size, size_in_all = row
     return round(of_a_page * size / _PAGE_BYTES), int(size_in_all)
+
+
+def _fetched(connection: Connection, ask: Ask, piece: Stretch | Persons) -> int:
+    """How many rows to fetch at once: of the leaf whose rows are the largest, few if they are."""
+    leaves = [piece.leaf] if isinstance(piece, Stretch) else ask.leaves()
+    row = connection.execute(
+        "select max(pg_table_size(oid) / greatest(reltuples, 1)) from pg_class"
+        " where relname = any(%s) and reltuples >= 0",
+        ([f"version_{name}" for name in leaves],),
+    ).fetchone()
+    largest = (row[0] if row is not None else None) or 1
+    return max(1, min(_CHUNK_ROWS, int(_CHUNK_BYTES / largest)))
+
+
+def _count(connection: Connection, leaf_name: str) -> None:
+    """Let the database look at a large leaf of which it knows nothing yet, after a restore or a
+    first load: it would look for newer versions in the wrong index."""
+    connection.execute(
+        f"do $$ begin if exists (select from pg_class where relname = 'version_{leaf_name}'"
+        f" and reltuples < 0 and pg_table_size(oid) > {_CHUNK_BYTES}) then"
+        f" analyze (skip_locked) version_{leaf_name}; end if; end $$"
+    )
 
 
 def _at_once(rows: int, size: int) -> int:

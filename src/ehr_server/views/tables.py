@@ -60,20 +60,21 @@ def tables_of(value: dict[str, Any]) -> Tables:
 
 # What a name has to be, where `is_name` says that it is not.
 NAMED = (
-    "each view needs a name of its own, of letters, digits and underscores: it becomes that of its "
-    "files, so it is not `deleted` either."
+    "each view needs a name of its own, of letters, digits, underscores and hyphens: it becomes "
+    "that of its files, so it is none of `deleted`, `Patient-block` and `OperationOutcome` either."
 )
 NAMED_VI = (
-    "mỗi khung nhìn cần tên riêng gồm chữ cái, chữ số và dấu gạch dưới, dùng làm tên tệp, nên cũng "
-    "không được là `deleted`."
+    "mỗi khung nhìn cần tên riêng gồm chữ cái, chữ số, dấu gạch dưới và gạch nối, dùng làm tên "
+    "tệp, nên cũng không được là `deleted`, `Patient-block` hay `OperationOutcome`."
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_TAKEN = "deleted"  # the files of what was deleted have it, in an export of resources
+# Files of an export have them that are of no view (`store.files`).
+_TAKEN = ("deleted", "Patient-block", "OperationOutcome")
 
 
 def is_name(name: str, taken: Container[str]) -> bool:
     """Whether a view can have the name, beside those that are taken."""
-    return _NAME.fullmatch(name) is not None and name != _TAKEN and name not in taken
+    return _NAME.fullmatch(name) is not None and name not in _TAKEN and name not in taken
 
 
 def read_files(paths: Sequence[Path], format_: Format, base: str = "") -> Tables:

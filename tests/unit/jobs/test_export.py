@@ -15,7 +15,7 @@ from ehr_server.jobs.export import Wish, export_to
 from ehr_server.jobs.work import Interrupted, Work
 from ehr_server.store import export as kept
 from ehr_server.store import marks, queue
-from ehr_server.store.connect import Store
+from ehr_server.store.connect import Connection, Store
 from ehr_server.store.queue import Job
 from unit.jobs.record import (
     content,
@@ -117,6 +117,33 @@ def test_parts_join_to_the_whole(
     assert lines(folder) == _expected_many()
 
 
+def test_a_leaf_of_which_nothing_is_known_is_counted_first(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restore the database believes nothing of its tables."""
+    with store.connection() as connection:
+        connection.execute("truncate version_patient")
+        assert _rows_believed(connection) < 0
+    _put_many(store)
+    monkeypatch.setattr(kept, "_CHUNK_BYTES", 0)
+    export_to(store, folder, Wish(types=["Patient"]))
+    with store.connection() as connection:
+        assert _rows_believed(connection) > 0
+
+
+def test_of_large_rows_few_are_fetched_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put_many(store)
+    ask = kept.ask_of(export_job(store).request["ask"])
+    patients = kept.Stretch("patient", kept.BEGINNING)
+    with store.connection() as connection:
+        connection.execute("analyze version_patient")
+        assert kept._fetched(connection, ask, patients) == kept._CHUNK_ROWS
+        monkeypatch.setattr(kept, "_CHUNK_BYTES", 4_096)
+        assert 1 <= kept._fetched(connection, ask, patients) < 30
+
+
 def test_a_stopped_worker_gives_the_job_back_and_another_goes_on(
     store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +174,7 @@ from ehr_server.jobs import worker
 from ehr_server.settings import Settings
 from ehr_server.store import export as kept
 from ehr_server.store import queue
-from ehr_server.store.connect import Store
+from ehr_server.store.connect import Connection, Store
 
 kept.PIECE_ROWS = 7
 add_part, left = queue.add_part, [3]
@@ -184,6 +211,14 @@ def test_after_kill_9_another_worker_ends_the_job(
         stop.set()
         thread.join()
     assert lines(folder / job.id) == _expected_many()
+
+
+def _rows_believed(connection: Connection) -> float:
+    row = connection.execute(
+        "select reltuples from pg_class where relname = 'version_patient'"
+    ).fetchone()
+    assert row is not None
+    return float(row[0])
 
 
 def _put_many(store: Store) -> None:

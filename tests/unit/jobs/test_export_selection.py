@@ -272,6 +272,23 @@ def test_a_part_that_is_written_again_alters_no_file(here: Record, folder: Path)
     assert [path.name for path in (folder / job.id).iterdir()] == [file_of(listed).stored_name]
 
 
+def test_what_belongs_to_many_is_looked_at_once_not_for_every_chunk(
+    here: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A visit of all in the list, which is at home with somebody who is not."""
+    monkeypatch.setattr(kept, "PIECE_PERSONS", 2)
+    monkeypatch.setattr(cohort, "_MANY", 3)
+    ids = [f"p{number}" for number in range(8)]
+    here.put(*(_patient(id_) for id_ in [*ids, "host"]), _appointment("v", "host", *ids))
+    job = _job(here, ids)
+    with here.store.connection() as connection:
+        listed = cohort.cohort(connection, job.id)
+        found = [cohort.of_chunk(connection, listed, kept.Chunk(n)).beside for n in range(4)]
+        assert [len(one) for one in found] == [1, 0, 0, 0]
+        connection.execute("delete from member")  # a second look would find nothing
+        assert cohort.of_chunk(connection, listed, kept.Chunk(0)).beside == found[0]
+
+
 def test_a_search_by_an_identifier_finds_all_records(here: Record, folder: Path) -> None:
     number = {"system": "http://x.vn/mrn", "value": "H1"}
     here.put(_patient("a") | {"identifier": [number]}, _patient("b") | {"identifier": [number]})

@@ -125,6 +125,33 @@ def test_a_job_that_never_gets_on_fails(
     assert "no space left" in caplog.text
 
 
+def test_a_part_that_always_fails_fails_the_job_though_others_end(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_RETRY_S", 0)
+    monkeypatch.setattr(worker, "_IDLE_S", 0.01)
+    runs: list[int] = []
+
+    def one_more_and_broken(work: Work) -> None:
+        runs.append(work.job.attempts)
+        if len(runs) > 2 * worker.ERRORS_MAX:
+            return
+        work.finish_part(Part(len(runs), {}, {}), {})
+        raise OSError("of another part")
+
+    job = _queued(store)
+    stop = threading.Event()
+    kinds = {"k": one_more_and_broken}
+    thread = threading.Thread(target=worker.run, args=(store, settings(folder), stop, kinds))
+    thread.start()
+    while (state := _state(store, job)) in (queue.QUEUED, queue.RUNNING):
+        stop.wait(0.02)
+    stop.set()
+    thread.join()
+    assert state == queue.FAILED
+    assert len(runs) == worker.ERRORS_MAX
+
+
 @pytest.mark.parametrize(("kills", "ended"), [(10, queue.DONE), (50, queue.FAILED)])
 def test_killed_workers_say_little_against_a_job(
     store: Store, folder: Path, kills: int, ended: str
