@@ -168,6 +168,32 @@ def test_an_id_that_comes_twice(database: str, tmp_path: Path) -> None:
     assert [row[3] for row in held(database)] == [1, 1]
 
 
+def test_a_line_that_is_refused_stands_in_nobodys_way(database: str, tmp_path: Path) -> None:
+    """The next that tells the same resource, rightly, is stored."""
+    lines = (resident(id="a", gender="man"), resident(id="a"), resident(id="a", active=True))
+    done = imported(database, written(tmp_path / "a.ndjson", *lines))
+    told = [line for line in done.stdout.splitlines() if line.startswith(str(tmp_path))]
+    assert [line.split(":")[1] for line in told] == ["1", "3"]
+    assert "a.ndjson:2 already" in told[1]
+    assert done.stdout.splitlines()[-1].startswith("1 resources stored, ")
+
+
+def test_what_stands_before_the_first_refusal_is_stored(database: str, tmp_path: Path) -> None:
+    lines = [resident(id=f"good{number}") for number in range(5)]
+    file = written(tmp_path / "a.ndjson", *lines, b"{broken", resident(id="late"))
+    done = imported(database, file, "--stop-on-error")
+    assert "5 resources stored, " in done.stdout
+    assert len(held(database)) == 5
+
+
+def test_a_gzip_without_a_byte_is_broken(database: str, tmp_path: Path) -> None:
+    file = tmp_path / "empty.ndjson.gz"
+    file.touch()
+    done = imported(database, file)
+    assert done.returncode == 1
+    assert "ends too early" in done.stdout
+
+
 def test_an_id_that_comes_twice_far_apart(database: str, tmp_path: Path) -> None:
     """In two parts, which may be done at once: one of them counts, the other is told."""
     people = record(range(900), weights=14)
@@ -194,7 +220,7 @@ def test_references_to_nothing_are_told_and_kept(database: str, tmp_path: Path) 
     assert len(warned) == 1
     assert warned[0].startswith(f"{first}:2: warning: Observation: It refers to Patient/nobody, ")
     assert "(2 references here)" in warned[0]
-    assert "1 references to nothing kept" in done.stdout
+    assert "2 references to nothing kept" in done.stdout
 
 
 def test_references_to_nothing_are_removed_when_asked(database: str, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ stands for its files. A redirect is not followed: it may lead anywhere.
 from __future__ import annotations
 
 import http.client
+import os
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +24,8 @@ _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = 60
 _MANIFEST_BYTES = 64 << 20
 _NDJSON = "application/fhir+ndjson"
+_MANIFEST = "application/json"
+_ADDRESS = re.compile(r"[!-~]+", re.ASCII)  # RFC 3986: all else is escaped in an address
 
 
 def is_allowed(url: str, settings: Settings) -> bool:
@@ -61,11 +65,13 @@ def _urls(
         if not one["is_manifest"]:
             yield one["url"]
             continue
-        answer = b"".join(_pieces(one["url"], "application/json", (settings, go_on))[1])
-        if len(answer) > _MANIFEST_BYTES:
-            raise _not_a_manifest(one["url"])
+        answer = bytearray()
+        for piece in _pieces(one["url"], _MANIFEST, (settings, go_on))[1]:
+            answer += piece
+            if len(answer) > _MANIFEST_BYTES:
+                raise _not_a_manifest(one["url"])
         try:
-            manifest = json.read(answer)
+            manifest = json.read(bytes(answer))
             files = [
                 file["url"] for kind in ("output", "deleted") for file in manifest.get(kind, ())
             ]
@@ -73,6 +79,8 @@ def _urls(
             raise _not_a_manifest(one["url"]) from None
         if not all(isinstance(url, str) for url in files):
             raise _not_a_manifest(one["url"])
+        if manifest.get("link"):
+            raise _of_pages(one["url"])
         yield from files
 
 
@@ -92,6 +100,8 @@ def _fetch(url: str, ready: list[Path], hands: tuple[Settings, Callable[[], None
                     "import_bytes_max).",
                 )
             file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
     unfinished.replace(path)
     return path
 
@@ -101,7 +111,7 @@ def _pieces(
 ) -> tuple[bool, Iterator[bytes]]:
     """Whether it comes compressed, and what comes."""
     settings, go_on = hands
-    if not is_allowed(url, settings):
+    if not is_allowed(url, settings) or not _ADDRESS.fullmatch(url):
         raise refusal_of(url)
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port
@@ -113,7 +123,8 @@ def _pieces(
         connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
-        connection.request("GET", target, headers={"Accept": kind, "Accept-Encoding": "gzip"})
+        coding = "identity" if kind == _MANIFEST else "gzip"
+        connection.request("GET", target, headers={"Accept": kind, "Accept-Encoding": coding})
         answer = connection.getresponse()
     except (OSError, http.client.HTTPException) as error:
         connection.close()
@@ -131,6 +142,8 @@ def _pieces(
             while piece := answer.read(_PIECE_BYTES):
                 go_on()
                 yield piece
+            if answer.length:  # of what was announced, so much has not come
+                raise _away(url)
         except (OSError, http.client.HTTPException) as error:
             raise _away(url) from error
         finally:
@@ -159,6 +172,15 @@ def _not_a_manifest(url: str) -> Unprocessable:
     return Unprocessable(
         f"{_shown(url)} is no manifest of a bulk export: an object with `output` is expected.",
         vi=f"{_shown(url)} không phải manifest của bulk export: cần đối tượng có `output`.",
+    )
+
+
+def _of_pages(url: str) -> Unprocessable:
+    return Unprocessable(
+        f"{_shown(url)} is one of several pages of a manifest; name them all, or export without "
+        "allowPartialManifests.",
+        vi=f"{_shown(url)} là một trong nhiều trang của manifest; hãy nêu tất cả, hoặc xuất không "
+        "dùng allowPartialManifests.",
     )
 
 

@@ -177,9 +177,12 @@ class _Doing:
         for item in items(part, intake.sources, intake.line_bytes_max):
             try:
                 changes = self._changes(item)
-                self._refuse_other_words(item, changes)
             except Refusal as refusal:
-                self._refuse(item, issues_of(refusal))
+                try:
+                    self._refuse(item, issues_of(refusal))
+                except Stopped:  # what stands before it is stored
+                    self.outcome.is_stopped = True
+                    return
                 continue
             if part.only is None and any(change.deed == "delete" for change in changes):
                 self._wait(Unit(item, changes))
@@ -188,7 +191,7 @@ class _Doing:
 
     def store(self, group: Sequence[Unit]) -> None:
         """Store the units; those that cannot be are told, and the others stored without them."""
-        waiting = [list(group)]
+        waiting = [[unit for unit in group if not self._is_told_otherwise(unit)]]
         is_first = True
         while waiting:
             units = waiting.pop()
@@ -232,21 +235,28 @@ class _Doing:
                 meeting.ask(change)
         return changes
 
-    def _refuse_other_words(self, item: Item, changes: Sequence[Change]) -> None:
-        """One resource twice in a part, told differently: nobody knows which is meant. Bundles
-        are deeds: the next may well update what the last has written."""
-        for change in changes:
-            if change.id is None or change.resource is None or change.full_url is not None:
-                continue
-            before = self._seen.setdefault(change.identity, (item.place, item.data))
-            if before[0] != item.place and before[1] != item.data:
-                file, line = before[0]
-                where = f"{self._intake.sources[file].name}:{line}"
-                raise Invalid(
+    def _is_told_otherwise(self, unit: Unit) -> bool:
+        """Whether a line of the part was stored that tells the same resource in other words: nobody
+        knows which is meant, so this one is refused. Two of one resource are never in one group.
+        Bundles are deeds: the next may well update what the last has written."""
+        for change in _lines_of(unit):
+            place, data = self._seen.get(change.identity, (unit.item.place, unit.item.data))
+            if place != unit.item.place and data != unit.item.data:
+                where = f"{self._intake.sources[place[0]].name}:{place[1]}"
+                refusal = Invalid(
                     f"{change.told} stands at {where} already, in other words; that one counts.",
                     vi=f"{change.told} đã có ở {where} với nội dung khác; bản đó được dùng.",
                     expression=(f"{change.where}.id",),
                 )
+                self._refuse(unit.item, issues_of(refusal))
+                return True
+        return False
+
+    def _remember(self, units: Iterable[Unit]) -> None:
+        """Which line has told a resource."""
+        for unit in units:
+            for change in _lines_of(unit):
+                self._seen.setdefault(change.identity, (unit.item.place, unit.item.data))
 
     def _apply(self, units: list[Unit]) -> None:
         for attempt in range(_ATTEMPTS_MAX):
@@ -282,6 +292,7 @@ class _Doing:
                 self._learn(called)
 
         done = apply(means, changes, then)
+        self._remember(units)
         self._count(zip(changes, done, whose, strict=True))
         self._note(zip(changes, whose, strict=True))
         for item, issue in removed:
@@ -316,6 +327,7 @@ class _Doing:
             if id(unit) in same:
                 self.outcome.of(unit.item.file).same += 1
                 self._stored.add(unit.changes[0].identity)
+                self._remember([unit])
                 self._note([(unit.changes[0], unit.item)])
             else:
                 left.append(unit)
@@ -441,6 +453,15 @@ def _is_plain(change: Change) -> bool:
     is_update = change.deed == "update" and change.criteria is None and change.full_url is None
     is_known = change.type in definitions().type_number and change.type != BINARY
     return is_update and is_known and isinstance((change.resource or {}).get("meta", {}), dict)
+
+
+def _lines_of(unit: Unit) -> Iterator[Change]:
+    """The changes that are a line, no entry of a Bundle."""
+    return (
+        change
+        for change in unit.changes
+        if change.id is not None and change.resource is not None and change.full_url is None
+    )
 
 
 def _changed_since(change: Change) -> Issue:

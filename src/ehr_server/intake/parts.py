@@ -162,7 +162,9 @@ def _gunzipped(file: BinaryIO) -> Iterator[bytes]:
             is_begun = True
             yield member.decompress(block, _BLOCK_BYTES)
             block = member.unused_data if member.eof else member.unconsumed_tail
-    while is_begun and not member.eof:
+    if not is_begun:
+        raise EOFError
+    while not member.eof:
         rest = member.decompress(b"", _BLOCK_BYTES)  # all was taken in, not all given out
         if not rest:
             raise EOFError

@@ -221,7 +221,7 @@ class _Doing:
         findings: list[Finding] = []
         with self._work.store.connection() as connection:
             for one in kept.dangling(connection, self._work.job.id):
-                self.progress.dangling += 1
+                self.progress.dangling += one.count
                 if len(findings) < DANGLING_MAX:
                     findings.append(_dangling(one))
         self._told.findings(_END, findings, self.sources)
@@ -358,6 +358,8 @@ def _end_folder(folder: Path) -> None:
     for path in sorted(folder.glob(_PART_FILE)):
         several.setdefault(path.name.split("-")[1], []).append(path)
     for file, paths in several.items():
+        if (folder / f"errors-{file}.ndjson").is_file():
+            continue  # a worker that was killed has made it, and may have removed some of the parts
         unfinished = folder / f"errors-{file}.unfinished"
         with unfinished.open("wb") as report:
             for path in paths:

@@ -48,7 +48,7 @@ def dangling(connection: Connection, job: str) -> Iterator[Dangling]:
             "  order by number limit 50) p cross join lateral"
             " jsonb_array_elements(p.done -> 'open') e left join rid"
             " on rid.type = (e.value ->> 0)::smallint and rid.id = e.value ->> 1 and rid.live"
-            " where rid.id is null order by p.number, 4, 5",
+            " where rid.id is null order by p.number, (e.value ->> 2)::int, (e.value ->> 3)::int",
             (job, first),
         ).fetchall()
         for _, number, id_, file, line, place, count in rows:

@@ -102,7 +102,7 @@ def _below(call: Call, url: str) -> list[Source]:
         if not several or not all(_is_within(one, root) for one in several):
             raise _not_there(url)
         return [source(one, str(one.relative_to(root))) for one in several]
-    except OSError:
+    except (OSError, ValueError):  # such as a name with NUL
         raise _not_there(url) from None
 
 
