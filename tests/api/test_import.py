@@ -350,6 +350,30 @@ def test_a_killed_server_goes_on_and_the_result_is_the_same(
         assert result["output"][0]["count"] == total
 
 
+def test_a_file_that_is_another_after_a_kill_is_told(
+    given_postgresql: PostgreSQL, folder: Path
+) -> None:
+    """Parts are stretches of it: gone on with, they would be other lines."""
+    file = written(folder / "a.ndjson", *record(range(600), weights=14))
+    settings = {"import_dir": str(folder), "data_dir": str(folder / "data"), "lease_s": "1"}
+    with given_postgresql.database() as url:
+        with serving(url, **settings) as server, client_of(server) as client:
+            body = {"input": [{"type": "Patient", "url": "a.ndjson"}]}
+            kicked = client.post("/$import", json=body, headers=ASYNC)
+            end = time.monotonic() + 60
+            while not counts(url)[0]:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+        file.write_bytes(json.write(resident(id="before")) + b"\n" + file.read_bytes())
+        location = kicked.headers["content-location"].rpartition("/fhir")[2]
+        with serving(url, **settings) as server, client_of(server) as client:
+            failed = _until_over(client, location)
+    assert failed.status_code == 500
+    assert "a.ndjson is not the file any more" in failed.json()["issue"][0]["diagnostics"]
+
+
 def _finished(client: httpx.Client, kicked: httpx.Response) -> dict[str, Any]:
     assert kicked.status_code == 202, kicked.text
     return _wait(client, kicked.headers["content-location"])

@@ -28,7 +28,7 @@ from ehr_server.intake.load import Counts, Outcome, load, outcome_of
 from ehr_server.intake.parts import Part, cut
 from ehr_server.intake.process import intake_of, opened, opening_of, task_of
 from ehr_server.intake.report import Finding
-from ehr_server.intake.sources import Source, source_of
+from ehr_server.intake.sources import Source, source, source_of
 from ehr_server.intake.wish import Wish, wish_of
 from ehr_server.jobs.work import Failed, Interrupted, Work
 from ehr_server.processes import Processes, Task
@@ -51,6 +51,7 @@ _ANALYZE_FROM = 20_000  # resources
 DANGLING_MAX = 10_000  # that are told one by one
 _LOOK_S = 0.5
 _SMALL_BYTES = 4 << 20  # that are imported sooner than a process has started
+_GZIP_SHRINKS = 10  # NDJSON to a tenth, about
 _LEASE_S = 10  # of a command: who asks again after a kill waits as long
 _PART_FILE = "part-*.ndjson"
 
@@ -193,9 +194,12 @@ class _Doing:
         self._begun = clock.ticks_ms()
         self._before_s = float(work.job.progress.get("seconds", 0))
         self._done = {part.number: part.done for part in work.finished_parts()}
-        if _BEGUN not in self._done:
+        is_new = _BEGUN not in self._done
+        if is_new:
             self._begin()
         self.sources = [source_of(one) for one in self._done[_BEGUN]["sources"]]
+        if not is_new:
+            _check_same(self.sources)
         self._wish: Wish = wish_of(work.job.request["wish"])
         self.progress = Progress(size=sum(one.size for one in self.sources))
         for number, done in self._done.items():
@@ -288,7 +292,8 @@ class _Doing:
             "sources": [one.as_json() for one in self.sources],
         }
         count = work.settings.import_processes
-        is_small = self.progress.size <= _SMALL_BYTES
+        inflated = sum(one.size * (_GZIP_SHRINKS if one.is_gzip else 1) for one in self.sources)
+        is_small = inflated <= _SMALL_BYTES
         if not self._is_beside and (count == 1 or is_small):
             yield from self._here(parts, told)
             return
@@ -325,6 +330,19 @@ class _Doing:
     def _analyze(self) -> None:
         with self._work.store.connection() as connection:
             kept.analyze(connection)
+
+
+def _check_same(sources: Sequence[Source]) -> None:
+    """Parts are stretches of files: of others they would be other lines. Raises `Failed`; a file
+    that is gone is told by the parts that need it."""
+    for one in sources:
+        if one.path.exists() and source(one.path, one.name) != one:
+            raise Failed(
+                f"{one.name} is not the file any more that it was when this import began. Start it "
+                "anew: what is stored is left as it is.",
+                f"{one.name} đã thay đổi từ khi bắt đầu nhập. Hãy bắt đầu lại: dữ liệu đã lưu được "
+                "giữ nguyên.",
+            )
 
 
 def _dangling(one: kept.Dangling) -> Finding:
