@@ -27,7 +27,7 @@ from ehr_server.intake.wish import Wish
 from ehr_server.jobs.import_ import Asked, Told, import_here
 from ehr_server.jobs.import_ import Progress as ImportProgress
 from ehr_server.jobs.reindex import keep_up
-from ehr_server.jobs.work import Interrupted
+from ehr_server.jobs.work import Failed, Interrupted
 from ehr_server.settings import Settings
 
 
@@ -48,6 +48,8 @@ def import_(settings: Settings, options: argparse.Namespace) -> int:
             done = import_here(store, settings, asked, told)
         except Interrupted:
             raise CommandError("stopped; the same command goes on where it was.") from None
+        except Failed as failed:
+            raise CommandError(failed.why) from None
     _print_imported(done)
     return 1 if done.counts.refused else 0
 

@@ -186,6 +186,15 @@ def test_what_stands_before_the_first_refusal_is_stored(database: str, tmp_path:
     assert len(held(database)) == 5
 
 
+def test_a_line_refused_by_a_rule_does_not_drop_those_before(database: str, tmp_path: Path) -> None:
+    lines = [resident(id=f"good{number}") for number in range(5)]
+    late = [resident(id="late"), resident(id="wrong", gender="man")]
+    file = written(tmp_path / "a.ndjson", *lines, resident(id="bad", gender="man"), *late)
+    done = imported(database, file, "--stop-on-error")
+    assert "5 resources stored, 0 left as they were, 1 lines refused" in done.stdout
+    assert {row[1] for row in held(database)} == {f"good{number}" for number in range(5)}
+
+
 def test_a_gzip_without_a_byte_is_broken(database: str, tmp_path: Path) -> None:
     file = tmp_path / "empty.ndjson.gz"
     file.touch()

@@ -133,10 +133,6 @@ def outcome_of(value: dict[str, Any]) -> Outcome:
     )
 
 
-class Stopped(Exception):
-    """A line was refused, and the import is to stop at the first."""
-
-
 def load(intake: Intake, part: Part, go_on: Callable[[], None] = lambda: None) -> Outcome:
     """Do a part. `go_on` is called between transactions, and may raise.
 
@@ -147,12 +143,11 @@ def load(intake: Intake, part: Part, go_on: Callable[[], None] = lambda: None) -
     Raises `Unavailable` when the database is away or full: the part is then to be done again.
     """
     doing = _Doing(intake, part)
-    try:
-        for group in grouped(doing.units()):
-            go_on()
-            doing.store(group)
-    except Stopped:
-        doing.outcome.is_stopped = True
+    for group in grouped(doing.units()):
+        go_on()
+        doing.store(group)
+        if doing.outcome.is_stopped:
+            break
     doing.look_at_references()
     return doing.outcome
 
@@ -178,10 +173,8 @@ class _Doing:
             try:
                 changes = self._changes(item)
             except Refusal as refusal:
-                try:
-                    self._refuse(item, issues_of(refusal))
-                except Stopped:  # what stands before it is stored
-                    self.outcome.is_stopped = True
+                self._refuse(item, issues_of(refusal))
+                if self.outcome.is_stopped:  # what stands before it is stored
                     return
                 continue
             if part.only is None and any(change.deed == "delete" for change in changes):
@@ -190,8 +183,14 @@ class _Doing:
                 yield Unit(item, changes)
 
     def store(self, group: Sequence[Unit]) -> None:
-        """Store the units; those that cannot be are told, and the others stored without them."""
-        waiting = [[unit for unit in group if not self._is_told_otherwise(unit)]]
+        """Store the units; those that cannot be are told, and the others stored without them, or
+        those that stand before the first such alone."""
+        waiting: list[list[Unit]] = [[]]
+        for unit in group:
+            if not self._is_told_otherwise(unit):
+                waiting[0].append(unit)
+            elif self.outcome.is_stopped:
+                break
         is_first = True
         while waiting:
             units = waiting.pop()
@@ -203,7 +202,8 @@ class _Doing:
             except Unavailable:
                 raise
             except Refusal as refusal:
-                waiting += self._left(units, refusal)
+                left = self._left(units, refusal)
+                waiting = left if self.outcome.is_stopped else waiting + left
 
     def look_at_references(self) -> None:
         """Note what was referred to and is not here."""
@@ -434,13 +434,15 @@ class _Doing:
         for unit in at_fault or units:
             own = [issue for whose, issue in found if whose is unit]
             self._refuse(unit.item, own or issues_of(refusal))
+            if self.outcome.is_stopped:
+                before = units[: units.index(unit)]
+                return [before] if before else []
         return [left] if left else []
 
     def _refuse(self, item: Item, issues: Sequence[Issue]) -> None:
         self.outcome.of(item.file).refused += 1
         self._tell(item, issues)
-        if self._wish.stops:
-            raise Stopped
+        self.outcome.is_stopped |= self._wish.stops
 
     def _tell(self, item: Item, issues: Sequence[Issue]) -> None:
         room = max(FINDINGS_MAX - len(self.outcome.findings), 0)
