@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, commands, importing
+from ehr_server import __version__, commands, importing, watching
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
@@ -152,7 +152,7 @@ def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.add_argument("--state", choices=STATES, help="only in a state")
         one.add_argument("--count", type=int, default=20, metavar="N", help="at most so many")
         one.add_argument("--watch", action="store_true", help="again and again, until all ended")
-        one.set_defaults(command=commands.jobs)
+        one.set_defaults(command=watching.jobs)
 
 
 @contextmanager

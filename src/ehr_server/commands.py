@@ -6,7 +6,6 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -49,7 +48,6 @@ from ehr_server.rest.dispatch import Dispatch
 from ehr_server.rest.routes import INTERACTIONS, RouteTable
 from ehr_server.search.results import EXPLAIN
 from ehr_server.settings import Settings, share_counts
-from ehr_server.store import queue
 from ehr_server.store.backup.archive import BackupError, Manifest
 from ehr_server.store.backup.backup import backup as write_backup
 from ehr_server.store.backup.backup import new_file
@@ -60,7 +58,6 @@ from ehr_server.store.files import Form
 from ehr_server.store.findings import Sought, counts
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
-from ehr_server.store.progress import progress_of
 from ehr_server.store.search_parameters import generation
 from ehr_server.store.weights import store as store_weights
 from ehr_server.terminology import published
@@ -203,36 +200,6 @@ def work(settings: Settings, _options: argparse.Namespace) -> int:
         print("ready", flush=True)
         stop.wait()
     return 0
-
-
-def jobs(settings: Settings, options: argparse.Namespace) -> int:
-    """Print the work in the background, the newest first; again and again while it is watched."""
-    sought = queue.Sought(options.kind, options.state, of_all=True)
-    with opened(settings) as store:
-        while True:
-            with store.connection() as connection:
-                found = queue.listed(connection, sought, options.count)
-            print("id\tkind\tstate\tmade\tprogress")
-            for job in found:
-                made = clock.instant(job.made)
-                print(job.id, job.kind, job.state, made, _how_far(job), sep="\t", flush=True)
-            if not options.watch or all(job.state not in _TO_COME for job in found):
-                return 0
-            time.sleep(_WATCH_S)
-
-
-_TO_COME = (queue.QUEUED, queue.RUNNING)
-_WATCH_S = 2
-
-
-def _how_far(job: queue.Job) -> str:
-    progress = progress_of(job.progress)
-    if progress is not None and job.state in _TO_COME:
-        return progress.told(clock.now())
-    return " ".join(f"{name} {value}" for name, value in job.progress.items() if name in _SHOWN)
-
-
-_SHOWN = ("percent", "resources", "persons", "tasks", "trouble")
 
 
 def doctor(settings: Settings, options: argparse.Namespace) -> int:
