@@ -10,6 +10,8 @@ import pytest
 from api.patients import resident
 from ehr_server import clock
 from ehr_server.__main__ import main
+from ehr_server.intake.load import Counts
+from ehr_server.jobs.import_ import Progress as ImportProgress
 from ehr_server.store import queue
 from ehr_server.store.connect import Store
 from ehr_server.store.progress import Progress
@@ -64,6 +66,16 @@ def test_by_kind_and_state_and_of_the_caller_alone(
     assert "of-another" not in {one["id"] for one in _jobs(client)}
     assert {one["state"] for one in _jobs(client, state="done")} == {"done"}
     assert len(_jobs(client, _count="1")) == 1
+
+
+def test_an_import_too(client: httpx.Client, module_database: str) -> None:
+    half = ImportProgress(read=500, size=1_000, seconds=2.0, counts=Counts(stored=300, same=100))
+    _put(module_database, "import-one", queue.RUNNING, half.as_json(), kind="import")
+    (found,) = _jobs(client, kind="import")
+    assert found["status"].endswith("/$import-status/import-one")
+    assert (found["percent"], found["resources"]) == (50, 400)
+    assert 150 <= found["rate"] <= 200
+    assert 2 <= found["left"] <= 3
 
 
 def test_what_is_not_understood_is_400(client: httpx.Client) -> None:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ from ehr_server.jobs.work import Failed, Interrupted, Work
 from ehr_server.processes import Processes, Task
 from ehr_server.redact import id_without_number
 from ehr_server.store import import_ as kept
+from ehr_server.store import progress as store_progress
 from ehr_server.store import queue
 
 if TYPE_CHECKING:
@@ -70,7 +72,12 @@ class Progress:
     def as_json(self) -> dict[str, Any]:
         """As a job keeps it, and the status tells it."""
         counts = self.counts
+        began = clock.now() - timedelta(seconds=self.seconds)
+        told = store_progress.Progress(
+            clock.instant(began), self.read, self.size, counts.stored + counts.same
+        )
         return {
+            **told.as_json(),  # as of all jobs
             "read": self.read,
             "size": self.size,
             "seconds": round(self.seconds, 1),

@@ -12,7 +12,7 @@ from ehr_server.call import Route
 from ehr_server.errors import Invalid
 from ehr_server.fhir.parameters import Known
 from ehr_server.operations.given import answered, asked
-from ehr_server.store import export, queue
+from ehr_server.store import export, import_, queue
 from ehr_server.store.progress import progress_of
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _NAME = "http://ehr-server.org/fhir/OperationDefinition/jobs"
 _KNOWN = {"kind": Known("code"), "state": Known("code"), "_count": Known("integer")}
+
+_STATUS = {export.KIND: "$export-status", import_.KIND: "$import-status"}
 
 Told = tuple[str, str, object]
 
@@ -62,8 +64,8 @@ def _told(call: Call, job: Job, now: datetime) -> Iterator[Told]:
     yield "kind", "valueCode", job.kind
     yield "state", "valueCode", job.state
     yield "made", "valueInstant", clock.instant(job.made)
-    if job.kind == export.KIND and job.state != queue.CANCELLED:
-        yield "status", "valueUri", f"{call.base_url}/$export-status/{job.id}"
+    if job.kind in _STATUS and job.state != queue.CANCELLED:
+        yield "status", "valueUri", f"{call.base_url}/{_STATUS[job.kind]}/{job.id}"
     progress = progress_of(job.progress)
     if progress is None:
         return
