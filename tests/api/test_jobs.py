@@ -69,13 +69,14 @@ def test_by_kind_and_state_and_of_the_caller_alone(
 
 
 def test_an_import_too(client: httpx.Client, module_database: str) -> None:
-    half = ImportProgress(read=500, size=1_000, seconds=2.0, counts=Counts(stored=300, same=100))
+    counts = Counts(stored=30_000, same=10_000)
+    half = ImportProgress(read=500, size=1_000, seconds=200.0, counts=counts)
     _put(module_database, "import-one", queue.RUNNING, half.as_json(), kind="import")
     (found,) = _jobs(client, kind="import")
     assert found["status"].endswith("/$import-status/import-one")
-    assert (found["percent"], found["resources"]) == (50, 400)
-    assert 150 <= found["rate"] <= 200
-    assert 2 <= found["left"] <= 3
+    assert (found["percent"], found["resources"]) == (50, 40_000)
+    assert 170 <= found["rate"] <= 200
+    assert 200 <= found["left"] <= 230
 
 
 def test_what_is_not_understood_is_400(client: httpx.Client) -> None:
