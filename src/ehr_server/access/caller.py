@@ -1,29 +1,55 @@
 """Who calls. Every deed has a caller from the first line on; on loopback everything is allowed."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ehr_server.access.trail import Trail
+
+if TYPE_CHECKING:
+    from ehr_server.access.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`name` is stored as the sender of what the caller writes, None for an unnamed one."""
+    """`name` is stored as the sender of what the caller writes, None for an unnamed one.
+
+    `principal`: what a token said, None for who came without one. `purpose`: what data are asked
+    for, a code of http://terminology.hl7.org/CodeSystem/v3-ActReason; `reason`: why, in words,
+    where the glass is broken. `trail`: what this request discloses, gathered for the access log.
+    """
 
     name: str | None = None
+    principal: Principal | None = None
+    purpose: str = ""
+    reason: str = ""
+    trail: Trail = field(default_factory=Trail, compare=False)
+
+    def anew(self) -> Caller:
+        """The caller of another request: with a trail of its own."""
+        return replace(self, trail=Trail())
+
+    @property
+    def is_everyone(self) -> bool:
+        """Whether all is allowed: who came without a name to a server that asks for none."""
+        return self.name is None and self.principal is None
 
     @property
     def may_explain(self) -> bool:
         """Whether they may see how a search runs: SQL and plans tell of records of others. Those
         who administer the server may, and on loopback everyone."""
-        return self is LOOPBACK
+        return self.is_everyone
 
     @property
     def may_purge(self) -> bool:
         """Whether they may remove a person's record for good: as `may_explain`."""
-        return self is LOOPBACK
+        return self.is_everyone
 
     def may_tell(self, _reason: str) -> bool:
         """Whether they may have exported what is restricted for a reason of
         `sensitivity.is_restricted`, once they ask for it by name: as `may_explain`."""
-        return self is LOOPBACK
+        return self.is_everyone
 
 
 LOOPBACK = Caller()

@@ -113,7 +113,7 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer = self._dispatch.answer(request, LOOPBACK, base_url)
+            answer = self._dispatch.answer(request, LOOPBACK.anew(), base_url)
         return compress.compressed(request, styled(request, answer))
 
 
