@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ehr_server import sealing
+from ehr_server.access.policies import policies
 from ehr_server.jobs import deferred, worker
 from ehr_server.jobs.reindex import keep_up
 from ehr_server.packages.shelf import Shelf
@@ -63,7 +64,8 @@ def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispat
     shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
     opened.callback(shelf.close)
     shelf.follow()
-    return Dispatch(store, settings, table, shelf.current, shelf.searchable)
+    known = policies(settings.policies_dir)
+    return Dispatch(store, settings, table, shelf.current, shelf.searchable, known)
 
 
 def open_store(settings: Settings, database_url: str) -> Store:

@@ -111,6 +111,9 @@ class Settings:
     deidentify_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder of the site's own policies of de-identified exports, one JSON file each."
     )
+    policies_dir: Path | None = _setting(  # noqa: RUF009
+        None, "Folder of the site's own policies of access, one YAML file each."
+    )
     import_dir: Path | None = _setting(  # noqa: RUF009
         None, "Folder below which $import may read files; none unless it is set."
     )

@@ -136,7 +136,7 @@ class Choice:
             ]
             if not of_type:
                 continue
-            facts = facts_of(connection, query, self._caller, facts_known)
+            facts = facts_of(connection, query, facts_known)
             for criterion in _asked_of_others(query):
                 if id(criterion) not in held:
                     found = self._led(connection, criterion, facts, of_type)
@@ -172,7 +172,7 @@ class Choice:
         parts = []
         known: dict[Any, Any] = {}
         for number in numbers:
-            plans = [ready(connection, one, self._caller, known) for one in self._queries[number]]
+            plans = [ready(connection, one, known) for one in self._queries[number]]
             found = any_of(all_of(plan.whole) if plan else FALSE for plan in plans)
             parts.append(all_of((Sql(f"r.type = {number}"), found)))
         if leaf(definitions().type_name[numbers[0]]) == OTHER:

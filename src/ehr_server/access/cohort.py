@@ -75,7 +75,7 @@ def not_there(reader: Reader, ids: Sequence[str]) -> list[str]:
         seen: set[int] = set()
         if lie:
             query = restrict(Query("Patient", (At(tuple(lie.values())),)), reader.caller)
-            plan = ready(reader.connection, query, reader.caller)
+            plan = ready(reader.connection, query)
             if plan is not None:
                 rows = plan.gathered("r.key")
                 seen = {key for (key,) in reader.connection.execute(rows.text, rows.params)}
@@ -254,7 +254,7 @@ def of_patients() -> Sequence[str]:
 
 def _compartments(reader: Reader, query: Query) -> Sql:
     """Those in which something is found, at home there or not."""
-    plan = ready(reader.connection, restrict(query, reader.caller), reader.caller)
+    plan = ready(reader.connection, restrict(query, reader.caller))
     if plan is None:
         return _these(())
     if query.type == "Patient":

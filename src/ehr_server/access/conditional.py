@@ -10,7 +10,6 @@ from typing import Any
 
 from ehr_server.access.caller import Caller
 from ehr_server.access.find import at_most, identifiers_of
-from ehr_server.access.restrict import restrict
 from ehr_server.fhir.bundle import identity
 from ehr_server.hashing import person_comp
 from ehr_server.identity.forms import Key
@@ -33,7 +32,7 @@ def matches(
     identifier each, the normal road of a push, are asked together, a statement per type. Of a
     person whose records were merged the one that survives is meant, by whichever it is found.
     """
-    queries = [_asked(query, caller) for query in queries]
+    queries = [_asked(query) for query in queries]
     found: dict[int, list[str]] = {}
     for together in _by_identifier(queries):
         found |= _carriers(store, connection, [(at, queries[at]) for at in together], caller)
@@ -50,11 +49,11 @@ def matches(
     ]
 
 
-def _asked(query: Query, caller: Caller) -> Query:
+def _asked(query: Query) -> Query:
     """The query as it is run: for persons, unless it names one record, or links between them."""
     names = {re.split("[:.]", name, maxsplit=1)[0] for name, _ in query.asked}
     is_of_persons = query.type == _PATIENT and names.isdisjoint(_OF_A_RECORD)
-    return replace(restrict(query, caller), order=(), page=None, with_merged=is_of_persons)
+    return replace(query, order=(), page=None, with_merged=is_of_persons)
 
 
 def _alone(store: Store, connection: Connection, query: Query, caller: Caller) -> list[str]:
@@ -86,7 +85,7 @@ def _survivors(
     if not lie:
         return {}
     at = At(tuple((place.comp, place.key) for place in lie.values()))
-    query = restrict(Query(_PATIENT, (at,)), caller)
+    query = Query(_PATIENT, (at,))
     seen = set(_first(store, connection, query, caller, len(lie)))
     return {one.id: roots[one.person] for one in group if roots.get(one.person) in seen}
 
@@ -109,7 +108,7 @@ def _carriers(
     first = queries[0][1]
     together = Condition("identifier", tuple(every))
     most = 2 * len(queries) + 10
-    query = replace(first, criteria=(together, *first.criteria[1:]))
+    query = replace(first, criteria=(together,))
     with snapshot(connection), by_index(connection):
         rows = at_most(store, connection, query, caller, most)
     if len(rows) == most:
@@ -149,7 +148,7 @@ def _meant(
 
 
 def _condition(query: Query) -> Condition:
-    """The one criterion that was asked for; what access added comes after it."""
+    """The one criterion that was asked for."""
     first = query.criteria[0]
     if not isinstance(first, Condition):
         raise TypeError(first)

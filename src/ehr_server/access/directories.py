@@ -6,9 +6,7 @@ https://hl7.org/fhir/R4/search.html#chaining
 from dataclasses import replace
 
 from ehr_server.access import persons
-from ehr_server.access.caller import Caller
 from ehr_server.access.persons import Known
-from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.issue import Issue
 from ehr_server.search.facts import LOOKED_UP_MAX, Facts, Rows
@@ -22,9 +20,7 @@ from ehr_server.store.connect import Connection
 _PARAMS_MAX = 65_535  # of a statement: the protocol counts them in two bytes
 
 
-def ready(
-    connection: Connection, query: Query, caller: Caller, known: Known | None = None
-) -> Plan | None:
+def ready(connection: Connection, query: Query, known: Known | None = None) -> Plan | None:
     """The plan of a query that access has narrowed, once the directories are asked; None if they
     say that there is nothing. `known` keeps their answers for the next query: by the statement, and
     where chains lead.
@@ -35,7 +31,7 @@ def ready(
     """
     known = {} if known is None else known
     query = persons.of_persons(connection, query, known)
-    facts = facts_of(connection, query, caller, known)
+    facts = facts_of(connection, query, known)
     planned = plan(query, facts)
     if planned is None or query.with_merged or not _are_several(query, facts):
         return planned
@@ -74,8 +70,8 @@ def believed(connection: Connection, leaf_table: str) -> int:
     return max(BELIEVED, int(rows * UNKNOWN_SHARE))
 
 
-def facts_of(connection: Connection, query: Query, caller: Caller, known: Known) -> Facts:
-    """What the directories say, and where chains lead to."""
+def facts_of(connection: Connection, query: Query, known: Known) -> Facts:
+    """What the directories say, and where chains lead to, of a query that access has narrowed."""
     found: Known = {}
     for lookup in asked(query):
         same = str(lookup.statement)
@@ -88,20 +84,19 @@ def facts_of(connection: Connection, query: Query, caller: Caller, known: Known)
     for criterion in query.criteria:
         for chain in chains(criterion):
             if chain not in known:
-                known[chain] = _reached(connection, chain, caller, known)
+                known[chain] = _reached(connection, chain, known)
             found[chain] = known[chain]
     return found
 
 
-def _reached(connection: Connection, chain: Chain | Has, caller: Caller, known: Known) -> Reached:
-    """Follow a chain one step: to what it refers to, or to whom is referred. What the caller may
-    not see leads nowhere.
+def _reached(connection: Connection, chain: Chain | Has, known: Known) -> Reached:
+    """Follow a chain one step: to what it refers to, or to whom is referred.
 
     Of a person all records are reached by one of them. Not where the chain leads to so many that
     it is joined (`Reached.own` None): there each record is met by what it says itself.
     """
-    query = restrict(Query(chain.type, (chain.criterion,)), caller)
-    facts = facts_of(connection, query, caller, known)
+    query = Query(chain.type, (chain.criterion,))  # narrowed with the query that it stands in
+    facts = facts_of(connection, query, known)
     planned = plan(query, facts)
     if planned is None:
         return Reached((), (), facts)

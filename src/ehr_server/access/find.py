@@ -60,8 +60,10 @@ def find(
     """
     query = restrict(query, caller)
     with _one_moment(connection, (query,)):
-        planned = ready(connection, query, caller)
-        return _found(_One(store, connection, planned) if planned else None, query, page_key)
+        planned = ready(connection, query)
+        found = _found(_One(store, connection, planned) if planned else None, query, page_key)
+    caller.trail.saw(match.comp for match in found.matches)
+    return found
 
 
 def find_types(
@@ -77,16 +79,19 @@ def find_types(
     known: Known = {}
     with _one_moment(connection, queries):
         there = _types_there(connection, queries)
-        plans = [ready(connection, one, caller, known) for one in queries if one.type in there]
+        plans = [ready(connection, one, known) for one in queries if one.type in there]
         several = together([one for one in plans if one is not None])
-        return _found(_All(store, connection, several) if several else None, whole, page_key)
+        found = _found(_All(store, connection, several) if several else None, whole, page_key)
+    caller.trail.saw(match.comp for match in found.matches)
+    return found
 
 
 def at_most(
     store: Store, connection: Connection, query: Query, caller: Caller, most: int
 ) -> tuple[Match, ...]:
-    """The first of what a query finds that access has narrowed, so many at most."""
-    planned = ready(connection, query, caller)
+    """The first of what the query finds and the caller may see, so many at most."""
+    query = restrict(query, caller)
+    planned = ready(connection, query)
     if planned is None:
         return ()
     rows = _rows(_One(store, connection, planned), most, None)

@@ -160,10 +160,11 @@ def read_places(reader: Reader, places_of: Mapping[_Identity, tuple[int, int]]) 
 
 def _read(reader: Reader, queries: Sequence[Query], limit: int) -> list[Match]:
     narrowed = [restrict(query, reader.caller) for query in queries]
-    plans = [ready(reader.connection, query, reader.caller) for query in narrowed]
+    plans = [ready(reader.connection, query) for query in narrowed]
     with piped(reader.connection):
         cursors = [_begun(reader.connection, one, limit) for one in plans if one is not None]
         rows = [row for cursor in cursors for row in cursor.fetchall()]
+    reader.caller.trail.saw(row[0] for row in rows)
     unpack = reader.store.contents.unpack
     return [Match(row[0], row[1], unpack(row[2], row[3])) for row in rows]
 

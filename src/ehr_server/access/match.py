@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from ehr_server import clock
 from ehr_server.access.directories import run
 from ehr_server.access.find import Match, at_most
-from ehr_server.access.restrict import restrict
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 from ehr_server.hashing import hash64
@@ -224,7 +223,6 @@ def _with_identifier(
     """Who carries one of them; None where they lead to too many."""
     try:
         query = parse("Patient", [("identifier", ",".join(values))], look.rules)
-        query = restrict(query, look.caller)
         most = _CARRIERS_MAX * len(values)
         return list(at_most(look.store, connection, query, look.caller, most))
     except Invalid:
@@ -234,7 +232,7 @@ def _with_identifier(
 def _at(look: Look, connection: Connection, places: Sequence[tuple[int, int]]) -> Sequence[Match]:
     if not places:
         return ()
-    query = restrict(Query("Patient", (At(tuple(places)),)), look.caller)
+    query = Query("Patient", (At(tuple(places)),))
     return at_most(look.store, connection, query, look.caller, len(places))
 
 

@@ -20,10 +20,11 @@ def newest(
     narrow rows. The order of the query is that of its type's main date, downwards."""
     query = restrict(query, caller)
     with snapshot(connection):  # between directory and record a resource may move
-        planned = ready(connection, query, caller)
+        planned = ready(connection, query)
         if planned is None:
             return ()
         (stage,) = planned.stages
         rows = run(connection, planned.page(most, stage, None), planned.is_pinned)
+    caller.trail.saw(row[0] for row in rows)
     unpack = store.contents.unpack
     return [(None if at == UNDATED else at, unpack(enc, content)) for *_, enc, content, at in rows]

@@ -1,12 +1,62 @@
 """What a caller may find: the restriction is part of the query, never a filter after the fetch.
 
-So totals, includes and exports cannot leak what a read would refuse.
+So totals, includes and exports cannot leak what a read would refuse. Where a query looks at other
+resources, by a chain or `_has`, what the caller may not see does not count: of one who may not see
+a Condition `_has:Condition:patient:code=...` finds nobody, and a negation of it everybody.
 """
 
+from dataclasses import replace
+
 from ehr_server.access.caller import Caller
-from ehr_server.search.query import Query
+from ehr_server.access.rights import IN_CONTEXT, NOTHING, Reach, Rights
+from ehr_server.search.query import (
+    Chain,
+    Conjunction,
+    Criterion,
+    Disjunction,
+    Has,
+    Negation,
+    Query,
+)
 
 
-def restrict(query: Query, caller: Caller) -> Query:  # noqa: ARG001
-    """The query narrowed to what the caller may see. On loopback nothing is withheld."""
-    return query
+def restrict(query: Query, caller: Caller) -> Query:
+    """The query narrowed to what the caller may read. On loopback nothing is withheld."""
+    rights = caller.rights
+    if rights is None:
+        return query
+    reach = _found(rights, query.type)
+    criteria = tuple(_narrowed(one, rights) for one in query.criteria)
+    narrowed = replace(query, criteria=(*criteria, *reach.criteria))
+    if not reach.criteria:
+        return narrowed
+    # An estimate is made of all rows, those too that may not be counted.
+    total = "accurate" if query.total == "estimate" else query.total
+    compartment = reach.patients if query.compartment is None else query.compartment
+    return replace(narrowed, total=total, compartment=compartment)
+
+
+def _found(rights: Rights, type_name: str) -> Reach:
+    """What a search of the type may find."""
+    nothing = Reach((NOTHING,))
+    if type_name in IN_CONTEXT and not rights.policy.is_whole:
+        return nothing
+    return rights.reach(type_name, "r") or nothing
+
+
+def _narrowed(criterion: Criterion, rights: Rights) -> Criterion:
+    match criterion:
+        case Negation():
+            return Negation(_narrowed(criterion.criterion, rights))
+        case Conjunction():
+            return Conjunction(tuple(_narrowed(one, rights) for one in criterion.criteria))
+        case Disjunction():
+            return Disjunction(tuple(_narrowed(one, rights) for one in criterion.criteria))
+        case Chain() | Has():
+            reach = _found(rights, criterion.type)
+            inner = _narrowed(criterion.criterion, rights)
+            if reach.criteria:
+                inner = Conjunction((inner, *reach.criteria))
+            return replace(criterion, criterion=inner)
+        case _:
+            return criterion

@@ -6,11 +6,12 @@ the newest versions.
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ehr_server.changes import referring, replaced
+from ehr_server.access.seen import seen
+from ehr_server.changes import permits, referring, replaced
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.links import place_of
 from ehr_server.definitions import definitions
@@ -38,8 +39,25 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
     if means.check_references:
         hold(connection, elsewhere, gone)
     found = places(connection, {change.identity for change in existing} | elsewhere)
+    _fill(means, connection, existing, found)
+    permits.may_change(means, connection, changes)
+    found = _known(means, connection, found, elsewhere)
     live = {identity for identity, place in found.items() if place.live}
     _refuse_dangling(targets, (own | live) - gone)
+    if versions_named:
+        _refuse_no_versions(connection, changes, versions_named, found)
+    if means.check_references:
+        referring.refuse(means, connection, changes)
+    replaced.refuse(connection, changes)
+
+
+def _fill(
+    means: Means,
+    connection: Connection,
+    existing: Sequence[Change],
+    found: Mapping[Identity, Place],
+) -> None:
+    """`place` and `now` of the changes of what may be there; a statement for each type."""
     by_type: dict[str, list[Place]] = defaultdict(list)
     for change in existing:
         change.place = found.get(change.identity)
@@ -50,11 +68,24 @@ def facts(means: Means, connection: Connection, changes: Sequence[Change]) -> No
         for change in existing:
             if change.type == type_name and change.place is not None:
                 change.now = versions.get(change.place.key)
-    if versions_named:
-        _refuse_no_versions(connection, changes, versions_named, found)
-    if means.check_references:
-        referring.refuse(means, connection, changes)
-    replaced.refuse(connection, changes)
+
+
+def _known(
+    means: Means,
+    connection: Connection,
+    found: dict[Identity, Place],
+    elsewhere: Collection[Identity],
+) -> dict[Identity, Place]:
+    """What is there without what is referred to and the caller may not read: for them it is not."""
+    by_type: dict[str, list[Place]] = defaultdict(list)
+    for identity in elsewhere & found.keys():
+        if not means.caller.sees_all(identity[0]):
+            by_type[identity[0]].append(found[identity])
+    hidden: set[int] = set()
+    for type_name, at in by_type.items():
+        readable = seen(means.store, connection, means.caller, type_name, at)
+        hidden |= {one.key for one in at} - readable
+    return {one: at for one, at in found.items() if at.key not in hidden or one not in elsewhere}
 
 
 @dataclass(frozen=True, slots=True)

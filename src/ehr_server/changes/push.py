@@ -55,8 +55,8 @@ class Push:
 
 def sender_of(caller: Caller, resources: Iterable[Mapping[str, Any] | None]) -> str:
     """The caller's name, else what the first that says so names as its source (meta.source)."""
-    if caller.name:
-        return caller.name
+    if caller.sender:
+        return caller.sender
     for resource in resources:
         meta = (resource or {}).get("meta")
         if isinstance(meta, dict) and isinstance(meta.get("source"), str):

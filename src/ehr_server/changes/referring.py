@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ehr_server.access.seen import seen
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
 from ehr_server.fhir import json
@@ -18,7 +19,7 @@ from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
 from ehr_server.search.referring import hashes_by_leaf
 from ehr_server.store.connect import Collision, Connection
-from ehr_server.store.read import contents_of
+from ehr_server.store.read import Place, contents_of
 from ehr_server.store.referring import Candidate, candidates
 
 Identity = tuple[str, str]
@@ -42,6 +43,8 @@ class Referrer:
 
     def told(self) -> str:
         """`Observation/1 (Observation.subject.reference)`."""
+        if not self.type:
+            return "one that you may not read"
         return f"{self.type}/{id_without_number(self.id)} ({', '.join(self.places)})"
 
 
@@ -59,17 +62,32 @@ def refuse(means: Means, connection: Connection, changes: Sequence[Change]) -> N
     found = candidates(connection, hashes_by_leaf(gone), most)
     others = [one for one in found if one.key not in changed]
     named: list[Referrer] = []
-    seen = 0
+    looked_at = 0
     for several in _batched(others):
         named += referrers(means, connection, several, gone)
-        seen += len(several)
+        looked_at += len(several)
         if len(named) >= NAMED_MAX:
             break
     blocked = [gone[target] for one in named for target in one.targets]
     if named and all(one.cascades or one.cause is not None for one in blocked):
         raise Collision  # it came to refer since it was seen what does
     if named:
-        raise Conflict(issues=list(_issues(gone, named, len(named) + len(others) - seen)))
+        told = _told_to(means, connection, named, among=others)
+        raise Conflict(issues=list(_issues(gone, told, len(named) + len(others) - looked_at)))
+
+
+def _told_to(
+    means: Means, connection: Connection, named: Sequence[Referrer], among: Sequence[Candidate]
+) -> list[Referrer]:
+    """Those who refer, without name and place where the caller may not read them."""
+    comps = {one.key: one.comp for one in among}
+    readable: set[int] = set()
+    for type_name in {one.type for one in named}:
+        at = [Place(comps[one.key], one.key, live=True) for one in named if one.type == type_name]
+        readable |= seen(means.store, connection, means.caller, type_name, at)
+    return [
+        one if one.key in readable else replace(one, type="", id="", places=()) for one in named
+    ]
 
 
 def referrers(

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import compress
 from urllib.parse import urlencode
 
+from ehr_server.access.seen import visible
 from ehr_server.call import Answer, Call
 from ehr_server.errors import Invalid
 from ehr_server.fhir import bundle
@@ -34,7 +36,10 @@ def history_instance(call: Call) -> Answer:
             return seen if seen[2] else None
 
         versions, after, total = where_it_lies(call, connection, look) or ([], None, 0)
-    return _answer(call, versions, after, None if wanted.since else total)
+    if call.caller.sees_all(type_name):
+        return _answer(call, versions, after, None if wanted.since else total)
+    told = visible(call.caller, [one.content for one in versions])
+    return _answer(call, list(compress(versions, told)), after)
 
 
 def history_type(call: Call) -> Answer:
@@ -94,6 +99,7 @@ def _answer(
     after: tuple[int, int] | None,
     total: int | None = None,
 ) -> Answer:
+    call.caller.trail.saw(version.comp for version in versions)
     entries = (
         bundle.history_entry(
             call.base_url, version.content, (version.ver, version.at), _DONE[version.deed]

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ehr_server import clock
+from ehr_server.access.seen import readable
 from ehr_server.call import FHIR_JSON, Answer, Call, etag, version_headers
 from ehr_server.errors import Gone, NotFound
 from ehr_server.redact import id_without_number
 from ehr_server.store.connect import Connection, snapshot
-from ehr_server.store.read import Place, Version, current, place
+from ehr_server.store.read import Place, Version, current
 
-Seen = TypeVar("Seen")
+Found = TypeVar("Found")
 
 
 def read(call: Call) -> Answer:
@@ -28,22 +29,24 @@ def read(call: Call) -> Answer:
             f"{told} was deleted; its history is kept at {told}/_history.",
             vi=f"{told} đã bị xóa; lịch sử còn tại {told}/_history.",
         )
+    call.caller.trail.saw([version.comp])
     return found(call, version)
 
 
 def where_it_lies(
-    call: Call, connection: Connection, look: Callable[[Place], Seen | None]
-) -> Seen | None:
-    """What `look` sees at the place of the resource that the address names. Raises `NotFound`.
+    call: Call, connection: Connection, look: Callable[[Place], Found | None]
+) -> Found | None:
+    """What `look` sees at the place of the resource that the address names. Raises `NotFound`, also
+    where the caller may not see it: nobody learns from the answer that it is there.
 
     Between the directory and the look a resource may move to another patient's compartment: so
     where nothing is seen both are asked again, as of one moment.
     """
-    seen = look(_known(call, connection))
-    if seen is None:
+    found = look(_known(call, connection))
+    if found is None:
         with snapshot(connection):
-            seen = look(_known(call, connection))
-    return seen
+            found = look(_known(call, connection))
+    return found
 
 
 def found(call: Call, version: Version) -> Answer:
@@ -65,7 +68,7 @@ def _is_old(call: Call, version: Version) -> bool:
 
 def _known(call: Call, connection: Connection) -> Place:
     type_name, id_ = call.parts["type"], call.parts["id"]
-    at = place(connection, type_name, id_)
+    at = readable(call.store, connection, call.caller, type_name, id_)
     if at is None:
         told = id_without_number(id_)
         raise NotFound(f"There is no {type_name}/{told}.", vi=f"Không có {type_name}/{told}.")

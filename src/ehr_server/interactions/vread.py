@@ -1,5 +1,6 @@
 """vread: one version of a resource. https://hl7.org/fhir/R4/http.html#vread"""
 
+from ehr_server.access.seen import visible
 from ehr_server.call import Answer, Call
 from ehr_server.errors import Gone, NotFound
 from ehr_server.interactions.read import found, where_it_lies
@@ -18,6 +19,8 @@ def vread(call: Call) -> Answer:
             lambda at: store_read.vread(call.store, connection, type_name, at, ver),
         )
     told = f"{type_name}/{id_without_number(id_)}"
+    if version is not None and version.deed != store_read.DELETE:
+        version = version if visible(call.caller, [version.content])[0] else None
     if version is None:
         raise NotFound(
             f"{told} has no version {id_without_number(vid)}.",
@@ -28,4 +31,5 @@ def vread(call: Call) -> Answer:
             f"Version {vid} is the deletion of {told}.",
             vi=f"Phiên bản {vid} là lần xóa {told}.",
         )
+    call.caller.trail.saw([version.comp])
     return found(call, version)

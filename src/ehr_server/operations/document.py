@@ -17,7 +17,7 @@ from ehr_server import clock
 from ehr_server.access.find import Match, at_most
 from ehr_server.access.include import Reader
 from ehr_server.access.referred import is_of_a_person, named, referred
-from ehr_server.access.restrict import restrict
+from ehr_server.access.seen import readable
 from ehr_server.call import Answer, Call, Route
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
@@ -29,7 +29,6 @@ from ehr_server.fhir.references import ID, mentioned, parse
 from ehr_server.operations.given import asked, needed, refuse
 from ehr_server.redact import id_without_number
 from ehr_server.search.query import At, Query
-from ehr_server.store.read import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,11 +90,12 @@ def _id(call: Call, sent: Given) -> str:
 
 
 def _composition(call: Call, connection: Connection, id_: str) -> Match:
-    at, told = place(connection, _TYPE, id_), f"{_TYPE}/{id_without_number(id_)}"
+    at = readable(call.store, connection, call.caller, _TYPE, id_)
+    told = f"{_TYPE}/{id_without_number(id_)}"
     if at is not None and not at.live:
         raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     if at is not None:
-        query = restrict(Query(_TYPE, (At(((at.comp, at.key),)),)), call.caller)
+        query = Query(_TYPE, (At(((at.comp, at.key),)),))
         found = at_most(call.store, connection, query, call.caller, 1)
         if found:
             return found[0]

@@ -20,7 +20,7 @@ from ehr_server import sealing
 from ehr_server.access.find import Found, Match, at_most, find_types
 from ehr_server.access.include import Reader
 from ehr_server.access.referred import is_of_a_person, named, referred
-from ehr_server.access.restrict import restrict
+from ehr_server.access.seen import readable
 from ehr_server.call import Answer, Call, Route
 from ehr_server.definitions import definitions
 from ehr_server.errors import Gone, Invalid, NotFound, NotSupported
@@ -44,7 +44,6 @@ from ehr_server.search.query import (
     Query,
     SortKey,
 )
-from ehr_server.store.read import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -159,7 +158,7 @@ def _record(
     call: Call, connection: Connection, kind: str, sent: Given, types: tuple[str, ...]
 ) -> _Record:
     id_ = call.parts["id"]
-    at = place(connection, kind, id_)
+    at = readable(call.store, connection, call.caller, kind, id_)
     told = f"{kind}/{id_without_number(id_)}"
     if at is not None and not at.live:
         raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
@@ -175,7 +174,7 @@ def _record(
 
 
 def _first(call: Call, connection: Connection, query: Query) -> tuple[Match, ...]:
-    return at_most(call.store, connection, restrict(query, call.caller), call.caller, 1)
+    return at_most(call.store, connection, query, call.caller, 1)
 
 
 def _subject(call: Call, encounter: Match) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.access.seen import readable
 from ehr_server.call import Answer
 from ehr_server.errors import Gone, Invalid, NotFound, Unprocessable
 from ehr_server.fhir import json
@@ -16,7 +17,7 @@ from ehr_server.redact import id_without_number
 from ehr_server.search.parse import PRESENTATION
 from ehr_server.store import queue
 from ehr_server.store.connect import snapshot
-from ehr_server.store.read import current, place
+from ehr_server.store.read import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,7 +104,7 @@ def stored(call: Call, type_name: str) -> dict[str, Any]:
     id_ = call.parts["id"]
     told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection, snapshot(connection):
-        lies = place(connection, type_name, id_)
+        lies = readable(call.store, connection, call.caller, type_name, id_)
         if lies is None:
             raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         version = current(call.store, connection, type_name, lies) if lies.live else None

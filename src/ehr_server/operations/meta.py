@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.access.include import Reader, read_places
+from ehr_server.access.seen import readable, visible
 from ehr_server.call import Answer, Call, Route, version_headers, version_in
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change
@@ -25,7 +26,7 @@ from ehr_server.fhir.parameters import Known, parameters
 from ehr_server.operations.given import asked, needed
 from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.store.connect import snapshot
-from ehr_server.store.read import DELETE, Version, any_places, current, place, vread
+from ehr_server.store.read import DELETE, Version, any_places, current, vread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -152,12 +153,14 @@ def _version(call: Call) -> Version:
     type_name, id_, vid = call.parts["type"], call.parts["id"], call.parts.get("vid")
     told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection, snapshot(connection):
-        at = place(connection, type_name, id_)
+        at = readable(call.store, connection, call.caller, type_name, id_)
         if at is None:
             raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         if vid is not None:
             ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
             found = vread(call.store, connection, type_name, at, ver)
+            if found is not None and not visible(call.caller, [found.content])[0]:
+                found = None
         else:
             found = current(call.store, connection, type_name, at) if at.live else None
     if vid is not None and found is None:

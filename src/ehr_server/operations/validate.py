@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.access.seen import readable
 from ehr_server.call import Answer, Call, Route
 from ehr_server.changes.search_parameters import TYPE
 from ehr_server.definitions import definitions
@@ -23,7 +24,6 @@ from ehr_server.issue import Issue
 from ehr_server.operations.given import asked, posted, stored
 from ehr_server.redact import id_without_number
 from ehr_server.search import added
-from ehr_server.store.read import place
 
 if TYPE_CHECKING:
     from ehr_server.definitions.catalog import Catalog
@@ -185,7 +185,7 @@ def _deletion(call: Call) -> Issue:
     type_name, id_ = call.parts["type"], call.parts["id"]
     told = f"{type_name}/{id_without_number(id_)}"
     with call.store.connection() as connection:
-        lies = place(connection, type_name, id_)
+        lies = readable(call.store, connection, call.caller, type_name, id_)
     if lies is None:
         text, vi = f"There is no {told}", f"Không có {told}"
         return Issue("information", "not-found", f"{text}: a delete changes nothing.", (),

@@ -12,6 +12,8 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from ehr_server.access.chosen import Choice
+from ehr_server.access.seen import readable
 from ehr_server.call import Answer, Route, Stream
 from ehr_server.errors import Invalid, NotAcceptable, Unprocessable
 from ehr_server.fhir import json, references
@@ -20,12 +22,12 @@ from ehr_server.fhir.parameters import Known
 from ehr_server.fhirpath.scope import Reach
 from ehr_server.hashing import person_comp
 from ehr_server.issue import Issue
+from ehr_server.layout import leaf
 from ehr_server.operations.given import asked, moment, posted
 from ehr_server.operations.view_named import view_named
 from ehr_server.redact import id_without_number, without_numbers
 from ehr_server.store.live import Wanted, contents
 from ehr_server.store.merged import records
-from ehr_server.store.read import place
 from ehr_server.views.view import view
 from ehr_server.views.writers import MEDIA_TYPES, Shape, pieces
 
@@ -207,7 +209,12 @@ def _resources(call: Call, sent: Given, made: View) -> Iterator[dict[str, Any]]:
 
 def resources(call: Call, wanted: Wanted) -> Iterator[bytes]:
     """What is kept here, as the caller may see it: the one door through which views read."""
-    return contents(call.store, wanted)
+    chosen = None
+    if not call.caller.sees_all(wanted.type):
+        with call.store.connection() as connection:
+            choice = Choice(connection, {wanted.type: ()}, call.caller, call.means.rules)
+            chosen = choice.conditions(connection).get(leaf(wanted.type))
+    return contents(call.store, replace(wanted, chosen=chosen))
 
 
 def _checked(call: Call, sent: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
@@ -234,7 +241,7 @@ def _comps(call: Call, reference: dict[str, Any]) -> list[int]:
             expression=("patient",),
         )
     with call.store.connection() as connection:
-        lies = place(connection, "Patient", found.id)
+        lies = readable(call.store, connection, call.caller, "Patient", found.id)
         if lies is None or not lies.live:
             told = id_without_number(found.id)
             raise Invalid(

@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ehr_server import clock, sealing
 from ehr_server.access.caller import Caller
+from ehr_server.access.entitled import entitled
+from ehr_server.access.policies import Policy
 from ehr_server.call import Answer, Call, Request, Route
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.errors import Overtaken, Refusal
@@ -14,6 +16,7 @@ from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
 from ehr_server.operations.deferred import defer, is_deferred
 from ehr_server.packages.searchable import Searchable
+from ehr_server.rest.gate import admitted
 from ehr_server.rest.options import options
 from ehr_server.rest.routes import RouteTable
 from ehr_server.search.private import SEALED, revealed
@@ -52,13 +55,17 @@ class Dispatch:
     table: RouteTable
     rulebook: Callable[[], Rulebook]  # the one in force: loading a package makes a new one
     searchable: Searchable
+    policies: Mapping[str, Policy] = field(default_factory=dict)
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request from the socket, refusals and failures included."""
         in_force = InForce(self.rulebook(), self.searchable)
-        return _Session(self, means(self.store, self.settings, in_force, caller, base_url)).answer(
-            request
-        )
+        given = means(self.store, self.settings, in_force, caller, base_url)
+        try:
+            caller = entitled(caller, self.policies, self.store, given.rules)
+        except Refusal as refusal:
+            return refused(refusal, request.language(self.settings.language))
+        return _Session(self, replace(given, caller=caller)).answer(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,9 @@ class _Session:
     means: Means
 
     def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
-        return self.dispatch.table.match(request)
+        route, parts = self.dispatch.table.match(request)
+        admitted(route, parts, self.means.caller)
+        return route, parts
 
     def rows(self) -> tuple[Route, ...]:
         return tuple(self.dispatch.table.rows())
@@ -88,8 +97,9 @@ class _Session:
         if request.method == "OPTIONS":
             return options(self.dispatch.table, request)
         request = _unsealed(request, self.means.store)
-        route, parts = self.match(request)
-        means, settings = self.means, self.dispatch.settings
+        route, parts = self.dispatch.table.match(request)
+        caller, settings = admitted(route, parts, self.means.caller), self.dispatch.settings
+        means = replace(self.means, caller=caller)
         call = Call(request, parts, means.caller, means.store, means, settings, self)
         try:
             return defer(call) if is_deferred(route, request) else _run(route, call)

@@ -25,17 +25,22 @@ def narrowed(query: Query, kind: str, id_: str, rules: Rules) -> Query:
     query = replace(query, asked=(*query.asked, (kind, id_)))
     if kind == "Patient":
         return replace(query, compartment=(id_,))
-    return replace(query, criteria=(*query.criteria, _belongs(query.type, kind, id_, rules)))
+    return replace(query, criteria=(*query.criteria, belongs(query.type, kind, (id_,), rules)))
 
 
-def _belongs(type_name: str, kind: str, id_: str, rules: Rules) -> Criterion:
+def belongs(type_name: str, kind: str, ids: Sequence[str], rules: Rules) -> Criterion:
+    """The criterion that a resource of the type is in one of the compartments."""
     by_code = rules.parameters.of(type_name).by_code
+
+    if not ids:
+        return Disjunction(())
     links: list[Criterion] = [
-        Condition(code, (Alternative(source.parameter, Target(id_, (kind,))),))
+        Condition(code, tuple(Alternative(source.parameter, Target(id_, (kind,))) for id_ in ids))
         for code in definitions().compartments[kind].get(type_name, ())
         for source in by_code[code]
     ]
     if type_name == kind:
         (source,) = by_code["_id"]
-        links.append(Condition("_id", (Alternative(source.parameter, Token(None, id_)),)))
+        terms = (Alternative(source.parameter, Token(None, id_)) for id_ in ids)
+        links.append(Condition("_id", tuple(terms)))
     return links[0] if len(links) == 1 else Disjunction(tuple(links))

@@ -8,7 +8,7 @@ was or as it is. What must be of one moment is an export (`store.export`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ehr_server.definitions import definitions
 from ehr_server.layout import leaf
@@ -28,11 +28,13 @@ _SETTINGS = "set local enable_hashjoin = off; set local enable_mergejoin = off"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Resources of a type: those in some compartments alone, or stored after an instant."""
+    """Resources of a type: those in some compartments alone, or stored after an instant, or those
+    whose narrow row `r` meets the condition `chosen`, SQL and its parameters."""
 
     type: str
     comps: Sequence[int] | None = None
     since: datetime | None = None
+    chosen: tuple[str, Sequence[Any]] | None = None
 
 
 def contents(store: Store, wanted: Wanted) -> Iterator[bytes]:
@@ -53,27 +55,25 @@ def _page(
     not search for long.
     """
     suffix = leaf(wanted.type)
+    chosen, params = wanted.chosen or ("true", ())
+    inside = "" if wanted.comps is None else " and r.comp = any(%s::bigint[])"
+    later = "" if wanted.since is None else " and l.at > %s"
     with connection.transaction():
         connection.execute(_SETTINGS)
         rows = connection.execute(
             "with looked as materialized ("
-            f"select comp, key, ver, type, at from resource_{suffix}"
-            " where (comp, key) > (%(comp)s, %(key)s)"
-            + (" and comp = any(%(comps)s::bigint[])" if wanted.comps is not None else "")
-            + " order by comp, key limit %(count)s)"
+            f"select r.comp, r.key, r.ver, r.type, r.at, ({chosen}) chosen from resource_{suffix} r"
+            f" where (r.comp, r.key) > (%s, %s){inside} order by r.comp, r.key limit {_PAGE_ROWS})"
             " select l.comp, l.key, v.enc, v.content from looked l"
             f" left join version_{suffix} v on v.comp = l.comp and v.key = l.key and v.ver = l.ver"
-            " and v.type = l.type and l.type = %(type)s"
-            + (" and l.at > %(since)s" if wanted.since is not None else "")
-            + " order by l.comp, l.key",
-            {
-                "comp": after[0],
-                "key": after[1],
-                "comps": list(wanted.comps or ()),
-                "count": _PAGE_ROWS,
-                "type": definitions().type_number[wanted.type],
-                "since": wanted.since,
-            },
+            f" and v.type = l.type and l.type = %s and l.chosen{later} order by l.comp, l.key",
+            (
+                *params,
+                *after,
+                *(() if wanted.comps is None else (list(wanted.comps),)),
+                definitions().type_number[wanted.type],
+                *(() if wanted.since is None else (wanted.since,)),
+            ),
             binary=True,
         ).fetchall()
     unpack = store.contents.unpack

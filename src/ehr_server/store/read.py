@@ -95,6 +95,16 @@ def newest(
     return {row[1]: version_of(store, row) for row in rows}
 
 
+def makers(connection: Connection, type_name: str, at: Sequence[Place]) -> dict[int, str]:
+    """The sender of the first version at each place, by key."""
+    rows = connection.execute(
+        f"select v.key, s.name from version_{leaf(type_name)} v join sender s on s.id = v.sender"
+        " where v.comp = any(%s) and v.key = any(%s) and v.ver = 1",
+        ([place.comp for place in at], [place.key for place in at]),
+    ).fetchall()
+    return dict(rows)
+
+
 def vread(
     store: Store, connection: Connection, type_name: str, at: Place, ver: int
 ) -> Version | None:

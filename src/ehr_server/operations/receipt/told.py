@@ -27,15 +27,15 @@ def whose(call: Call, sent: Given) -> str | None:
     """Whose receipts are asked for: a named caller sees their own, one without a name those of the
     sender that is named, or of all (None). Raises `Forbidden`."""
     sender: str | None = sent.one("sender")
-    if call.caller.name is None:
+    if call.caller.sender is None:
         return sender
-    if sender not in (None, call.caller.name):
+    if sender not in (None, call.caller.sender):
         raise Forbidden(
             "A sender sees its own receipts alone.",
             vi="Mỗi bên gửi chỉ xem được biên nhận của mình.",
             expression=("sender",),
         )
-    return call.caller.name
+    return call.caller.sender
 
 
 def told(key: str, several: list[Receipt]) -> Iterator[Told]:

@@ -1,0 +1,88 @@
+"""Whether a caller may see a resource, or a version of one, that was not found by a search.
+
+A read asks the same query that a search does, narrowed in the same way. Of a version there is no
+narrow row, so what the criteria ask for is held against its content: it may have been of another
+patient, or have been labelled otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.access.directories import ready
+from ehr_server.access.restrict import restrict
+from ehr_server.access.rights import IN_CONTEXT
+from ehr_server.fhir import json, references
+from ehr_server.search.match import matches
+from ehr_server.search.query import At, Query
+from ehr_server.store.read import Place, current, place
+
+if TYPE_CHECKING:
+    from ehr_server.access.caller import Caller
+    from ehr_server.store.connect import Connection, Store
+
+_CONTEXT = "securityContext"
+
+
+def seen(
+    store: Store, connection: Connection, caller: Caller, type_name: str, several: Sequence[Place]
+) -> set[int]:
+    """The keys of those resources of a type, of the places where they lie, that the caller may
+    read. What was deleted can be seen by those alone from whom nothing of the type is withheld."""
+    if caller.sees_all(type_name):
+        return {one.key for one in several}
+    live = [one for one in several if one.live]
+    if type_name in IN_CONTEXT:
+        return {one.key for one in live if _is_in_context(store, connection, caller, one)}
+    return _found(connection, caller, type_name, live)
+
+
+def readable(
+    store: Store, connection: Connection, caller: Caller, type_name: str, id_: str
+) -> Place | None:
+    """Where a resource lies, or once lay, that the caller may read; None as if it never was."""
+    at = place(connection, type_name, id_)
+    return at if at and seen(store, connection, caller, type_name, [at]) else None
+
+
+def visible(caller: Caller, contents: Sequence[bytes]) -> list[bool]:
+    """Of versions of resources that the caller may read now, whether each is told too."""
+    return [is_within(caller, json.read_stored(content)) for content in contents]
+
+
+def is_within(caller: Caller, resource: Mapping[str, Any], letter: str = "r") -> bool:
+    """Whether a resource in hand is within the caller's reach, by what stands in it."""
+    if caller.rights is None:
+        return True
+    reach = caller.rights.reach(resource["resourceType"], letter)
+    return reach is not None and all(
+        matches(one, dict(resource), caller.rights.rules) for one in reach.criteria
+    )
+
+
+def _found(
+    connection: Connection, caller: Caller, type_name: str, live: Sequence[Place]
+) -> set[int]:
+    if not live:
+        return set()
+    at = At(tuple((one.comp, one.key) for one in live))
+    plan = ready(connection, restrict(Query(type_name, (at,)), caller))
+    if plan is None:
+        return set()
+    rows = plan.gathered("r.key")
+    return {key for (key,) in connection.execute(rows.text, rows.params)}
+
+
+def _is_in_context(store: Store, connection: Connection, caller: Caller, at: Place) -> bool:
+    """A Binary is seen by who sees what its securityContext names, and by nobody where it names
+    nothing: https://hl7.org/fhir/R4/binary-definitions.html#Binary.securityContext."""
+    if caller.rights is None or caller.rights.reach("Binary", "r") is None:
+        return False
+    version = current(store, connection, "Binary", at)
+    held = json.read_stored(version.content).get(_CONTEXT, {}) if version else {}
+    found = references.parse(held.get("reference", ""), caller.rights.rules.base)
+    if found.kind != "local" or not found.type or not found.id or found.type in IN_CONTEXT:
+        return False
+    lies = place(connection, found.type, found.id)
+    return lies is not None and bool(seen(store, connection, caller, found.type, [lies]))

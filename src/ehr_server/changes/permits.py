@@ -1,0 +1,112 @@
+"""Whether the caller may make the changes: by what is there, and by what it would become.
+
+What the caller may not read is, for a delete, not there; an update of it is refused in the words
+of any other that may not be, so that the answer tells nothing of what stands in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ehr_server.access.seen import is_within, seen
+from ehr_server.errors import Forbidden
+from ehr_server.fhir import json
+from ehr_server.store.read import DELETE, Place, makers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ehr_server.access.rights import Reach, Rights
+    from ehr_server.changes.change import Change, Means
+    from ehr_server.store.connect import Connection
+
+
+def may_change(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
+    """Raises `Forbidden` with the place of the first change that the caller may not make; `place`
+    and `now` of each are known, and a delete of what they may not read loses both."""
+    rights = means.caller.rights
+    if rights is None:
+        return
+    written = [change for change in changes if change.matched is None]
+    there = [change for change in written if change.place is not None]
+    readable = _readable(means, connection, there)
+    made_by = _makers(connection, there)
+    for change in written:
+        place = change.place
+        if place is not None and place.live and place.key not in readable:
+            _hide(change)
+            place = None
+        letter = _letter(change, place)
+        reach = rights.reach(change.type, letter)
+        if reach is None or not _is_within(means, change, letter):
+            raise _forbidden(change)
+        if place is not None and not _is_own(means, rights, reach, made_by.get(place.key, "")):
+            raise _forbidden(change)
+
+
+def _letter(change: Change, place: Place | None) -> str:
+    if change.deed == "delete":
+        return "d"
+    return "c" if place is None else "u"
+
+
+def _readable(means: Means, connection: Connection, there: Sequence[Change]) -> set[int]:
+    keys: set[int] = set()
+    for type_name in {change.type for change in there}:
+        at = [one.place for one in there if one.type == type_name and one.place is not None]
+        keys |= seen(means.store, connection, means.caller, type_name, at)
+    return keys
+
+
+def _makers(connection: Connection, there: Sequence[Change]) -> Mapping[int, str]:
+    """Who wrote the first version of each, by key."""
+    found: dict[int, str] = {}
+    for type_name in {change.type for change in there}:
+        at = [one.place for one in there if one.type == type_name and one.place is not None]
+        found |= makers(connection, type_name, at)
+    return found
+
+
+def _hide(change: Change) -> None:
+    if change.deed != "delete" or change.cause is not None:
+        raise _forbidden(change)
+    change.place = change.now = None
+
+
+def _is_within(means: Means, change: Change, letter: str) -> bool:
+    """Whether what is there, and what is to be, is within reach. What was deleted says nothing."""
+    held: list[dict[str, Any]] = []
+    if change.now is not None and change.now.deed != DELETE:
+        held.append(json.read_stored(change.now.content))
+    if change.resource is not None:
+        held.append({**change.resource, "id": change.id})
+    return all(is_within(means.caller, one, letter) for one in held)
+
+
+def _is_own(means: Means, rights: Rights, reach: Reach, maker: str) -> bool:
+    """Whether the caller, or another program of the same facility, made it; where only that may
+    be changed."""
+    if not reach.is_own:
+        return True
+    facility = rights.principal.facility
+    same_place = facility is not None and maker.rpartition("@")[2] == facility
+    return same_place or maker == means.caller.sender
+
+
+def _forbidden(change: Change) -> Forbidden:
+    deed, deed_vi = _DEEDS[change.deed]
+    told = change.type if change.deed == "create" else change.told
+    return Forbidden(
+        f"You may not {deed} {told}: it is beyond what your policy and your token allow, or another"
+        " facility made it.",
+        vi=f"Bạn không được {deed_vi} {told}: vượt quá quyền của bạn, hoặc do cơ sở khác tạo.",
+        expression=(change.where,),
+    )
+
+
+_DEEDS = {
+    "create": ("create", "tạo"),
+    "update": ("change", "sửa"),
+    "patch": ("change", "sửa"),
+    "delete": ("delete", "xóa"),
+}
