@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from ehr_server.access.principal import Principal
 from ehr_server.access.trail import Trail
-
-if TYPE_CHECKING:
-    from ehr_server.access.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,23 @@ class Caller:
     def anew(self) -> Caller:
         """The caller of another request: with a trail of its own."""
         return replace(self, trail=Trail())
+
+    @property
+    def owner(self) -> str | None:
+        """Whose the jobs are that this caller begins: a program's, or those of one user of it."""
+        principal = self.principal
+        if principal is None or principal.subject == principal.client:
+            return self.name
+        return f"{self.name}#{principal.subject}"
+
+    def as_asker(self) -> dict[str, Any]:
+        """What the request of a job keeps of who asked, so that their rights hold while it runs:
+        `caller` is the owner, `asker` all but the trail. `asker_of` reads it."""
+        if self.principal is None and not self.purpose:
+            return {"caller": self.name}
+        principal = None if self.principal is None else asdict(self.principal)
+        told = {"name": self.name, "purpose": self.purpose, "reason": self.reason}
+        return {"caller": self.owner, "asker": {**told, "principal": principal}}
 
     @property
     def is_everyone(self) -> bool:
@@ -53,3 +69,15 @@ class Caller:
 
 
 LOOPBACK = Caller()
+
+
+def asker_of(request: Mapping[str, Any]) -> Caller:
+    """The caller that `as_asker` wrote into the request of a job, with a trail of its own."""
+    told = request.get("asker")
+    if told is None:
+        return Caller(request["caller"])
+    principal = told["principal"]
+    if principal is not None:
+        lists = {name: tuple(principal[name]) for name in ("scopes", "purposes")}
+        principal = Principal(**{**principal, **lists})
+    return Caller(told["name"], principal, told["purpose"], told["reason"])

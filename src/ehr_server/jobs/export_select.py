@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import LOOPBACK, asker_of
 from ehr_server.access.chosen import Choice
 from ehr_server.access.veiled import Veiled, veiled
 from ehr_server.definitions.subset import elements, subset
@@ -62,7 +62,8 @@ class Selection:
 
 def selection(store: Store, ask: Ask) -> Selection:
     """What the ask says. Raises `Invalid` for a search that is no longer possible."""
-    caller = LOOPBACK if ask.filters.caller is None else Caller(ask.filters.caller)
+    asker = ask.filters.caller
+    caller = LOOPBACK if asker is None else asker_of(asker)
     with store.connection() as connection:
         rules = _rules(store, connection, ask)
         queries = queries_of(ask.filters.queries, rules)
