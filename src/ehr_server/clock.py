@@ -35,6 +35,16 @@ def of_http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def epoch_s() -> int:
+    """Seconds since 1970, as tokens write instants: https://www.rfc-editor.org/rfc/rfc7519."""
+    return int(time.time())
+
+
+def ticks_s() -> float:
+    """Seconds since some moment or other: to tell whether something is old."""
+    return time.monotonic()
+
+
 def ticks_ms() -> float:
     """Milliseconds since some moment or other: to tell how long something takes."""
     return time.perf_counter() * 1000

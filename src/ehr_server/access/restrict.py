@@ -22,7 +22,7 @@ from ehr_server.search.query import (
 
 def restrict(query: Query, caller: Caller) -> Query:
     """The query narrowed to what the caller may read. On loopback nothing is withheld."""
-    rights = caller.rights
+    rights = caller.narrowing
     if rights is None:
         return query
     reach = _found(rights, query.type)

@@ -53,11 +53,12 @@ def visible(caller: Caller, contents: Sequence[bytes]) -> list[bool]:
 
 def is_within(caller: Caller, resource: Mapping[str, Any], letter: str = "r") -> bool:
     """Whether a resource in hand is within the caller's reach, by what stands in it."""
-    if caller.rights is None:
+    rights = caller.narrowing
+    if rights is None:
         return True
-    reach = caller.rights.reach(resource["resourceType"], letter)
+    reach = rights.reach(resource["resourceType"], letter)
     return reach is not None and all(
-        matches(one, dict(resource), caller.rights.rules) for one in reach.criteria
+        matches(one, dict(resource), rights.rules) for one in reach.criteria
     )
 
 
@@ -77,11 +78,12 @@ def _found(
 def _is_in_context(store: Store, connection: Connection, caller: Caller, at: Place) -> bool:
     """A Binary is seen by who sees what its securityContext names, and by nobody where it names
     nothing: https://hl7.org/fhir/R4/binary-definitions.html#Binary.securityContext."""
-    if caller.rights is None or caller.rights.reach("Binary", "r") is None:
+    rights = caller.narrowing
+    if rights is None or rights.reach("Binary", "r") is None:
         return False
     version = current(store, connection, "Binary", at)
     held = json.read_stored(version.content).get(_CONTEXT, {}) if version else {}
-    found = references.parse(held.get("reference", ""), caller.rights.rules.base)
+    found = references.parse(held.get("reference", ""), rights.rules.base)
     if found.kind != "local" or not found.type or not found.id or found.type in IN_CONTEXT:
         return False
     lies = place(connection, found.type, found.id)

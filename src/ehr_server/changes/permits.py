@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def may_change(means: Means, connection: Connection, changes: Sequence[Change]) -> None:
     """Raises `Forbidden` with the place of the first change that the caller may not make; `place`
     and `now` of each are known, and a delete of what they may not read loses both."""
-    rights = means.caller.rights
+    rights = means.caller.narrowing
     if rights is None:
         return
     written = [change for change in changes if change.matched is None]

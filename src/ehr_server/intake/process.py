@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import LOOPBACK
+from ehr_server.access.entitled import asker
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.intake.load import Intake, load
 from ehr_server.intake.parts import Part, Stretch
@@ -39,19 +41,19 @@ def opened(settings: Settings, url: str) -> Store:
     )
 
 
-def means_of(store: Store, settings: Settings, caller: str | None, base_url: str) -> Means:
-    """What the write path works with, as the database is now."""
+def means_of(store: Store, settings: Settings, asked: Value) -> Means:
+    """What the write path works with, as the database is now: `base_url` and who asked."""
     in_force = InForce(Rulebook(on_shipped(stored(store).layers), policy(settings)))
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
-    whose = LOOPBACK if caller is None else Caller(caller)
-    return means(store, settings, in_force, whose, base_url)
+    made = means(store, settings, in_force, LOOPBACK, asked["base_url"])
+    return replace(made, caller=asker(asked, store, made.rules))
 
 
 def intake_of(store: Store, settings: Settings, told: Value) -> Intake:
     """What a job says of how its parts are done."""
     return Intake(
-        means_of(store, settings, told["caller"], told["base_url"]),
+        means_of(store, settings, told),
         wish_of(told["wish"]),
         [source_of(one) for one in told["sources"]],
         told["job"],

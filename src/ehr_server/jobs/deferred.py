@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import Caller, asker_of
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Unavailable
 from ehr_server.jobs.work import Interrupted
@@ -36,9 +36,8 @@ def run(work: Work, answers: Answers) -> None:
         kept = deferred.request(connection, contents, work.job.id)
     if kept is None:
         raise Interrupted
-    name = work.job.request["caller"]
-    caller = LOOPBACK if name is None else Caller(name)
-    answer = answers(_request(kept, work), caller, work.job.request["base_url"])
+    asked = work.job.request
+    answer = answers(_request(kept, work), asker_of(asked), asked["base_url"])
     if answer.status == Unavailable.status and work.job.attempts < TRIES:
         raise Unavailable(
             "The request could not be answered; it is tried again.",

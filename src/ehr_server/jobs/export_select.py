@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import LOOPBACK
 from ehr_server.access.chosen import Choice
+from ehr_server.access.entitled import asker
 from ehr_server.access.veiled import Veiled, veiled
 from ehr_server.definitions.subset import elements, subset
 from ehr_server.fhir import json
@@ -62,9 +63,11 @@ class Selection:
 
 def selection(store: Store, ask: Ask) -> Selection:
     """What the ask says. Raises `Invalid` for a search that is no longer possible."""
-    caller = LOOPBACK if ask.filters.caller is None else Caller(ask.filters.caller)
+    asked_by = ask.filters.caller
     with store.connection() as connection:
         rules = _rules(store, connection, ask)
+    caller = LOOPBACK if asked_by is None else asker(asked_by, store, rules).for_export()
+    with store.connection() as connection:
         queries = queries_of(ask.filters.queries, rules)
         types = {*ask.types, *(("Provenance",) if ask.is_associated else ())}
         choice = Choice(connection, {one: queries.get(one, ()) for one in types}, caller, rules)

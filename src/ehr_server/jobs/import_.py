@@ -294,6 +294,7 @@ class _Doing:
             "job": work.job.id,
             "begun": work.job.made.isoformat(),
             "caller": request["caller"],
+            "asker": request.get("asker"),
             "base_url": request["base_url"],
             "wish": request["wish"],
             "sources": [one.as_json() for one in self.sources],

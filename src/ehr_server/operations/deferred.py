@@ -55,7 +55,7 @@ def is_deferred(route: Route, request: Request) -> bool:
 def defer(call: Call) -> Answer:
     """202 with the address of the status, once the request is stored."""
     request, at, id_ = call.request, clock.now(), clock.new_id()
-    asked = {"caller": call.caller.name, "base_url": call.base_url}
+    asked = {**call.caller.as_asker(), "base_url": call.base_url}
     job = queue.Job(id_, deferred.KIND, queue.QUEUED, asked, {}, 0, at)
     head = {
         "method": request.method,

@@ -132,4 +132,4 @@ def own_job(call: Call, connection: Connection, kind: str) -> Job | None:
     job = queue.find(connection, call.parts["job"])
     if job is None or job.kind != kind or job.state == queue.CANCELLED:
         return None
-    return job if job.request["caller"] == call.caller.name else None
+    return job if job.request["caller"] == call.caller.owner else None

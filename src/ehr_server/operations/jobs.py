@@ -42,7 +42,7 @@ def jobs(call: Call) -> Answer:
     _check(sent)
     count = min(sent.one("_count", call.settings.count_default), call.settings.count_max)
     with call.store.connection() as connection:
-        sought = queue.Sought(sent.one("kind"), sent.one("state"), call.caller.name)
+        sought = queue.Sought(sent.one("kind"), sent.one("state"), call.caller.owner)
         found = queue.listed(connection, sought, count)
     now = clock.now()
     return answered(("job", "part", list(_told(call, job, now))) for job in found)

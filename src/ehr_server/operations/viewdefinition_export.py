@@ -71,7 +71,7 @@ def kick_off(call: Call) -> Answer:
             "is_separate": False,
             "at": clock.instant(at),
             "url": "/".join((call.base_url, *call.request.path)),
-            "caller": call.caller.name,
+            **call.caller.as_asker(),
         }
         queue.put(opened.connection, queue.Job(id_, export.KIND, queue.QUEUED, request, {}, 0, at))
     address = _address(call, id_)

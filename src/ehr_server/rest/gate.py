@@ -43,7 +43,7 @@ _BY_EXPORT = frozenset(("export", "group-export", "patient-export", "patient-rec
 
 def admitted(route: Route, parts: Mapping[str, str], caller: Caller) -> Caller:
     """The caller as the deed sees them. Raises `Forbidden` for what they may not ask for."""
-    rights = caller.rights
+    rights = caller.narrowing
     if rights is None or route.interaction in _OPEN:
         return caller
     name = route.interaction.rpartition("/")[2]

@@ -69,11 +69,11 @@ Provenance = Literal["", "latest", "all"]
 @dataclass(frozen=True, slots=True)
 class Filters:
     """Searches such as `Observation?code=x`, one of which a resource of their types must meet; for
-    a caller, by whom all else is narrowed too. How their values are read: in which time zone, at
-    which address of this server."""
+    a caller, as `access.caller.as_asker` keeps them, by whom all else is narrowed too. How their
+    values are read: in which time zone, at which address of this server."""
 
     queries: tuple[str, ...] = ()
-    caller: str | None = None
+    caller: dict[str, Any] | None = None
     zone: str = "UTC"
     base: str = ""
 

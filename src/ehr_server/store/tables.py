@@ -400,3 +400,31 @@ Index(
     unique=True,
     postgresql_where=search_parameter.c.state != "retired",
 )
+
+# Programs that get tokens here (`store.clients`). `keys` are public JWKs, each with the instant
+# `until` which it serves, null for ever; `jwks_uri` is where others are had. A row is never
+# removed, since versions name their sender by the id.
+client = Table(
+    "client",
+    metadata,
+    Column("id", _text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("policy", Text, nullable=False),
+    Column("facility", Text),  # the id of an Organization
+    Column("purposes", ARRAY(Text), nullable=False),
+    Column("keys", JSONB, nullable=False),
+    Column("jwks_uri", Text),
+    Column("made", _instant, nullable=False),
+    Column("revoked", _instant),
+)
+
+# What a client has asserted, until it expires: nothing is taken twice.
+assertion = Table(
+    "assertion",
+    metadata,
+    Column("client", _text, primary_key=True),
+    Column("jti", LargeBinary, primary_key=True),  # its SHA-256
+    Column("expires", _instant, nullable=False),
+)
+Index("assertion_expires", assertion.c.expires)

@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import unquote
 
 from ehr_server import clock
-from ehr_server.access.caller import LOOPBACK
+from ehr_server.access.caller import Caller
+from ehr_server.admission.admit import Admission
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
@@ -38,8 +39,9 @@ class FhirEndpoint:
     log name: https://hl7.org/fhir/R4/http.html#custom.
     """
 
-    def __init__(self, dispatch: Dispatch, threads: int) -> None:
+    def __init__(self, dispatch: Dispatch, admission: Admission, threads: int) -> None:
         self._dispatch = dispatch
+        self._admission = admission
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
         self._size = threads
         self._under_way = 0
@@ -54,6 +56,7 @@ class FhirEndpoint:
         path, body, upload, spooled = _path(scope), b"", None, None
         try:
             bodies.framed(headers)
+            caller = await self._admitted(scope["method"], path, headers)
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
@@ -79,7 +82,7 @@ class FhirEndpoint:
             spooled=spooled,
         )
         try:
-            answer = await self._in_turn(request, scope)
+            answer = await self._in_turn(request, scope, caller)
         finally:
             if upload is not None:
                 await asyncio.shield(self._uploads.over(upload))
@@ -89,9 +92,20 @@ class FhirEndpoint:
         if isinstance(answer.body, Stream) and scope["method"] != "HEAD":
             await streams.send_stream(send, receive, answer.body, self._threads)
 
-    async def _in_turn(self, request: Request, scope: Scope) -> Answer:
+    async def _admitted(
+        self, method: str, path: tuple[str, ...], headers: dict[str, str]
+    ) -> Caller:
+        """Who calls: known before anything of the body is taken. Raises `Unauthorized`, and
+        `Unavailable` where who can tell is away."""
+        caller = self._admission.known(method, path, headers)
+        if caller is not None:
+            return caller
+        run = asyncio.get_running_loop().run_in_executor
+        return await run(self._threads, self._admission.admit, method, path, headers)
+
+    async def _in_turn(self, request: Request, scope: Scope, caller: Caller) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
-        work = self._threads.submit(copy_context().run, self._answer, request, scope)
+        work = self._threads.submit(copy_context().run, self._answer, request, scope, caller)
         answer = asyncio.wrap_future(work)
         self._under_way += 1
         try:
@@ -103,7 +117,7 @@ class FhirEndpoint:
         finally:
             self._under_way -= 1
 
-    def _answer(self, request: Request, scope: Scope) -> Answer:
+    def _answer(self, request: Request, scope: Scope, caller: Caller) -> Answer:
         settings = self._dispatch.settings
         try:
             if not _has_own_type(request):
@@ -113,7 +127,7 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer = self._dispatch.answer(request, LOOPBACK.anew(), base_url)
+            answer = self._dispatch.answer(request, caller, base_url)
         return compress.compressed(request, styled(request, answer))
 
 

@@ -10,8 +10,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
 import ehr_server
+from ehr_server.admission.admit import Admission
 from ehr_server.call import Route
 from ehr_server.rest.dispatch import Dispatch
+from ehr_server.web.auth import DISCOVERY, add_auth
 from ehr_server.web.cors import METHODS
 from ehr_server.web.fhir_endpoint import FhirEndpoint, Receive, Scope, Send
 from ehr_server.web.http1 import ASTERISK
@@ -25,14 +27,16 @@ class Site:
     """The ASGI app that uvicorn runs."""
 
     def __init__(self, dispatch: Dispatch) -> None:
-        self._fhir: App = FhirEndpoint(dispatch, threads=dispatch.settings.pool_size)
+        admission = Admission(dispatch.store, dispatch.settings)
+        self._fhir: App = FhirEndpoint(dispatch, admission, threads=dispatch.settings.pool_size)
         if not dispatch.settings.no_metrics:
             self._fhir = Counted(self._fhir, dispatch.table, BASE_PATH)
-        self._rest = _beside(dispatch)
+        self._rest = _beside(dispatch, admission)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope.get("path", ""), scope.get("method")
-        if scope["type"] == "http" and (path == BASE_PATH or path.startswith(f"{BASE_PATH}/")):
+        is_below = path == BASE_PATH or path.startswith(f"{BASE_PATH}/")
+        if scope["type"] == "http" and is_below and path != BASE_PATH + DISCOVERY:
             await self._fhir({**scope, "root_path": BASE_PATH}, receive, send)
         elif method == "OPTIONS" and path == ASTERISK:
             headers = [(b"allow", METHODS.encode())]
@@ -43,7 +47,7 @@ class Site:
             await self._rest(shown, receive, send)
 
 
-def _beside(dispatch: Dispatch) -> FastAPI:
+def _beside(dispatch: Dispatch, admission: Admission) -> FastAPI:
     settings = dispatch.settings
     app = FastAPI(title="ehr-server", version=ehr_server.__version__, redoc_url=None)
 
@@ -74,6 +78,7 @@ def _beside(dispatch: Dispatch) -> FastAPI:
         spoken = request.headers.get("accept-language", "")
         return HTMLResponse(page(settings, found, base_url, spoken), headers=HEADERS)
 
+    add_auth(app, dispatch, admission, BASE_PATH)
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:

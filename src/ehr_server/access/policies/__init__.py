@@ -23,7 +23,7 @@ same letter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -71,6 +71,7 @@ class Policy:
     heeds_consent: bool
     restricted: frozenset[str]
     purposes: tuple[str, ...]
+    folder: str = ""  # of a site's own policies, in which it was looked for
 
     def of(self, type_name: str, letter: str) -> tuple[Rule, ...]:
         """The rules that say what the letter may be done to."""
@@ -100,7 +101,10 @@ def policies(folder: Path | None) -> Mapping[str, Policy]:
     }
     found = sorted(folder.glob("*.yaml")) if folder is not None else ()
     own = {one.stem: one.read_text("utf-8") for one in found}
-    return {name: _policy(name, text) for name, text in {**ours, **own}.items()}
+    kept = "" if folder is None else str(folder.absolute())
+    return {
+        name: replace(_policy(name, text), folder=kept) for name, text in {**ours, **own}.items()
+    }
 
 
 @lru_cache(maxsize=1)

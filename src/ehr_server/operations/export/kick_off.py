@@ -102,7 +102,7 @@ def _kick_off(call: Call, level: Level) -> Answer:
             "is_separate": is_separate,
             "at": clock.instant(at),
             "url": _url(call, veiled_id),
-            "caller": call.caller.name,
+            **call.caller.as_asker(),
             "outcomes": [
                 json.write(operation_outcome([issue], call.language)).decode()
                 for issue in (*wish.ignored, *(map(_nameless, ignored) if veil else ignored))

@@ -152,7 +152,7 @@ def wish_of(call: Call, level: Level) -> Wish:
         None if until is None else clock.instant(until),
         reading.sent.one("allowPartialManifests", False),
         _form(reading),
-        Filters(queries, call.caller.name, str(rules.zone), rules.base),
+        Filters(queries, call.caller.as_asker(), str(rules.zone), rules.base),
         _elements(reading, exported),
         provenance,
         _is_by_person(reading),

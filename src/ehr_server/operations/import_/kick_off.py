@@ -37,7 +37,7 @@ def import_(call: Call) -> Answer:
     told: dict[str, Any] = {
         "at": clock.instant(clock.now()),
         "url": "/".join((call.base_url, *request.path)),
-        "caller": call.caller.name,
+        **call.caller.as_asker(),
         "base_url": call.base_url,
     }
     if request.spooled is not None:

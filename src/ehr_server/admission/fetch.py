@@ -1,0 +1,70 @@
+"""JSON of another server: its keys, and what it tells of itself."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+from ehr_server.errors import Invalid
+from ehr_server.fhir import json
+
+BYTES_MAX = 262_144
+_TIMEOUT_S = 5
+
+
+def is_safe(url: str) -> bool:
+    """Whether what comes from there can be trusted to: https, or this very machine."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.username is not None or not parts.hostname or parts.fragment:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def json_at(url: str) -> Any:
+    """What an address answers to GET. A redirect is not followed: it may lead anywhere.
+
+    Raises OSError where nothing comes, ValueError for an address that is not safe and for what is
+    no JSON of at most `BYTES_MAX`.
+    """
+    if not is_safe(url):
+        raise ValueError("the address is not https")
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    try:
+        connection.request("GET", target, headers={"Accept": "application/json"})
+        answer = connection.getresponse()
+        body = answer.read(BYTES_MAX + 1)
+    except http.client.HTTPException as error:
+        raise OSError(f"no HTTP comes from there: {type(error).__name__}") from None
+    finally:
+        connection.close()
+    if answer.status != http.client.OK or len(body) > BYTES_MAX:
+        raise ValueError(f"the answer is {answer.status} with {len(body)} bytes")
+    try:
+        return json.read(body)
+    except Invalid:
+        raise ValueError("the answer is no JSON") from None
