@@ -1,0 +1,182 @@
+"""What callers may do, by their policies and scopes, over HTTP.
+
+https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from api import tokens
+from api.patients import CCCD, fresh_number, resident
+from api.patients import weight as exact_weight
+from databases import open_folder
+from servers import Server, serving
+
+
+@pytest.fixture(scope="module")
+def guarded(module_database: str) -> Iterator[Server]:
+    """A server that asks for tokens."""
+    with open_folder() as folder, serving(module_database, **tokens.settings(folder)) as server:
+        yield server
+
+
+def caller(server: Server, **facts: object) -> httpx.Client:
+    """A client with a token of these facts (`tokens.token_for`)."""
+    token = tokens.token_for(server, **facts)  # type: ignore[arg-type]
+    return httpx.Client(base_url=server.fhir, headers=tokens.bearer(token), timeout=30)
+
+
+@pytest.fixture(scope="module")
+def keeper(guarded: Server) -> Iterator[httpx.Client]:
+    with caller(guarded, policy="everything") as client:
+        for id_ in ("bv1", "bv2"):
+            organization = {"resourceType": "Organization", "id": id_, "name": id_}
+            assert client.put(f"/Organization/{id_}", json=organization).status_code == 201
+        yield client
+
+
+def facility(server: Server, id_: str, *scopes: str) -> httpx.Client:
+    return caller(server, policy="facility", facility=id_, scopes=scopes or ("system/*.cruds",))
+
+
+def person(server: Server, id_: str, *scopes: str) -> httpx.Client:
+    return caller(server, policy="person", patient=id_, scopes=scopes or ("patient/*.cruds",))
+
+
+def weight(patient: str, value: float = 52.5) -> dict[str, Any]:
+    resource = exact_weight(patient)
+    resource["valueQuantity"]["value"] = value
+    return resource
+
+
+def made(client: httpx.Client, resource: dict[str, Any]) -> str:
+    answer = client.post(f"/{resource['resourceType']}", json=resource)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+def test_a_facility_reads_what_another_wrote_and_does_not_change_it(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    """Facility A cannot overwrite B's Encounter; both see the shared patient."""
+    with facility(guarded, "bv1") as one, facility(guarded, "bv2") as other:
+        id_ = made(one, resident())
+        seen = made(one, weight(f"Patient/{id_}"))
+        assert other.get(f"/Patient/{id_}").status_code == 200
+        assert other.get(f"/Observation/{seen}").status_code == 200
+        assert other.get(f"/Observation?subject=Patient/{id_}").json()["total"] == 1
+        changed = {**one.get(f"/Observation/{seen}").json(), "status": "amended"}
+        refused = other.put(f"/Observation/{seen}", json=changed)
+        assert refused.status_code == 403
+        assert refused.json()["issue"][0]["expression"] == ["Observation"]
+        assert other.delete(f"/Observation/{seen}").status_code == 403
+        assert one.put(f"/Observation/{seen}", json=changed).status_code == 200
+        assert one.delete(f"/Observation/{seen}").status_code == 204
+
+
+def test_a_facility_writes_encounters_of_its_own_alone(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    with facility(guarded, "bv1") as one:
+        id_ = made(one, resident())
+        encounter = {
+            "resourceType": "Encounter",
+            "status": "finished",
+            "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+            "subject": {"reference": f"Patient/{id_}"},
+        }
+        theirs = {**encounter, "serviceProvider": {"reference": "Organization/bv2"}}
+        assert one.post("/Encounter", json=theirs).status_code == 403
+        assert one.post("/Encounter", json=encounter).status_code == 403
+        ours = {**encounter, "serviceProvider": {"reference": "Organization/bv1"}}
+        assert one.post("/Encounter", json=ours).status_code == 201
+
+
+def test_a_bundle_does_not_smuggle_in_what_is_forbidden(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    with facility(guarded, "bv1") as one, facility(guarded, "bv2") as other:
+        id_ = made(one, resident())
+        seen = made(one, weight(f"Patient/{id_}"))
+        entries = [
+            {
+                "resource": weight(f"Patient/{id_}", 61.0),
+                "request": {"method": "POST", "url": "Observation"},
+            },
+            {"request": {"method": "DELETE", "url": f"Observation/{seen}"}},
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        assert other.post("/", json=bundle).status_code == 403
+        assert other.get(f"/Observation?subject=Patient/{id_}").json()["total"] == 1
+        answer = other.post("/", json={**bundle, "type": "batch"}).json()["entry"]
+        assert [one["response"]["status"][:3] for one in answer] == ["201", "403"]
+
+
+def test_a_person_sees_their_own_record_and_nothing_of_others(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    """Own record 200, another's 404, as if it were not there."""
+    number = fresh_number()
+    mine, theirs = made(keeper, resident()), made(keeper, resident(number))
+    own = made(keeper, weight(f"Patient/{mine}"))
+    other = made(keeper, weight(f"Patient/{theirs}"))
+    with person(guarded, mine) as client:
+        assert client.get(f"/Patient/{mine}").status_code == 200
+        assert client.get(f"/Observation/{own}").status_code == 200
+        assert client.get("/Observation").json()["total"] == 1
+        assert client.get(f"/Patient/{mine}/$everything").json()["total"] == 2
+        assert client.get("/Patient?_has:Observation:patient:status=final").json()["total"] == 1
+        nobody = client.get("/Patient/nobody")
+        for hidden in (f"/Patient/{theirs}", f"/Observation/{other}"):
+            answer = client.get(hidden)
+            assert answer.status_code == 404
+            shown = answer.json()["issue"][0]["details"]["text"]
+            assert shown == nobody.json()["issue"][0]["details"]["text"].replace(
+                "Patient/nobody", hidden[1:]
+            )
+            assert client.get(f"{hidden}/_history").status_code == 404
+        assert client.get(f"/Patient/{theirs}/$everything").status_code == 404
+        assert client.get(f"/Patient?identifier={CCCD}|{number}").json()["total"] == 0
+        assert client.get(f"/Observation?subject:Patient.identifier={number}").json()["total"] == 0
+        assert client.get("/Observation/_history").status_code == 403
+        assert client.post("/Observation", json=weight(f"Patient/{mine}")).status_code == 403
+        assert client.get("/$export").status_code == 403
+
+
+def test_scopes_are_less_than_a_policy_allows(guarded: Server, keeper: httpx.Client) -> None:
+    """SMART 2: `system/Observation.rs?category=laboratory`; of version 1 `system/Patient.read`."""
+    id_ = made(keeper, resident())
+    with facility(guarded, "bv1", "system/Patient.read") as client:
+        assert client.get(f"/Patient/{id_}").status_code == 200
+        assert client.get("/Observation").status_code == 403
+        assert client.post("/Patient", json=resident()).status_code == 403
+        assert client.get(f"/Patient/{id_}/$everything").json()["total"] == 1
+    code = "http://loinc.org|29463-7"
+    with facility(guarded, "bv1", f"system/Observation.rs?code={code}") as client:
+        other = weight(f"Patient/{id_}")
+        other["code"] = {"coding": [{"system": "http://loinc.org", "code": "8302-2"}]}
+        hidden, shown = made(keeper, other), made(keeper, weight(f"Patient/{id_}"))
+        assert client.get(f"/Observation/{shown}").status_code == 200
+        assert client.get(f"/Observation/{hidden}").status_code == 404
+        assert client.get(f"/Observation/{hidden}/_history/1").status_code == 404
+        found = client.get(f"/Observation?subject=Patient/{id_}").json()
+        assert [entry["resource"]["id"] for entry in found["entry"]] == [shown]
+
+
+def test_an_administrator_sees_no_records(guarded: Server, keeper: httpx.Client) -> None:
+    id_ = made(keeper, resident())
+    with caller(guarded, policy="administrator") as client:
+        assert client.get("/Organization/bv1").status_code == 200
+        assert client.get(f"/Patient/{id_}").status_code == 403
+        assert client.get("/Observation").status_code == 403
+        assert client.get("/", params={"_type": "Patient"}).json()["total"] == 0
+        assert client.get("/$jobs").status_code == 200
+
+
+def test_who_has_no_policy_may_nothing(guarded: Server, keeper: httpx.Client) -> None:
+    with caller(guarded, policy="") as client:
+        assert client.get("/Patient").status_code == 403
+        assert client.get("/metadata").status_code == 200
