@@ -180,3 +180,14 @@ def test_who_has_no_policy_may_nothing(guarded: Server, keeper: httpx.Client) ->
     with caller(guarded, policy="") as client:
         assert client.get("/Patient").status_code == 403
         assert client.get("/metadata").status_code == 200
+
+
+def test_a_hierarchy_of_what_is_hidden_is_not_walked(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    """An Encounter that is part of another's: `part-of:above` would tell of it."""
+    id_ = made(keeper, resident())
+    with person(guarded, id_) as client:
+        refused = client.get("/Encounter?part-of:above=Encounter/whatever")
+        assert refused.status_code == 403
+        assert client.get("/Location?partof:below=Location/whatever").status_code == 200

@@ -9,8 +9,10 @@ from dataclasses import replace
 
 from ehr_server.access.caller import Caller
 from ehr_server.access.rights import IN_CONTEXT, NOTHING, Reach, Rights
+from ehr_server.errors import Forbidden
 from ehr_server.search.query import (
     Chain,
+    Condition,
     Conjunction,
     Criterion,
     Disjunction,
@@ -18,10 +20,14 @@ from ehr_server.search.query import (
     Negation,
     Query,
 )
+from ehr_server.search.types.hierarchy import Kin
 
 
 def restrict(query: Query, caller: Caller) -> Query:
-    """The query narrowed to what the caller may read. On loopback nothing is withheld."""
+    """The query narrowed to what the caller may read. On loopback nothing is withheld.
+
+    Raises `Forbidden` for what cannot be narrowed.
+    """
     rights = caller.narrowing
     if rights is None:
         return query
@@ -58,5 +64,20 @@ def _narrowed(criterion: Criterion, rights: Rights) -> Criterion:
             if reach.criteria:
                 inner = Conjunction((inner, *reach.criteria))
             return replace(criterion, criterion=inner)
+        case Condition():
+            _refuse_hidden_kin(criterion, rights)
+            return criterion
         case _:
             return criterion
+
+
+def _refuse_hidden_kin(condition: Condition, rights: Rights) -> None:
+    """`:above` and `:below` go from one to the next, and what is in between may be hidden."""
+    for one in condition.alternatives:
+        if isinstance(one.term, Kin) and not rights.is_all(one.term.type):
+            raise Forbidden(
+                f"{condition.name}:{one.term.way} goes through resources of {one.term.type}, of"
+                " which you may not read all; name those that you mean.",
+                vi=f"{condition.name}:{one.term.way} đi qua các {one.term.type} mà bạn không được"
+                " đọc hết; xin nêu rõ từng tài nguyên.",
+            )
