@@ -36,11 +36,13 @@ from ehr_server.search.query import (
     Condition,
     Conjunction,
     Criterion,
+    Disclosable,
     Disjunction,
     Has,
     Negation,
     Query,
 )
+from ehr_server.search.rows import FORMAT
 from ehr_server.search.rules import Rules
 from ehr_server.search.sql import FALSE, Sql, all_of, any_of
 from ehr_server.search.types.hierarchy import Kin
@@ -50,7 +52,8 @@ from ehr_server.store.connect import Connection
 # A row in hand as `search.where` reads it, of those whose narrow row is of another version.
 _IN_HAND = (
     "select r.key from jsonb_to_recordset(%s::jsonb) as r"
-    " (comp bigint, key bigint, own bigint, refs bigint[], toks bigint[], type smallint) where "
+    " (comp bigint, key bigint, own bigint, refs bigint[], toks bigint[], type smallint,"
+    " fmt smallint, has bigint, d1 timestamptz, d1e timestamptz) where "
 )
 
 
@@ -200,6 +203,10 @@ class Choice:
                     "refs": found.refs,
                     "toks": found.toks,
                     "type": definitions().type_number[name],
+                    "fmt": FORMAT,
+                    "has": found.has,
+                    "d1": found.d1 and found.d1.isoformat(),
+                    "d1e": found.d1e and found.d1e.isoformat(),
                 }
             )
         condition = where(criterion, "r", facts)
@@ -256,4 +263,4 @@ def _looks_at_others(criterion: Criterion) -> bool:
     """Whether one resource alone does not tell."""
     if isinstance(criterion, Condition):
         return any(isinstance(one.term, Kin) for one in criterion.alternatives)
-    return isinstance(criterion, Chain | Has)
+    return isinstance(criterion, Chain | Has | Disclosable)

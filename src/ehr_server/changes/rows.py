@@ -16,6 +16,7 @@ from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import index
 from ehr_server.search.referring import unsearched
 from ehr_server.search.rows import FORMAT, Rows
+from ehr_server.store.directives import row as directive
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.vectors import vector
@@ -121,6 +122,7 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
         words = vector(found.words)
         batch.rows["full_text"].append((comp, key, spot.type_number, words))
     batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
+    batch.rows["directive"].extend(directive(comp, key, rule) for rule in found.directives)
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
 

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Branch, many
 from ehr_server.identity import blocks
+from ehr_server.search import directives
+from ehr_server.search.marks import mark
 from ehr_server.search.parameter import ADDED_FROM, Parameter, Searched, Source, branches
 from ehr_server.search.parameters import STANDARD, Parameters
 from ehr_server.search.rows import UNDATED, Rows
@@ -56,11 +58,14 @@ def index(resource: dict[str, Any], rules: Rules) -> Rows:
                 step(resource, rows)
     if type_name == "Patient":
         rows.toks += blocks.kept(resource)
+    if indexer.patients:
+        rows.patients = _patients(resource, indexer, rules.base)
+    mark(resource, rows)
     _tidy(rows)
     if rules.has_full_text(resource["resourceType"]):
         rows.words = places(resource)
-    if indexer.patients:
-        rows.patients = _patients(resource, indexer, rules.base)
+    if type_name == "Consent":
+        rows.directives = list(directives.read(resource, rules).rules)
     return rows
 
 

@@ -7,13 +7,17 @@ subscription can tell whether a resource is meant, and a test whether the databa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ehr_server.consent.decide import Rules as Directives
+from ehr_server.consent.decide import decide
 from ehr_server.fhir import references
 from ehr_server.fhirpath.flow import Many, many
+from ehr_server.search.index import index
+from ehr_server.search.marks import seen
 from ehr_server.search.parameter import ADDED_FROM, Parameter, Source, branches
 from ehr_server.search.query import (
     Alternative,
@@ -22,6 +26,7 @@ from ehr_server.search.query import (
     Condition,
     Conjunction,
     Criterion,
+    Disclosable,
     Disjunction,
     Has,
     Missing,
@@ -42,10 +47,11 @@ _Value: TypeAlias = tuple[str, Any]  # the FHIR type, and the value
 @dataclass(frozen=True, slots=True)
 class Others:
     """The resources beside the one in hand, for chains: all of a type, and the one of a type and
-    id, None if there is none."""
+    id, None if there is none; the rules of Consents that count in compartments."""
 
     of_type: Callable[[str], Iterable[Resource]]
     read: Callable[[str, str], Resource | None]
+    directives: Callable[[Sequence[int]], Directives] = lambda _: {}
 
 
 NO_OTHERS = Others(lambda _: (), lambda *_: None)
@@ -79,6 +85,9 @@ def matches(
             return any(matches(asked.criterion, one, rules, others) for one in ends)
         case At():
             raise TypeError("a resource in memory has no place in the record")
+        case Disclosable():
+            here = seen(resource, index(resource, rules))
+            return decide(others.directives(here.comps), here, asked.ask)
 
 
 def values(parameter: Parameter, resource: Resource) -> Iterator[_Value]:

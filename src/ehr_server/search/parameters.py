@@ -49,7 +49,7 @@ _MAIN_CODE = {
 }
 _MAIN_QUANTITY = {"Observation": "value-quantity"}
 
-_BITS = 63
+_BITS = 61
 
 _RESOLVED = re.compile(r"(.+)\.where\(resolve\(\) is ([A-Za-z]+)\)")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from ehr_server.consent.rule import Ask
 from ehr_server.definitions.subset import Subset
 from ehr_server.search.parameter import Parameter, Source
 
@@ -108,7 +109,19 @@ class At:
     places: tuple[tuple[int, int], ...]
 
 
-Criterion: TypeAlias = Condition | Missing | Negation | Conjunction | Disjunction | Chain | Has | At
+@dataclass(frozen=True, slots=True)
+class Disclosable:
+    """What the persons concerned allow and forbid, and what is restricted, leave of it to who asks.
+
+    https://hl7.org/fhir/R4/consent.html. Added to a query by `access.restrict`, never asked for.
+    """
+
+    ask: Ask
+
+
+Criterion: TypeAlias = (
+    Condition | Missing | Negation | Conjunction | Disjunction | Chain | Has | At | Disclosable
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ehr_server.consent.rule import Rule
+
 # The number of this format, stored with each row. It grows whenever the same resource would be
 # indexed otherwise; `ehr-server reindex` then brings the rows of older numbers up to date.
-FORMAT = 5
+FORMAT = 6
 
 # The main date of a resource that has none: below every other, so that an ordered read of the
 # index needs no case for it.
@@ -42,4 +44,5 @@ class Rows:
     patients: list[str] = field(default_factory=list)  # whose compartments hold it, home first
     texts: list[tuple[int, str]] = field(default_factory=list)  # of codes: parameter, folded
     words: Mapping[str, list[int]] = field(default_factory=dict)  # with places: `search.words`
+    directives: list[Rule] = field(default_factory=list)  # of a Consent
     units: list[str] = field(default_factory=list)  # UCUM codes of quantities

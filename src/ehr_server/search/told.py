@@ -16,6 +16,7 @@ from ehr_server.search.query import (
     Condition,
     Conjunction,
     Criterion,
+    Disclosable,
     Disjunction,
     Has,
     Include,
@@ -100,6 +101,8 @@ def _criterion(criterion: Criterion, zone: tzinfo) -> list[str]:
             return _under(f"{link}, for which:", [criterion.criterion], zone)
         case At():
             return [f"at one of {len(criterion.places)} places"]
+        case Disclosable():
+            return ["which consents and labels leave to this caller"]
 
 
 def _source(source: Source) -> str:

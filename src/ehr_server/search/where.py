@@ -12,6 +12,7 @@ from typing import Any
 from ehr_server.definitions import definitions
 from ehr_server.hashing import hash64
 from ehr_server.layout import OTHER, leaf
+from ehr_server.search import disclosable
 from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.query import (
@@ -21,6 +22,7 @@ from ehr_server.search.query import (
     Condition,
     Conjunction,
     Criterion,
+    Disclosable,
     Disjunction,
     Has,
     Missing,
@@ -66,6 +68,8 @@ def where(criterion: Criterion, row: str, facts: Facts) -> Sql:
             return _is_referred_to(criterion, row, facts[criterion])
         case At():
             return token.among_places(criterion.places, row)
+        case Disclosable():
+            return disclosable.where(criterion.ask, row)
 
 
 def asked_of_directories(criterion: Criterion) -> Iterator[Lookup]:

@@ -56,6 +56,11 @@ def reasons() -> frozenset[str]:
     return frozenset(found)
 
 
+def reason_of_label(system: str, code: str) -> str | None:
+    """The reason that a label says, by its system and code; None for one that restricts nothing."""
+    return _table().labels.get((system, code))
+
+
 def _told(table: _Table, system: Any, code: str) -> set[str]:
     reason = table.labels.get((system, code)) or _of_code(table, system, code.upper())
     return set() if reason is None else {reason}

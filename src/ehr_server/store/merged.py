@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ehr_server.hashing import person_comp
+from ehr_server.store import directives
 from ehr_server.store.connect import Connection
 
 
@@ -102,6 +103,7 @@ def join(connection: Connection, source: str, target: str, provenance: str) -> N
         "update merged set target = %s, provenance = %s where comp = %s and id = %s",
         (target, provenance, here, source),
     )
+    directives.spread(connection, [one.comp for one in records(connection, [here])])
 
 
 def part(connection: Connection, source: str) -> None:
@@ -119,6 +121,7 @@ def part(connection: Connection, source: str) -> None:
         (here, source),
     )
     forget_single(connection, [one.comp for one in group])
+    directives.part(connection, [one.comp for one in group])
 
 
 def forget_single(connection: Connection, comps: Collection[int]) -> None:

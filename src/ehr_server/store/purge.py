@@ -15,7 +15,7 @@ from ehr_server.store.connect import EVERYTHING, Connection, Store
 # Keyed by compartment. `rid` and `member` are seen to apart.
 TABLES = (
     "resource", "version", "ident", "string", "date", "quantity", "full_text", "finding",
-    "blob", "upload", "merged",
+    "blob", "upload", "merged", "directive",
 )  # fmt: skip
 _NOWHERE = 0  # no compartment and no key: a resource's are hashes and numbers from 1 on
 
@@ -57,7 +57,8 @@ def remove(connection: Connection, comp: int, keys: Mapping[int, tuple[str, str]
         connection.execute(f"delete from {table} where comp = %s", (comp,))
     merged.forget_single(connection, person)
     connection.execute("delete from member where comp = %s", (comp,))
-    connection.execute("delete from member where key = any(%s)", (list(keys),))
+    for table in ("member", "directive"):
+        connection.execute(f"delete from {table} where key = any(%s)", (list(keys),))
     _forget(connection, keys.values())
 
 

@@ -157,6 +157,35 @@ merged = Table(
 )
 Index("merged_person", merged.c.person)
 
+# What people allow and forbid: a row for each provision of a Consent in force (`consent.rule.Rule`
+# explains the columns), and that for each record of the person, so that who was merged is heard by
+# whichever record (`store.directives`). `home` is the compartment of the Consent. Read beside every
+# row that a caller may not see as a matter of course, and small: on Citus a reference table.
+directive = Table(
+    "directive",
+    metadata,
+    _key("comp", BigInteger),
+    _key("key", BigInteger),  # of the Consent
+    _key("number", SmallInteger),
+    Column("home", BigInteger, nullable=False),
+    Column("parent", SmallInteger, nullable=False),
+    Column("above", ARRAY(SmallInteger), nullable=False),
+    Column("effect", SmallInteger, nullable=False),
+    Column("since", _instant, nullable=False),
+    Column("until", _instant, nullable=False),
+    Column("actors", ARRAY(BigInteger), nullable=False),
+    Column("purposes", ARRAY(BigInteger), nullable=False),
+    Column("labels", ARRAY(BigInteger), nullable=False),
+    Column("classes", ARRAY(SmallInteger), nullable=False),
+    Column("codes", ARRAY(BigInteger), nullable=False),
+    Column("instances", ARRAY(BigInteger), nullable=False),
+    Column("names", ARRAY(BigInteger), nullable=False),
+    Column("data_from", _instant),
+    Column("data_until", _instant),
+    Column("hides_patient", Boolean, nullable=False),
+)
+Index("directive_key", directive.c.key)
+
 # What does not fit on the narrow row: found by value, removed by (comp, key).
 string = Table(
     "string",

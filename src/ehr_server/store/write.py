@@ -4,13 +4,14 @@ Many rows of a table go by binary COPY (18 µs a row, client and server, against
 few rows of several tables by INSERTs in one pipeline, since each COPY needs two round trips.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.pq import PipelineStatus
 
 from ehr_server.layout import leaf
+from ehr_server.store import directives
 from ehr_server.store.arrays import pack_at_once
 from ehr_server.store.blobs import Blob, attach
 from ehr_server.store.connect import Connection, piped
@@ -45,6 +46,13 @@ _TYPES: dict[str, dict[str, str]] = {
     "quantity": {
         "comp": "int8", "key": "int8", "param": "int2", "value": "float8", "unit": "int8",
         "beside": "int8", "beside_system": "int8",
+    },
+    "directive": {
+        "comp": "int8", "key": "int8", "number": "int2", "home": "int8", "parent": "int2",
+        "above": "int2[]", "effect": "int2", "since": "timestamptz", "until": "timestamptz",
+        "actors": "int8[]", "purposes": "int8[]", "labels": "int8[]", "classes": "int2[]",
+        "codes": "int8[]", "instances": "int8[]", "names": "int8[]", "data_from": "timestamptz",
+        "data_until": "timestamptz", "hides_patient": "bool",
     },
     "full_text": {"comp": "int8", "key": "int8", "type": "int2", "words": "tsvector"},
     "blob": {"comp": "int8", "key": "int8", "part": "int4", "bytes": "bytea"},
@@ -98,6 +106,8 @@ def write(connection: Connection, batch: Batch) -> None:
                 cursor.execute(_INSERT[table], row)
     for table in copied:
         _copy(connection, table, batch.rows[table])
+    if batch.rows["directive"]:
+        directives.spread(connection, {row[0] for row in batch.rows["directive"]})
 
 
 def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
@@ -109,7 +119,7 @@ def _copy(connection: Connection, table: str, rows: Sequence[Row]) -> None:
             copy.write_row(row)
 
 
-def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) -> None:
+def _remove(connection: Connection, replaced: Sequence[tuple[str, int, int]]) -> None:
     by_leaf: dict[str, list[tuple[int, int]]] = {}
     for type_name, comp, key in replaced:
         by_leaf.setdefault(f"resource_{leaf(type_name)}", []).append((comp, key))
@@ -125,6 +135,9 @@ def _remove(connection: Connection, replaced: Iterable[tuple[str, int, int]]) ->
         )
     keys = [key for _, key in everything]
     connection.execute("delete from member where key = any(%s)", (keys,))
+    consents = [key for type_name, _, key in replaced if type_name == "Consent"]
+    if consents:
+        connection.execute("delete from directive where key = any(%s)", (consents,))
 
 
 def _move(connection: Connection, batch: Batch) -> None:
