@@ -182,9 +182,7 @@ def test_who_has_no_policy_may_nothing(guarded: Server, keeper: httpx.Client) ->
         assert client.get("/metadata").status_code == 200
 
 
-def test_a_hierarchy_of_what_is_hidden_is_not_walked(
-    guarded: Server, keeper: httpx.Client
-) -> None:
+def test_a_hierarchy_of_what_is_hidden_is_not_walked(guarded: Server, keeper: httpx.Client) -> None:
     """An Encounter that is part of another's: `part-of:above` would tell of it."""
     id_ = made(keeper, resident())
     with person(guarded, id_) as client:

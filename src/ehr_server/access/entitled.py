@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ehr_server import clock
+from ehr_server.access.asking import ask_of
 from ehr_server.access.caller import asker_of
 from ehr_server.access.policies import policies
 from ehr_server.access.rights import Rights
@@ -44,8 +46,10 @@ def entitled(caller: Caller, policies: Mapping[str, Policy], store: Store, rules
         raise _lacks("the patient whose record is meant", "người bệnh chủ hồ sơ")
     scopes = tuple(found for text in principal.scopes if (found := scope(text)))
     patients = _patients(store, principal) if _names_patients(policy, scopes) else ()
-    rights = Rights(policy, principal, rules, scopes, patients)
-    return replace(caller, rights=rights)
+    stated = caller.purpose or policy.purposes[0]
+    ask = ask_of(policy, principal, stated, clock.now())
+    rights = Rights(policy, principal, rules, scopes, patients, ask=ask)
+    return replace(caller, rights=rights, purpose=stated)
 
 
 def asker(request: Mapping[str, Any], store: Store, rules: Rules) -> Caller:

@@ -8,7 +8,7 @@ decide about a resource in hand (`access.within`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -17,11 +17,12 @@ from ehr_server.access.scopes import ALL, Scope
 from ehr_server.search.compartment import belongs
 from ehr_server.search.criteria import criterion
 from ehr_server.search.malformed import Malformed
-from ehr_server.search.query import Conjunction, Criterion, Disjunction
+from ehr_server.search.query import Conjunction, Criterion, Disclosable, Disjunction
 
 if TYPE_CHECKING:
     from ehr_server.access.policies import Policy
     from ehr_server.access.principal import Principal
+    from ehr_server.consent.rule import Ask
     from ehr_server.search.rules import Rules
 
 NOTHING = Disjunction(())  # met by nothing
@@ -45,7 +46,7 @@ class Reach:
 class Rights:
     """`scopes` None: nothing is left out of what the policy allows. `patients`: the records that
     are the caller's own, or those of a child. `by_export`: asked for by an export, to which rules
-    of their own apply."""
+    of their own apply. `ask`: what is asked of consents, None: nothing."""
 
     policy: Policy
     principal: Principal
@@ -53,6 +54,7 @@ class Rights:
     scopes: tuple[Scope, ...] | None = None
     patients: tuple[str, ...] = ()
     by_export: bool = False
+    ask: Ask | None = None
     _known: dict[tuple[str, str], Reach | None] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -88,12 +90,13 @@ class Rights:
             return None
         patients = self.patients if all(one.patients is not None for one in options) else None
         is_own = all(one.is_own for one in options)
-        if any(not one.criteria for one in options):
-            return Reach((), patients, is_own)
-        if len(options) == 1:
-            return replace(options[0], is_own=is_own)
-        either = Disjunction(tuple(Conjunction(one.criteria) for one in options))
-        return Reach((either,), patients, is_own)
+        return Reach((*_either(options), *self._disclosable(type_name, letter)), patients, is_own)
+
+    def _disclosable(self, type_name: str, letter: str) -> tuple[Criterion, ...]:
+        """Consents are about what is told of persons."""
+        if self.ask is None or letter != "r" or not self._is_of_persons(type_name):
+            return ()
+        return (Disclosable(self.ask),)
 
     def _options(self, type_name: str, letter: str) -> Iterator[Reach]:
         """Each rule with each scope that both lead to the type."""
@@ -106,7 +109,7 @@ class Rights:
                 if not self._is_of_patients(scope):
                     yield Reach(criteria, None, rule.is_own)
                 elif type_name not in sets()[0]["records"]:
-                    if not self._is_of_persons(type_name):
+                    if type_name in IN_CONTEXT or not self._is_of_persons(type_name):
                         yield Reach(criteria, None, rule.is_own)
                 else:
                     of_these = belongs(type_name, "Patient", self.patients, self.rules)
@@ -125,9 +128,9 @@ class Rights:
 
     @staticmethod
     def _is_of_persons(type_name: str) -> bool:
-        """Whether a type that is in no patient's compartment may tell of persons all the same."""
+        """Whether a type may tell of persons, be it in a patient's compartment or not."""
         types = sets()[0]
-        return type_name not in types["directory"] | types["definitions"] | IN_CONTEXT
+        return type_name not in types["directory"] | types["definitions"]
 
     def _criterion(self, type_name: str, name: str, value: str) -> Criterion:
         """A search of a policy or a scope; one that is not understood leads to nothing."""
@@ -139,3 +142,12 @@ class Rights:
             return criterion(type_name, name, meant, self.rules)
         except Malformed:
             return NOTHING
+
+
+def _either(options: Sequence[Reach]) -> tuple[Criterion, ...]:
+    """What meets one of them, as criteria that all must be met."""
+    if any(not one.criteria for one in options):
+        return ()
+    if len(options) == 1:
+        return options[0].criteria
+    return (Disjunction(tuple(Conjunction(one.criteria) for one in options)),)

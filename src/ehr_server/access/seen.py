@@ -8,14 +8,16 @@ patient, or have been labelled otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ehr_server.access.directories import ready
 from ehr_server.access.restrict import restrict
 from ehr_server.access.rights import IN_CONTEXT
 from ehr_server.fhir import json, references
-from ehr_server.search.match import matches
+from ehr_server.search.match import NO_OTHERS, matches
 from ehr_server.search.query import At, Query
+from ehr_server.store.directives import rules_of
 from ehr_server.store.read import Place, current, place
 
 if TYPE_CHECKING:
@@ -46,19 +48,25 @@ def readable(
     return at if at and seen(store, connection, caller, type_name, [at]) else None
 
 
-def visible(caller: Caller, contents: Sequence[bytes]) -> list[bool]:
+def visible(connection: Connection, caller: Caller, contents: Sequence[bytes]) -> list[bool]:
     """Of versions of resources that the caller may read now, whether each is told too."""
-    return [is_within(caller, json.read_stored(content)) for content in contents]
+    if caller.narrowing is None:
+        return [True] * len(contents)
+    read = [json.read_stored(content) for content in contents]
+    return [is_within(connection, caller, one) for one in read]
 
 
-def is_within(caller: Caller, resource: Mapping[str, Any], letter: str = "r") -> bool:
+def is_within(
+    connection: Connection, caller: Caller, resource: Mapping[str, Any], letter: str = "r"
+) -> bool:
     """Whether a resource in hand is within the caller's reach, by what stands in it."""
     rights = caller.narrowing
     if rights is None:
         return True
     reach = rights.reach(resource["resourceType"], letter)
+    others = replace(NO_OTHERS, directives=lambda comps: rules_of(connection, comps))
     return reach is not None and all(
-        matches(one, dict(resource), rights.rules) for one in reach.criteria
+        matches(one, dict(resource), rights.rules, others) for one in reach.criteria
     )
 
 

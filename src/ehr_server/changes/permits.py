@@ -38,7 +38,7 @@ def may_change(means: Means, connection: Connection, changes: Sequence[Change]) 
             place = None
         letter = _letter(change, place)
         reach = rights.reach(change.type, letter)
-        if reach is None or not _is_within(means, change, letter):
+        if reach is None or not _is_within(means, connection, change, letter):
             raise _forbidden(change)
         if place is not None and not _is_own(means, rights, reach, made_by.get(place.key, "")):
             raise _forbidden(change)
@@ -73,14 +73,14 @@ def _hide(change: Change) -> None:
     change.place = change.now = None
 
 
-def _is_within(means: Means, change: Change, letter: str) -> bool:
+def _is_within(means: Means, connection: Connection, change: Change, letter: str) -> bool:
     """Whether what is there, and what is to be, is within reach. What was deleted says nothing."""
     held: list[dict[str, Any]] = []
     if change.now is not None and change.now.deed != DELETE:
         held.append(json.read_stored(change.now.content))
     if change.resource is not None:
         held.append({**change.resource, "id": change.id})
-    return all(is_within(means.caller, one, letter) for one in held)
+    return all(is_within(connection, means.caller, one, letter) for one in held)
 
 
 def _is_own(means: Means, rights: Rights, reach: Reach, maker: str) -> bool:

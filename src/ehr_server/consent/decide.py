@@ -22,6 +22,8 @@ def decide(rules: Rules, seen: Seen, ask: Ask) -> bool:
     if any(_is_denied(rules.get(comp, ()), seen, ask) for comp in seen.comps):
         return False
     closed = seen.toks.intersection(ask.closed)
+    if ask.default == "open" and not seen.refs.isdisjoint(ask.named):
+        closed = frozenset()
     if not closed and (ask.default == "open" or not any(comp & 1 for comp in seen.comps)):
         return True
     # The consent of one does not open what is about others too.

@@ -57,7 +57,8 @@ class Ask:
     for, by `purpose`. `at`: now. `may_tell`: reasons of `sensitivity` for which a policy opens what
     is restricted. `default`: what is seen where no rule is met, all (`open`) or nothing (`closed`:
     purposes that need an opt-in). `is_broken`: the glass is; neither a denial nor a restriction
-    hides anything.
+    hides anything. `named`: what the references of a resource hold that names the caller's own
+    facility, as who made or keeps it: to that one it is not restricted.
     """
 
     actors: tuple[int, ...]
@@ -66,6 +67,7 @@ class Ask:
     may_tell: frozenset[str] = frozenset()
     default: Default = "open"
     is_broken: bool = False
+    named: tuple[int, ...] = ()
 
     @property
     def closed(self) -> tuple[int, ...]:
@@ -82,6 +84,7 @@ class Seen:
     own: int
     comps: tuple[int, ...]
     toks: frozenset[int]
+    refs: frozenset[int]
     d1: datetime | None
     d1e: datetime | None
 

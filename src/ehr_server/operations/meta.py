@@ -159,7 +159,7 @@ def _version(call: Call) -> Version:
         if vid is not None:
             ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
             found = vread(call.store, connection, type_name, at, ver)
-            if found is not None and not visible(call.caller, [found.content])[0]:
+            if found is not None and not visible(connection, call.caller, [found.content])[0]:
                 found = None
         else:
             found = current(call.store, connection, type_name, at) if at.live else None

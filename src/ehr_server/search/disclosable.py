@@ -9,7 +9,7 @@ A row whose person has said nothing costs one look into an index. Rows of a form
 from ehr_server.consent.rule import DENY, NEITHER, PERMIT, Ask
 from ehr_server.definitions import definitions
 from ehr_server.search.marks import RESTRICTED, SHARED, SINCE
-from ehr_server.search.sql import TRUE, Sql, all_of, any_of
+from ehr_server.search.sql import TRUE, Sql, all_of, any_of, overlaps
 
 _PATIENT = definitions().type_number["Patient"]
 
@@ -41,6 +41,8 @@ def _is_open(ask: Ask, row: str) -> Sql:
         is_told = Sql(
             f"({row}.has & {RESTRICTED} = 0 or not {row}.toks && %s::bigint[])", (closed,)
         )
+        if ask.named and ask.default == "open":
+            is_told = any_of((is_told, overlaps(f"{row}.refs", ask.named)))
     if ask.default == "open" and not closed:
         return TRUE
     if ask.default == "closed":

@@ -36,6 +36,7 @@ def seen(resource: dict[str, Any], rows: Rows, comp: int | None = None) -> Seen:
         own_comp(type_name, id_),
         tuple(sorted(comps)),
         frozenset(rows.toks),
+        frozenset(rows.refs),
         rows.d1 if is_dated else None,
         rows.d1e if is_dated else None,
     )

@@ -110,12 +110,24 @@ def policies(folder: Path | None) -> Mapping[str, Policy]:
 @lru_cache(maxsize=1)
 def sets() -> tuple[Mapping[str, frozenset[str]], Mapping[str, frozenset[str]]]:
     """The names that stand for several types, and for several operations."""
-    given = yaml.safe_load(_FOLDER.joinpath(f"{_SETS}.yaml").read_text("utf-8"))
+    given = _given()
     inside = definitions().compartments["Patient"]
     types = {name: frozenset(some) for name, some in given["types"].items()}
     types["records"] = frozenset(("Patient", *(name for name, codes in inside.items() if codes)))
     types[ALL] = frozenset(definitions().resource_types)
     return types, {name: frozenset(some) for name, some in given["operations"].items()}
+
+
+@lru_cache(maxsize=1)
+def opt_in() -> frozenset[str]:
+    """Purposes for which nothing is told of who has not allowed it."""
+    return frozenset(_given()["opt-in"])
+
+
+@lru_cache(maxsize=1)
+def _given() -> Mapping[str, Any]:
+    given: Mapping[str, Any] = yaml.safe_load(_FOLDER.joinpath(f"{_SETS}.yaml").read_text("utf-8"))
+    return given
 
 
 def _policy(name: str, text: str) -> Policy:
