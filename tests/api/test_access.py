@@ -4,14 +4,13 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
 
 from api import tokens
+from api.callers import caller, everything, facility, made, person, weight
 from api.patients import CCCD, fresh_number, resident
-from api.patients import weight as exact_weight
 from databases import open_folder
 from servers import Server, serving
 
@@ -23,39 +22,11 @@ def guarded(module_database: str) -> Iterator[Server]:
         yield server
 
 
-def caller(server: Server, **facts: object) -> httpx.Client:
-    """A client with a token of these facts (`tokens.token_for`)."""
-    token = tokens.token_for(server, **facts)  # type: ignore[arg-type]
-    return httpx.Client(base_url=server.fhir, headers=tokens.bearer(token), timeout=30)
-
-
 @pytest.fixture(scope="module")
 def keeper(guarded: Server) -> Iterator[httpx.Client]:
-    with caller(guarded, policy="everything") as client:
-        for id_ in ("bv1", "bv2"):
-            organization = {"resourceType": "Organization", "id": id_, "name": id_}
-            assert client.put(f"/Organization/{id_}", json=organization).status_code == 201
-        yield client
-
-
-def facility(server: Server, id_: str, *scopes: str) -> httpx.Client:
-    return caller(server, policy="facility", facility=id_, scopes=scopes or ("system/*.cruds",))
-
-
-def person(server: Server, id_: str, *scopes: str) -> httpx.Client:
-    return caller(server, policy="person", patient=id_, scopes=scopes or ("patient/*.cruds",))
-
-
-def weight(patient: str, value: float = 52.5) -> dict[str, Any]:
-    resource = exact_weight(patient)
-    resource["valueQuantity"]["value"] = value
-    return resource
-
-
-def made(client: httpx.Client, resource: dict[str, Any]) -> str:
-    answer = client.post(f"/{resource['resourceType']}", json=resource)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    client = everything(guarded)
+    yield client
+    client.close()
 
 
 def test_a_facility_reads_what_another_wrote_and_does_not_change_it(
