@@ -61,7 +61,8 @@ def find(
     query = restrict(query, caller)
     with _one_moment(connection, (query,)):
         planned = ready(connection, query, caller)
-        return _found(_One(store, connection, planned) if planned else None, query, page_key)
+        found = _found(_One(store, connection, planned) if planned else None, query, page_key)
+    return _told(found, (query,), caller)
 
 
 def find_types(
@@ -79,7 +80,8 @@ def find_types(
         there = _types_there(connection, queries)
         plans = [ready(connection, one, caller, known) for one in queries if one.type in there]
         several = together([one for one in plans if one is not None])
-        return _found(_All(store, connection, several) if several else None, whole, page_key)
+        found = _found(_All(store, connection, several) if several else None, whole, page_key)
+    return _told(found, queries, caller)
 
 
 def at_most(
@@ -91,6 +93,14 @@ def at_most(
         return ()
     rows = _rows(_One(store, connection, planned), most, None)
     return _checked(query, [row.match for row in rows])
+
+
+def _told(found: Found, queries: Sequence[Query], caller: Caller) -> Found:
+    """The page, which the caller is told: the access log hears of it."""
+    caller.trail.saw([match.comp for match in found.matches])
+    for query in queries:
+        caller.trail.private.update(query.private)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
