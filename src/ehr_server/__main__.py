@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, commands, importing, watching
+from ehr_server import __version__, auditing, commands, importing, watching
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
@@ -54,6 +54,8 @@ _LEARN = "from now on $match and the search for duplicates go by what was learnt
 _REPLACE = "give up the record that the database holds"
 _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
+_PROVE = "Prove the access log whole: what is sealed cannot be altered unseen."
+_HEAD = "a head that was printed before and kept elsewhere: it must still be there"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
@@ -96,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--store", action="store_true", help=_LEARN)
         one.set_defaults(command=commands.train_match)
     _bulk(below)
+    _audit(below)
     with _command(below, "backup", "write the whole record to a file", _DATABASE) as one:
         one.add_argument("file", type=Path, metavar="FILE", help=f"{_NEW}, or - for a pipe")
         one.set_defaults(command=commands.backup)
@@ -153,6 +156,20 @@ def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
         one.add_argument("--count", type=int, default=20, metavar="N", help="at most so many")
         one.add_argument("--watch", action="store_true", help="again and again, until all ended")
         one.set_defaults(command=watching.jobs)
+
+
+def _audit(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands of the access log."""
+    above = below.add_parser("audit", help="prove the access log whole", description=_PROVE)
+    inner = above.add_subparsers(required=True, metavar="COMMAND")
+    with _command(
+        inner, "verify", "say which rows were altered, removed or added", _DATABASE
+    ) as one:
+        one.add_argument("--since", metavar="INSTANT", help="only rows that were sealed since then")
+        one.add_argument("--head", metavar="HEX", help=_HEAD)
+        one.set_defaults(command=auditing.verify)
+    with _command(inner, "head", "print the head of the newest seal", _DATABASE) as one:
+        one.set_defaults(command=auditing.head)
 
 
 @contextmanager

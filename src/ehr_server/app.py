@@ -17,6 +17,8 @@ from ehr_server.search.rules import full_text
 from ehr_server.settings import Settings
 from ehr_server.store.connect import Store
 from ehr_server.store.deferred import KIND
+from ehr_server.store.journal import Journal
+from ehr_server.store.seals import keep_sealed
 from ehr_server.store.trouble import MIB, Room
 from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
@@ -48,6 +50,8 @@ class Opening:
                 keep_up(store)
             if number == 0 and not self.settings.no_worker:
                 start_workers(dispatch, opened)
+            if self.settings.audit == "on":
+                start_sealing(store, opened)
             site: App = Site(dispatch)
             if self.settings.origins:
                 site = Cors(site, self.settings.origins)
@@ -65,7 +69,8 @@ def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispat
     opened.callback(shelf.close)
     shelf.follow()
     known = policies(settings.policies_dir)
-    return Dispatch(store, settings, table, shelf.current, shelf.searchable, known)
+    journal = opened.enter_context(Journal(store)) if settings.audit == "on" else None
+    return Dispatch(store, settings, table, shelf.current, shelf.searchable, known, journal)
 
 
 def open_store(settings: Settings, database_url: str) -> Store:
@@ -78,6 +83,20 @@ def open_store(settings: Settings, database_url: str) -> Store:
         statement_timeout_ms=settings.statement_timeout_ms,
         room=Room(settings.data_dir / "postgres", least * MIB) if is_watched else None,
     )
+
+
+def start_sealing(store: Store, opened: ExitStack) -> None:
+    """A thread that seals the access log until `opened` is closed; one of all processes does it at
+    a time."""
+    stop = threading.Event()
+    thread = threading.Thread(target=keep_sealed, args=(store, stop), name="seals", daemon=True)
+
+    def end() -> None:
+        stop.set()
+        thread.join(_END_S)
+
+    opened.callback(end)
+    thread.start()
 
 
 def start_workers(dispatch: Dispatch, opened: ExitStack) -> None:

@@ -50,6 +50,11 @@ def ticks_ms() -> float:
     return time.perf_counter() * 1000
 
 
+def epoch_ms() -> int:
+    """Whole milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def wait_a_moment(attempt: int) -> None:
     """Longer the more often it was tried, and not as long as another who waits: up to 2 ms, 4, 8,
     ... 64."""

@@ -126,7 +126,7 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 def export(settings: Settings, options: argparse.Namespace) -> int:
     """Write the files of resources, or of the rows of views, and a manifest to a folder."""
-    since = _since(settings, options)
+    since = since_of(settings, options)
     types = [_known(type_name) for type_name in options.type or ()]
     tables = _tables(settings, options)
     wanted = options.deidentify, options.restricted or ()
@@ -300,7 +300,7 @@ def _offline(settings: Settings, files: Sequence[Path], profiles: Sequence[str])
 
 def quality(settings: Settings, options: argparse.Namespace) -> int:
     """Print how often which findings did not stand in the way, by sender."""
-    since = _since(settings, options)
+    since = since_of(settings, options)
     with opened(settings) as store, store.connection() as connection:
         rows = counts(connection, Sought(since=since, sender=options.sender), _QUALITY_MAX)
     print("count\tsender\tseverity\tplace\trule\tprofile")
@@ -425,7 +425,8 @@ def base_url(settings: Settings) -> str:
     return settings.public_url or f"http://{settings.host}:{settings.port}/fhir"
 
 
-def _since(settings: Settings, options: argparse.Namespace) -> datetime | None:
+def since_of(settings: Settings, options: argparse.Namespace) -> datetime | None:
+    """The instant that `--since` names, if it is given."""
     if not options.since:
         return None
     try:

@@ -151,6 +151,11 @@ class Settings:
         "Whether Patients that change are looked for among all others in the background, and what "
         "is likely of one person is put on the review list, as Tasks.",
     )
+    audit: Literal["on", "off"] = _setting(
+        "on",
+        "Whether the access log is kept: who read, searched, wrote or was refused what, for each "
+        "person. What cannot be logged is not answered (503).",
+    )
     cascade_max: int = _setting(
         10_000, "Most resources that one delete with `_cascade=delete` deletes along.", least=1
     )

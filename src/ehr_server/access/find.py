@@ -62,8 +62,7 @@ def find(
     with _one_moment(connection, (query,)):
         planned = ready(connection, query)
         found = _found(_One(store, connection, planned) if planned else None, query, page_key)
-    caller.trail.saw(match.comp for match in found.matches)
-    return found
+    return _told(found, (query,), caller)
 
 
 def find_types(
@@ -82,8 +81,7 @@ def find_types(
         plans = [ready(connection, one, known) for one in queries if one.type in there]
         several = together([one for one in plans if one is not None])
         found = _found(_All(store, connection, several) if several else None, whole, page_key)
-    caller.trail.saw(match.comp for match in found.matches)
-    return found
+    return _told(found, queries, caller)
 
 
 def at_most(
@@ -96,6 +94,14 @@ def at_most(
         return ()
     rows = _rows(_One(store, connection, planned), most, None)
     return _checked(query, [row.match for row in rows])
+
+
+def _told(found: Found, queries: Sequence[Query], caller: Caller) -> Found:
+    """The page, which the caller is told: the access log hears of it."""
+    caller.trail.saw([match.comp for match in found.matches])
+    for query in queries:
+        caller.trail.private.update(query.private)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

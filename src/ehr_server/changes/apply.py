@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ehr_server import clock
+from ehr_server.access.log import written
 from ehr_server.changes import (
     binary,
     check,
@@ -30,9 +31,10 @@ from ehr_server.changes.settle import settle
 from ehr_server.errors import Invalid, Overtaken, Refusal
 from ehr_server.identity.naming import name_anew
 from ehr_server.metrics import count_stored
+from ehr_server.redact import id_without_number
 from ehr_server.store import findings, words
 from ehr_server.store.connect import Collision, Connection
-from ehr_server.store.write import write
+from ehr_server.store.write import Batch, write
 
 
 def apply(
@@ -86,6 +88,7 @@ def apply(
             batch, done = rows.rows(means, changes, stamp)
             if push is not None and push.key and done:
                 batch.rows["receipt"].append(receipt(means.store, push, stamp, done[:sent]))
+            logged = _log(means, changes, done[:sent], stamp, batch)
             findings.learn(means.store, connection, batch.kinds)
             words.learn(means.store, connection, batch.words)
             binary.take_along(means, connection, batch)
@@ -99,10 +102,29 @@ def apply(
             "Another request changed the same resources at the same moment; send it again.",
             vi="Một yêu cầu khác vừa thay đổi cùng tài nguyên; xin gửi lại.",
         ) from error
+    means.caller.trail.logged |= logged
     count_stored(rows.deeds(batch))
     if defines:
         search_parameters.take_up(means)
     return referring.told(changes, done, sent)
+
+
+def _log(
+    means: Means, changes: Sequence[Change], done: Sequence[Done], stamp: rows.Stamp, batch: Batch
+) -> set[int]:
+    """Add to the batch what the access log says of it: whose record was written to, or told where
+    it was there already. Returns the compartments."""
+    asked = means.caller.trail.event
+    if asked is None:
+        return set()
+    comps = [row[0] for row in batch.rows["version"]]
+    comps += [one.place.comp for one in changes if one.matched is not None and one.place]
+    what = asked.what
+    if len(done) == 1 and "$" not in what:
+        what = f"{done[0].type}/{id_without_number(done[0].id)}"
+    told = written(means.store, asked, comps, what)
+    batch.rows["access_log"] += ((*row[:2], stamp.tx, *row[2:]) for row in told)
+    return set(comps)
 
 
 def _checked(

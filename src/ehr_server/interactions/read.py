@@ -29,7 +29,6 @@ def read(call: Call) -> Answer:
             f"{told} was deleted; its history is kept at {told}/_history.",
             vi=f"{told} đã bị xóa; lịch sử còn tại {told}/_history.",
         )
-    call.caller.trail.saw([version.comp])
     return found(call, version)
 
 
@@ -51,6 +50,7 @@ def where_it_lies(
 
 def found(call: Call, version: Version) -> Answer:
     """The version as it is, or 304: https://hl7.org/fhir/R4/http.html#cread."""
+    call.caller.trail.saw((version.comp,))
     headers = version_headers(version.ver, version.at)
     tags = {tag.strip() for tag in call.request.headers.get("if-none-match", "").split(",")}
     is_known = tags & {"*", etag(version.ver), etag(version.ver).removeprefix("W/")}  # weakly

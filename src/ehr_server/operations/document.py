@@ -98,6 +98,7 @@ def _composition(call: Call, connection: Connection, id_: str) -> Match:
         query = Query(_TYPE, (At(((at.comp, at.key),)),))
         found = at_most(call.store, connection, query, call.caller, 1)
         if found:
+            call.caller.trail.saw([at.comp])
             return found[0]
     raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
 

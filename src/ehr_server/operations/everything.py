@@ -166,6 +166,7 @@ def _record(
     found = _first(call, connection, Query(kind, here)) if here else ()
     if at is None or not found:
         raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
+    call.caller.trail.saw([at.comp])
     patient = id_ if kind == "Patient" else _subject(call, found[0])
     record = _Record(call, sent, kind, id_, (at.comp, at.key), patient, types, ())
     if "_since" in sent:

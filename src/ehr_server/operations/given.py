@@ -110,6 +110,7 @@ def stored(call: Call, type_name: str) -> dict[str, Any]:
         version = current(call.store, connection, type_name, lies) if lies.live else None
     if version is None:
         raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
+    call.caller.trail.saw([version.comp])
     resource: dict[str, Any] = json.read_stored(version.content)
     return resource
 

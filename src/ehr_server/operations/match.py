@@ -49,6 +49,7 @@ def match(call: Call) -> Answer:
         certain = [pair for pair in found if pair[1].grade == "certain"]
         found = certain if len(certain) == 1 else []
     most = min(sent.one("count", call.settings.count_default), call.settings.count_max)
+    call.caller.trail.saw(record.comp for record, _ in found[:most])
     entries = [
         bundle.matched_entry(call.base_url, record.content, likeness.grade, likeness.score)
         for record, likeness in found[:most]

@@ -47,6 +47,7 @@ def meta(call: Call) -> Answer:
     """
     asked(call, {})
     version = _version(call)
+    call.caller.trail.saw([version.comp])
     resource = json.read_stored(version.content)
     return _answer(resource["meta"], version_headers(version.ver, version.at))
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from ehr_server import clock, sealing
 from ehr_server.access.caller import Caller
 from ehr_server.access.entitled import entitled
+from ehr_server.access.log import UNKNOWN, address, event
+from ehr_server.access.log import rows as log_rows
 from ehr_server.access.policies import Policy
-from ehr_server.call import Answer, Call, Request, Route
+from ehr_server.call import Answer, Call, Request, Route, Stream
 from ehr_server.changes.change import InForce, Means, means
-from ehr_server.errors import Overtaken, Refusal
+from ehr_server.errors import Overtaken, Refusal, Unavailable
 from ehr_server.fhir import json
 from ehr_server.fhir.outcome import Language, issues_of, operation_outcome
 from ehr_server.issue import Issue
@@ -22,7 +24,9 @@ from ehr_server.rest.routes import RouteTable
 from ehr_server.search.private import SEALED, revealed
 from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
+from ehr_server.store.access_log import Row
 from ehr_server.store.connect import Store
+from ehr_server.store.journal import Journal, Logged
 from ehr_server.store.search_parameters import percent
 from ehr_server.validation.rulebook import Rulebook
 
@@ -56,16 +60,44 @@ class Dispatch:
     rulebook: Callable[[], Rulebook]  # the one in force: loading a package makes a new one
     searchable: Searchable
     policies: Mapping[str, Policy] = field(default_factory=dict)
+    journal: Journal | None = None  # None: nothing is logged
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
-        """The answer to a request from the socket, refusals and failures included."""
+        """The answer to a request, refusals and failures included, once it is logged."""
+        answer, logged = self.begun(request, caller, base_url)
+        if logged is None:
+            return answer
+        return self.let_go(request, answer, logged.exception())
+
+    def begun(
+        self, request: Request, caller: Caller, base_url: str
+    ) -> tuple[Answer, Logged | None]:
+        """As `answer`, before it is logged: what is told of persons must wait for that, and then
+        for what `let_go` makes of it."""
         in_force = InForce(self.rulebook(), self.searchable)
         given = means(self.store, self.settings, in_force, caller, base_url)
+        session = _Session(self, given)
         try:
             caller = entitled(caller, self.policies, self.store, given.rules)
         except Refusal as refusal:
-            return refused(refusal, request.language(self.settings.language))
-        return _Session(self, replace(given, caller=caller)).answer(request)
+            answer = session.logged(
+                request, refused(refusal, request.language(self.settings.language))
+            )
+        else:
+            session = _Session(self, replace(given, caller=caller))
+            answer = session.answer(request)
+        if self.journal is None or not session.told:
+            return answer, None
+        return answer, self.journal.add(session.told)
+
+    def let_go(self, request: Request, answer: Answer, failure: BaseException | None) -> Answer:
+        """The answer, or where it could not be logged the refusal in its place."""
+        if failure is None or answer.status >= 500:
+            return answer
+        log.error("the access log cannot be written: %s", type(failure).__name__)
+        if isinstance(answer.body, Stream):
+            answer.body.pieces.close()
+        return refused(_unlogged(), request.language(self.settings.language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +106,7 @@ class _Session:
 
     dispatch: Dispatch
     means: Means
+    told: list[Row] = field(default_factory=list)  # for the access log, as yet unwritten
 
     def match(self, request: Request) -> tuple[Route, Mapping[str, str]]:
         route, parts = self.dispatch.table.match(request)
@@ -84,22 +117,51 @@ class _Session:
         return tuple(self.dispatch.table.rows())
 
     def answer(self, request: Request) -> Answer:
+        if request.where and self.dispatch.journal is not None:  # an entry is told by itself
+            alone = replace(self.means, caller=self.means.caller.anew())
+            return replace(self, means=alone)._answer(request)
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Answer:
         try:
-            return self._done(request)
+            request = _unsealed(request, self.means.store)
+            answer = self._done(request)
         except Refusal as refusal:
-            return refused(refusal, request.language(self.dispatch.settings.language))
+            answer = refused(refusal, request.language(self.dispatch.settings.language))
         except Exception:
             log.exception("%s %s failed", request.method, "/".join(request.path[:1]))
             issue = _FAILED_READ if request.method in ("GET", "HEAD") else _FAILED
-            return _outcome(500, (issue,), request.language(self.dispatch.settings.language))
+            answer = _outcome(500, (issue,), request.language(self.dispatch.settings.language))
+        return self.logged(request, answer)
+
+    def logged(self, request: Request, answer: Answer) -> Answer:
+        """The answer, with what the access log is to say of it told."""
+        journal, caller = self.dispatch.journal, self.means.caller
+        if journal is None or (is_of_nobody(request) and answer.status < 400):
+            return answer
+        trail = caller.trail
+        try:
+            if trail.event is None:  # it came to no deed
+                trail.event = event(journal.words, caller, UNKNOWN, request.path)
+            what = trail.event.what
+            if (request.query and "$" not in what) or answer.status >= 400:
+                is_told = answer.status < 400
+                what = address(request.path, request.query, trail, is_told=is_told)
+            self.told.extend(log_rows(self.means.store, trail, what, answer.status))
+        except Refusal as refusal:  # the database is away
+            if answer.status < 500:
+                answer = refused(refusal, request.language(self.dispatch.settings.language))
+        return answer
 
     def _done(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return options(self.dispatch.table, request)
-        request = _unsealed(request, self.means.store)
         route, parts = self.dispatch.table.match(request)
-        caller, settings = admitted(route, parts, self.means.caller), self.dispatch.settings
-        means = replace(self.means, caller=caller)
+        caller, settings = self.means.caller, self.dispatch.settings
+        if self.dispatch.journal is not None and not is_of_nobody(request):
+            words = self.dispatch.journal.words
+            caller.trail.event = event(words, caller, route.interaction, request.path)
+        means = replace(self.means, caller=admitted(route, parts, caller))
         call = Call(request, parts, means.caller, means.store, means, settings, self)
         try:
             return defer(call) if is_deferred(route, request) else _run(route, call)
@@ -109,9 +171,27 @@ class _Session:
             raise refusal.told(done) from refusal
 
 
+def is_of_nobody(request: Request) -> bool:
+    """Whether it asks for nothing that could be a person's, and is not logged: what the server can
+    do, and how far work in the background is."""
+    path = request.path
+    is_status = len(path) == 2 and path[0] in ("$export-status", "$import-status", "$async-status")
+    if request.method in ("GET", "HEAD"):
+        return path == ("metadata",) or is_status
+    return request.method == "OPTIONS"
+
+
+def _unlogged() -> Unavailable:
+    return Unavailable(
+        "The access log cannot be written, and nothing is told that is not logged; try again.",
+        vi="Không ghi được nhật ký truy cập, nên không thể trả lời; xin thử lại.",
+        headers={"Retry-After": "2"},
+    )
+
+
 def _unsealed(request: Request, store: Store) -> Request:
     """The request with the parameters that a link of ours had sealed. Raises `Invalid`."""
-    if all(name != SEALED for name, _ in request.query):
+    if request.method == "OPTIONS" or all(name != SEALED for name, _ in request.query):
         return request
     query, private = revealed(request.query, request.path, store.secret(sealing.KEY))
     return replace(request, query=query, private=(*request.private, *private))
@@ -123,6 +203,7 @@ def _run(route: Route, call: Call) -> Answer:
         try:
             return route.deed(call)
         except Overtaken:
+            call.caller.trail.persons.clear()  # what was seen was not told
             clock.wait_a_moment(attempt)
     return route.deed(call)
 

@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 
 from ehr_server import clock
 from ehr_server.store import trouble
+from ehr_server.store.access_log import Ids
 from ehr_server.store.contents import Contents
 
 _COLLISIONS = (
@@ -100,6 +101,7 @@ class Store:
         self._keys: Iterator[int] = iter(())
         self._senders: dict[str, int] = {}
         self._secrets: dict[str, bytes] = {}
+        self._log_ids: Ids | None = None
         self.kinds_known: set[int] = set()  # of findings, those whose commit was seen
         self.words_known: set[tuple[int, str]] = set()  # so too of `store.words`
         with self.connection() as connection:
@@ -107,7 +109,7 @@ class Store:
                 dict(connection.execute("select id, dict from zdict").fetchall())
             )
             offset = connection.execute("select value from setting where name = 'tx_offset'")
-            self._tx_offset = int(_one(offset)[0])
+            self.tx_offset = int(_one(offset)[0])
 
     def close(self) -> None:
         """Give out no more connections; those in use end when they are returned."""
@@ -210,7 +212,7 @@ class Store:
             number = connection.execute("select pg_current_xact_id()::text::bigint")
             # After the number is drawn: `store.search_parameters` relies on it.
             generation = connection.execute(_GENERATION)
-        return Transaction(connection, number, generation, self._tx_offset)
+        return Transaction(connection, number, generation, self.tx_offset)
 
     def horizon(self, connection: Connection) -> int:
         """Rows with `tx` below this number are complete: no transaction in flight adds another.
@@ -224,7 +226,7 @@ class Store:
             # After the snapshot: a number that is seen elsewhere now was there then.
             others = {int(row[0]) for row in connection.execute(_ELSEWHERE)}
             running = [number for number in running if number & _XID_MASK not in others]
-        return int(min(number for number in (own, end, *running) if number)) + self._tx_offset
+        return int(min(number for number in (own, end, *running) if number)) + self.tx_offset
 
     def drawn(self, connection: Connection) -> int:
         """A number drawn now: once the horizon has come to it, all has ended that had one before.
@@ -232,7 +234,7 @@ class Store:
         No snapshot tells as much: its xmax is one past what has ended, not past what has begun.
         """
         number = connection.execute("select pg_current_xact_id()::text::bigint")
-        return int(_one(number)[0]) + self._tx_offset
+        return int(_one(number)[0]) + self.tx_offset
 
     def new_keys(self, count: int) -> list[int]:
         """Keys for new resources, growing with time, unique in the database."""
@@ -257,6 +259,14 @@ class Store:
                 row = connection.execute("select value from setting where name = %s", (name,))
                 found = self._secrets[name] = bytes.fromhex(_one(row)[0])
         return found
+
+    def log_id(self) -> int:
+        """The id of new rows of the access log (`store.access_log`)."""
+        if self._log_ids is None:
+            with self.connection() as connection:
+                row = connection.execute("select nextval('access_writer')")
+                self._log_ids = Ids(int(_one(row)[0]))
+        return self._log_ids.next()
 
     def sender_number(self, name: str) -> int:
         """The number that stands for a sender in `version.sender`."""

@@ -389,6 +389,48 @@ alias = Table(
 )
 Index("alias_id", alias.c.type, alias.c.id)
 
+# Who looked at whose record, or changed it: a row for each person of whom a request told or wrote
+# something, one with an even comp for a request that told of nobody. Rows are only ever added.
+# `id` is the moment and the writer (`store.access_log`): rows of one request share it.
+access_log = Table(
+    "access_log",
+    metadata,
+    _key("comp", BigInteger),  # the person's compartment; even: of nobody
+    _key("id", BigInteger),
+    Column("tx", BigInteger, nullable=False),
+    Column("who", Integer, nullable=False),  # of access_word: the caller, the purpose, the reason
+    Column("deed", Integer, nullable=False),  # of access_word: the interaction or operation
+    Column("status", SmallInteger, nullable=False),  # of HTTP
+    Column("count", Integer, nullable=False),  # resources of the person; of all, where of nobody
+    Column("request", _text, nullable=False),  # X-Request-Id
+    Column("what", _text, nullable=False),  # the address below the base, without numbers
+)
+Index("access_log_id", access_log.c.id)
+Index("access_log_tx", access_log.c.tx)
+
+# What many rows of the log say alike. Nothing is removed: the rows are sealed with these words.
+access_word = Table(
+    "access_word",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("word", _text, nullable=False, unique=True),
+)
+
+# Seals over the log, each over the rows with tx_from <= tx < tx_to and over the seal before it
+# (`store.seals`).
+access_seal = Table(
+    "access_seal",
+    metadata,
+    _key("number", Integer),
+    Column("at", _instant, nullable=False),
+    Column("tx_from", BigInteger, nullable=False),
+    Column("tx_to", BigInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # of all rows, in the order of tx, id, comp
+    Column("marks", LargeBinary, nullable=False),  # of each row comp, id, 8 bytes of its hash
+    Column("mac", LargeBinary, nullable=False),
+)
+
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(
     "package",

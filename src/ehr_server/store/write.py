@@ -64,6 +64,10 @@ _TYPES: dict[str, dict[str, str]] = {
         "key": "text", "sender": "int4", "entry": "int4", "tx": "int8", "at": "timestamptz",
         "kind": "int2", "digest": "bytea", "types": "int2[]", "enc": "int2", "done": "bytea",
     },
+    "access_log": {
+        "comp": "int8", "id": "int8", "tx": "int8", "who": "int4", "deed": "int4",
+        "status": "int2", "count": "int4", "request": "text", "what": "text",
+    },
 }  # fmt: skip
 
 _INSERT = {

@@ -18,6 +18,7 @@ from ehr_server.admission.admit import Admission
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
+from ehr_server.store.journal import Logged
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
@@ -113,12 +114,21 @@ class FhirEndpoint:
                 await asyncio.wait({answer}, timeout=_TURN_S)
                 if work.cancel():  # not begun, and it will not be
                     return refused(_busy(), request.language(self._dispatch.settings.language))
-            return await answer
+            made, logged = await answer
         finally:
             self._under_way -= 1
+        if logged is None:
+            return made
+        await asyncio.wait({asyncio.wrap_future(logged)})
+        failure = logged.exception()
+        if failure is None:
+            return made
+        return styled(request, self._dispatch.let_go(request, made, failure))
 
-    def _answer(self, request: Request, scope: Scope, caller: Caller) -> Answer:
-        settings = self._dispatch.settings
+    def _answer(
+        self, request: Request, scope: Scope, caller: Caller
+    ) -> tuple[Answer, Logged | None]:
+        settings, logged = self._dispatch.settings, None
         try:
             if not _has_own_type(request):
                 acceptable(request)
@@ -127,8 +137,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer = self._dispatch.answer(request, caller, base_url)
-        return compress.compressed(request, styled(request, answer))
+            answer, logged = self._dispatch.begun(request, caller, base_url)
+        return compress.compressed(request, styled(request, answer)), logged
 
 
 def _has_own_type(request: Request) -> bool:

@@ -1,0 +1,93 @@
+"""Writes the rows of the access log that are part of no change: of reads, searches and refusals.
+
+One thread of each process gathers the rows of all requests under way, writes them by one statement
+and lets the answers go once that is on the disk. What comes meanwhile waits for the next one: so a
+commit is shared by as many as come while one lasts, and nobody waits for more than two.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from ehr_server.store.access_log import Row, Words, insert
+from ehr_server.store.connect import Store
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_ROWS_MAX = 5_000  # by one statement, about: what a request tells stays together
+_TIMEOUT_MS = 10_000
+
+Logged = Future[None]
+
+
+class Journal:
+    """Open it once in a process, close it at the end. `store` is whose log it is; the rows go by a
+    connection of the journal's own, so that who waits for them holds none."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.words = Words(store)
+        self._own = Store(store.url, pool_size=1, statement_timeout_ms=_TIMEOUT_MS)
+        self._waiting: list[tuple[Sequence[Row], Logged]] = []
+        self._is_closed = False
+        self._change = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def add(self, rows: Sequence[Row]) -> Logged:
+        """What is done once the rows are on the disk; it fails with why they are not."""
+        logged = Logged()
+        with self._change:
+            if self._is_closed:
+                raise RuntimeError("the journal is closed")
+            self._waiting.append((rows, logged))
+            self._change.notify()
+        return logged
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        with self._change:
+            self._is_closed = True
+            self._change.notify()
+        self._thread.join()
+        self._own.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while taken := self._take():
+            try:
+                with self._own.connection() as connection:
+                    rows = [row for some, _ in taken for row in some]
+                    insert(connection, rows, self._own.tx_offset)
+            except Exception as error:
+                for _, logged in taken:
+                    logged.set_exception(error)
+            else:
+                for _, logged in taken:
+                    logged.set_result(None)
+
+    def _take(self) -> list[tuple[Sequence[Row], Logged]]:
+        """What waits, as much as one statement takes; nothing once all is over."""
+        with self._change:
+            self._change.wait_for(lambda: self._waiting or self._is_closed)
+            count, rows = 0, 0
+            for some, _ in self._waiting:
+                count, rows = count + 1, rows + len(some)
+                if rows >= _ROWS_MAX:
+                    break
+            taken, self._waiting = self._waiting[:count], self._waiting[count:]
+            return taken
