@@ -155,8 +155,8 @@ _TEXTS: dict[str, tuple[Any, str, str]] = {
     ),
     "many": (
         "error",
-        "is one provision too many: give 500 at most, or several Consents.",
-        "vượt quá 500 điều khoản: xin tách thành nhiều Consent.",
+        "has more than 500 provisions in all: write several Consents.",
+        "có hơn 500 điều khoản: xin tách thành nhiều Consent.",
     ),
     "permit": (
         "warning",
