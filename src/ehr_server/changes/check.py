@@ -6,17 +6,19 @@ from urllib.parse import parse_qsl, urlencode
 
 from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
-from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed
+from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed, Unprocessable
 from ehr_server.identity.kinds import compact
 from ehr_server.identity.numbers import insurance_card, personal_number
 from ehr_server.issue import Issue
 from ehr_server.redact import id_without_number
+from ehr_server.search import directives
 from ehr_server.validation.profiles.around import Around
 
 
 def well_formed(means: Means, changes: Sequence[Change]) -> None:
     """Refuse resources that break the standard, or a profile that is not only advice, and two
-    changes of one resource; note the findings of the others.
+    changes of one resource; note the findings of the others. Raises `Unprocessable` for a Consent
+    of which it cannot be told what it permits, `Invalid` for anything else.
 
     A transaction's resources SHALL NOT overlap: https://hl7.org/fhir/R4/http.html#trules.
     """
@@ -26,13 +28,21 @@ def well_formed(means: Means, changes: Sequence[Change]) -> None:
         if change.resource is not None:
             found = means.rulebook.check(change.resource, change.type, around=around)
             if not any(issue.severity in ("error", "fatal") for issue in found):
-                found += search_parameters.faults(change)
+                found += [*search_parameters.faults(change), *_of_consent(means, change)]
             change.findings = [change.located(issue) for issue in found]
             errors += (one for one in change.findings if one.severity in ("error", "fatal"))
     if errors:
         warnings = (one for change in changes for one in change.findings if one not in errors)
-        raise Invalid(issues=[*errors, *warnings])
+        of_rules = all(one.rule.startswith("consent-") for one in errors)
+        raise (Unprocessable if of_rules else Invalid)(issues=[*errors, *warnings])
     _refuse_overlap(changes)
+
+
+def _of_consent(means: Means, change: Change) -> Sequence[Issue]:
+    """What of a Consent in force is not evaluated, and why it cannot be."""
+    if change.type != "Consent" or change.resource is None:
+        return ()
+    return directives.read(change.resource, means.rules).issues
 
 
 def may_happen(changes: Sequence[Change]) -> None:

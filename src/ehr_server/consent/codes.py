@@ -24,17 +24,26 @@ PURPOSES = frozenset(
 # Kinds of purposes that a caller may mean without saying so: who forbids the kind, forbids it where
 # the whole is asked for.
 _KINDS = {
-    "CAREMGT": "TREAT", "COC": "TREAT", "ERTREAT": "ETREAT", "POPHLTH": "TREAT",
-    "BIORCH": "HRESCH", "CLINTRCH": "HRESCH", "CLINTRCHNPC": "HRESCH", "CLINTRCHPC": "HRESCH",
-    "PRECLINTRCH": "HRESCH", "CLMATTCH": "HPAYMT", "COVAUTH": "HPAYMT", "COVERAGE": "HPAYMT",
-    "ELIGDTRM": "HPAYMT", "ELIGVER": "HPAYMT", "ENROLLM": "HPAYMT", "REMITADV": "HPAYMT",
-    "DISASTER": "PUBHLTH", "THREAT": "PUBHLTH",
-}  # fmt: skip
+    kind: whole
+    for whole, kinds in {
+        "HOPERAT": "CAREMGT DONAT FRAUD GOV HACCRED HCOMPL HDECD HDIRECT HDM HLEGAL HOUTCOMS HPRGRP"
+        " HQUALIMP HSYSADMIN LABELING METAMGT MEMADMIN MILCDM PATADMIN PATSFTY PERFMSR RECORDMGT"
+        " SYSDEV HTEST TRAIN",
+        "HPAYMT": "CLMATTCH COVAUTH COVERAGE ELIGDTRM ELIGVER ENROLLM MILDCRG REMITADV",
+        "HRESCH": "BIORCH CLINTRCH CLINTRCHNPC CLINTRCHPC PRECLINTRCH DSRCH POARCH TRANSRCH",
+        "PATRQT": "FAMRQT PWATRNY SUPNWK",
+        "PUBHLTH": "DISASTER THREAT",
+        "TREAT": "CLINTRL COC POPHLTH",
+        "ETREAT": "ERTREAT",
+    }.items()
+    for kind in kinds.split()
+}
 
 # Who forbids the whole, forbids the kinds: v3-ActCode, below ActInformationSensitivityPolicy.
 _MENTAL = ("COGN", "DVD", "EMOTDIS", "MH", "PSY", "PSYTHPN")
 _ADDICTION = ("ETH", "SUD", "ETHUD", "OPIOIDUD")
 _BELOW = {
+    "SPI": ("BH", *_MENTAL, *_ADDICTION),
     "BH": (*_MENTAL, *_ADDICTION),
     "MH": _MENTAL,
     "PSY": ("PSYTHPN",),
@@ -155,8 +164,8 @@ _TEXTS: dict[str, tuple[Any, str, str]] = {
     ),
     "many": (
         "error",
-        "is one provision too many: give 500 at most, or several Consents.",
-        "vượt quá 500 điều khoản: xin tách thành nhiều Consent.",
+        "has more than 500 provisions in all: write several Consents.",
+        "có hơn 500 điều khoản: xin tách thành nhiều Consent.",
     ),
     "permit": (
         "warning",

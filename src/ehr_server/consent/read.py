@@ -16,7 +16,7 @@ from ehr_server.consent.codes import Pair, not_understood
 from ehr_server.consent.rule import DENY, NEITHER, PERMIT, Rule, actor
 from ehr_server.definitions import definitions
 from ehr_server.fhir import references
-from ehr_server.fhir.dates import period
+from ehr_server.fhir.dates import EARLIEST, LATEST, period
 from ehr_server.hashing import own_comp
 from ehr_server.issue import Issue
 
@@ -72,7 +72,15 @@ def read(consent: dict[str, Any], site: Site) -> Read:
         reader.issues.append(not_understood("Consent.provision.type", "base"))
     outer = _Outer(is_unknown="modifierExtension" in consent)
     reader.provision(base, "Consent.provision", outer, DENY if effect is None else effect)
-    return Read(tuple(reader.rules[:RULES_MAX]), tuple(reader.issues))
+    rules = tuple(reader.rules)
+    if len(rules) > RULES_MAX:
+        reader.issues.append(not_understood("Consent.provision", "many"))
+        rules = (_CLOSED,)
+    return Read(rules, tuple(reader.issues))
+
+
+# What stands for a Consent of more rules than are read, if it was stored before they were counted.
+_CLOSED = Rule(0, 0, -1, (), DENY, EARLIEST, LATEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +104,7 @@ class _Reader:
     def provision(self, node: dict[str, Any], path: str, outer: _Outer, effect: int) -> None:
         """Add the rule of a provision, then those of its exceptions."""
         number = len(self.rules)
-        if number == RULES_MAX:
-            self.issues.append(not_understood(path, "many"))
-        if number >= RULES_MAX:
+        if number > RULES_MAX:
             return
         found = _Elements(node, self.site, is_deny=effect == DENY)
         is_unknown = outer.is_unknown or bool(found.unknown)

@@ -46,7 +46,7 @@ def mark(resource: dict[str, Any], rows: Rows) -> None:
     """Add the marks of a resource to its rows; `rows.patients` are known."""
     type_name = resource["resourceType"]
     # A medication of a list, a value set: its codes tell of nobody; a label counts all the same.
-    of = resource if type_name in _PERSONS else {"meta": {"security": _labels(resource)}}
+    of = resource if type_name in PERSONAL_TYPES else {"meta": {"security": _labels(resource)}}
     if reasons := is_restricted(of):
         rows.has |= RESTRICTED
         rows.toks += restricted_marks(reasons)
@@ -67,7 +67,7 @@ def _home(resource: dict[str, Any], rows: Rows) -> int:
     return own_comp(resource["resourceType"], resource["id"])
 
 
-_PERSONS = frozenset(
+PERSONAL_TYPES = frozenset(
     name
     for name in definitions().resource_types
     if name in _PERSONAL or STANDARD.of(name).compartment
