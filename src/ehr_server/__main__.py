@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, auditing, commands, importing, watching
+from ehr_server import __version__, auditing, commands, importing, registering, watching
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.settings import TABLE, Setting, SettingError, read_settings
@@ -56,6 +56,13 @@ _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
 _PROVE = "Prove the access log whole: what is sealed cannot be altered unseen."
 _HEAD = "a head that was printed before and kept elsewhere: it must still be there"
+_SCOPE = "what it may ask for, such as system/Observation.rs; several are possible"
+_RIGHTS = "the policy that says what such programs may do"
+_PURPOSE = "what it may ask for data for, a code such as TREAT; several are possible"
+_JWKS = "its public keys: a JWK set, or the https address of one"
+_PAIR = "make a key pair for it, and give the private key away once; ES384 unless told otherwise"
+_OUT = "a new file for the private key, readable by its owner alone"
+_OVERLAP = "hours for which the keys of before serve on; default 24"
 _TAKES: dict[type, str] = {int: "NUMBER", Path: "PATH", str: "TEXT"}
 
 
@@ -99,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(command=commands.train_match)
     _bulk(below)
     _audit(below)
+    _clients(below)
     with _command(below, "backup", "write the whole record to a file", _DATABASE) as one:
         one.add_argument("file", type=Path, metavar="FILE", help=f"{_NEW}, or - for a pipe")
         one.set_defaults(command=commands.backup)
@@ -170,6 +178,43 @@ def _audit(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         one.set_defaults(command=auditing.verify)
     with _command(inner, "head", "print the head of the newest seal", _DATABASE) as one:
         one.set_defaults(command=auditing.head)
+
+
+def _clients(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Who gets tokens here."""
+    help_ = "programs that get tokens here"
+    client = below.add_parser("client", help=help_, description=help_[:1].upper() + help_[1:] + ".")
+    deeds = client.add_subparsers(required=True, metavar="DEED")
+    with _command(deeds, "add", "register a program", _DATABASE) as one:
+        one.add_argument("id", metavar="ID", help="what it is called, in the record too")
+        one.add_argument("--name", default="", metavar="TEXT", help="what people call it")
+        one.add_argument("--scope", action="append", required=True, metavar="SCOPE", help=_SCOPE)
+        one.add_argument("--policy", default="", metavar="NAME", help=_RIGHTS)
+        one.add_argument("--facility", metavar="ID", help="the Organization that it works for")
+        one.add_argument("--purpose", action="append", metavar="CODE", help=_PURPOSE)
+        _key_options(one)
+        one.set_defaults(command=registering.add)
+    with _command(deeds, "list", "list the programs and their keys", _DATABASE) as one:
+        one.set_defaults(command=registering.list_)
+    with _command(deeds, "revoke", "let a program in no more", _DATABASE) as one:
+        one.add_argument("id", metavar="ID", help="of the program")
+        one.set_defaults(command=registering.revoke)
+    with _command(deeds, "rotate", "give a program new keys", _DATABASE) as one:
+        one.add_argument("id", metavar="ID", help="of the program")
+        one.add_argument("--overlap-h", type=int, default=24, metavar="HOURS", help=_OVERLAP)
+        _key_options(one)
+        one.set_defaults(command=registering.rotate)
+    with _command(deeds, "rotate-own", "sign tokens with a new key", _DATABASE) as one:
+        one.set_defaults(command=registering.rotate_own)
+
+
+def _key_options(one: argparse.ArgumentParser) -> None:
+    keys = one.add_mutually_exclusive_group(required=True)
+    keys.add_argument("--jwks", metavar="FILE|URL", help=_JWKS)
+    keys.add_argument(
+        "--generate", nargs="?", const="ES384", choices=("ES384", "RS384"), help=_PAIR
+    )
+    one.add_argument("--out", type=Path, metavar="FILE", help=_OUT)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ def settings(folder: Path, **more: Any) -> dict[str, str]:
 
 def bearer(token: str) -> dict[str, str]:
     """The header that brings a token."""
-    return {"Authorization": f"Bearer {token}"}
+    return {"Authorization": f"Bearer {token}".strip()}
 
 
 def signed(

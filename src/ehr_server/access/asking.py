@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ehr_server.access.policies import opt_in
+from ehr_server.access.purpose import BROKEN_GLASS
 from ehr_server.consent.rule import Ask, actor, purpose
 from ehr_server.definitions import definitions
 from ehr_server.fhir import references
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ehr_server.access.policies import Policy
     from ehr_server.access.principal import Principal
 
-BREAK_GLASS = "BTG"
 _ORGANIZATION = "Organization"
 
 
@@ -38,7 +38,7 @@ def ask_of(policy: Policy, principal: Principal, stated: str, at: datetime) -> A
         at,
         may_tell=policy.restricted,
         default="closed" if stated in opt_in() else "open",
-        is_broken=stated == BREAK_GLASS,
+        is_broken=stated == BROKEN_GLASS,
         named=_naming(principal.facility) if principal.facility else (),
     )
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ehr_server import clock
 from ehr_server.access.asking import ask_of
 from ehr_server.access.caller import asker_of
+from ehr_server.access.guardians import Reading, records_of
 from ehr_server.access.policies import policies
+from ehr_server.access.purpose import BROKEN_GLASS, purpose_of
 from ehr_server.access.rights import Rights
 from ehr_server.access.scopes import Scope, scope
 from ehr_server.errors import Forbidden
-from ehr_server.hashing import person_comp
-from ehr_server.store.merged import records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
     from ehr_server.access.caller import Caller
     from ehr_server.access.policies import Policy
@@ -42,14 +43,32 @@ def entitled(caller: Caller, policies: Mapping[str, Policy], store: Store, rules
             "the facility that you work for, which your policy asks for",
             "cơ sở y tế mà chính sách của bạn yêu cầu",
         )
-    if policy.needs_patient and principal.patient is None:
+    if policy.needs_patient and not _is_somebody(principal):
         raise _lacks("the patient whose record is meant", "người bệnh chủ hồ sơ")
     scopes = tuple(found for text in principal.scopes if (found := scope(text)))
-    patients = _patients(store, principal) if _names_patients(policy, scopes) else ()
-    stated = caller.purpose or policy.purposes[0]
-    ask = ask_of(policy, principal, stated, clock.now())
-    rights = Rights(policy, principal, rules, scopes, patients, ask=ask)
-    return replace(caller, rights=rights, purpose=stated)
+    patients = _patients(store, principal, rules) if _names_patients(policy, scopes) else ()
+    ask = ask_of(policy, principal, caller.purpose, clock.now())
+    return replace(caller, rights=Rights(policy, principal, rules, scopes, patients, ask=ask))
+
+
+def with_purpose(
+    caller: Caller, policies: Mapping[str, Policy], headers: Mapping[str, str]
+) -> Caller:
+    """The caller with what they ask for data for, as the headers of a request say: one of their
+    own purposes that the policy has too. Who is registered for none has those of the policy, but
+    for breaking the glass, which is granted by name. Raises as `purpose_of`."""
+    principal = caller.principal
+    if principal is None:
+        return caller
+    policy = policies.get(principal.policy)
+    if policy is not None:
+        own = principal.purposes or (one for one in policy.purposes if one != BROKEN_GLASS)
+        both = tuple(one for one in own if one in policy.purposes)
+        if not both:
+            raise _lacks("a purpose of your policy", "mục đích thuộc chính sách của bạn")
+        principal = replace(principal, purposes=both)
+    purpose, reason = purpose_of(headers, principal)
+    return replace(caller, principal=principal, purpose=purpose, reason=reason)
 
 
 def asker(request: Mapping[str, Any], store: Store, rules: Rules) -> Caller:
@@ -60,17 +79,24 @@ def asker(request: Mapping[str, Any], store: Store, rules: Rules) -> Caller:
     return entitled(asker_of(request), known, store, rules)
 
 
+def _is_somebody(principal: Principal) -> bool:
+    """Whether the token names a person who has a record, or cares for one who has."""
+    user = (principal.user or "").partition("/")[0]
+    return principal.patient is not None or user in ("Patient", "RelatedPerson")
+
+
 def _names_patients(policy: Policy, scopes: Sequence[Scope]) -> bool:
     return policy.needs_patient or any(one.context == "patient" for one in scopes)
 
 
-def _patients(store: Store, principal: Principal) -> tuple[str, ...]:
-    """All records of the person who calls."""
-    if principal.patient is None:
-        return ()
+def _patients(store: Store, principal: Principal, rules: Rules) -> tuple[str, ...]:
+    """The records that are the caller's own, or a child's whom they care for."""
     with store.connection() as connection:
-        found = records(connection, {person_comp(principal.patient)})
-    return tuple(sorted({principal.patient, *(one.id for one in found)}))
+        return records_of(Reading(store, connection, rules), principal, _today(rules))
+
+
+def _today(rules: Rules) -> date:
+    return clock.now().astimezone(rules.zone).date()
 
 
 def _lacks(what: str, what_vi: str) -> Forbidden:

@@ -15,7 +15,8 @@ from ehr_server.search.marks import PERSONAL_TYPES
 PURPOSE, REASON = "x-purpose-of-use", "x-purpose-reason"
 
 TREATMENT, BROKEN_GLASS = "TREAT", "BTG"
-PURPOSES = (TREATMENT, BROKEN_GLASS, "HPAYMT", "HRESCH", "PUBHLTH", "PATRQT", "HOPERAT")
+PURPOSES = (TREATMENT, BROKEN_GLASS, "HPAYMT", "HRESCH", "PUBHLTH", "PATRQT", "HOPERAT",
+            "PATADMIN", "HSYSADMIN")  # fmt: skip
 REASON_MIN, REASON_MAX = 10, 500  # characters
 
 _SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason|"

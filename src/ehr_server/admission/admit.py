@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 REMEMBERED_S = 300
 _REMEMBERED_MAX = 10_000
-_SCHEME = "bearer "
+_SCHEME = "bearer"
 # What a browser asks before it asks, and what is told to everyone.
 _OPEN = (("metadata",), (".well-known", "smart-configuration"))
 _TYPES = frozenset(("jwt", "at+jwt"))
@@ -137,10 +137,8 @@ class Admission:
 
 def _token(headers: Mapping[str, str]) -> str | None:
     """What follows Bearer; None where there is no such header, or one of another scheme."""
-    given = headers.get("authorization")
-    if given is None or given[: len(_SCHEME)].lower() != _SCHEME:
-        return None
-    return given[len(_SCHEME) :].strip()
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == _SCHEME else None
 
 
 def _digest(token: str) -> bytes:

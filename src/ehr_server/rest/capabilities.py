@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import ehr_server
+from ehr_server.admission.addresses import TOKEN_PATH, beside
 from ehr_server.call import Answer, Call, Route
 from ehr_server.definitions import definitions
 from ehr_server.definitions.catalog import Catalog
@@ -22,6 +23,8 @@ from ehr_server.search.rules import ALL
 from ehr_server.search.types import fulltext
 
 _PUBLISHED = "2026-11-22"  # of this form of the statement
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_SECURITY = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 _STANDARD = "hl7.fhir.r4.core#"
 _SYSTEM = {
     "transaction": ("transaction", "batch"),
@@ -41,7 +44,10 @@ def capabilities(call: Call) -> Answer:
     guides = guides_of(call.means.rulebook.catalog)
     rules, routes = call.means.rules, tuple(call.routes.rows())
     by = Searching(rules.parameters, rules.full_text)
-    has = Has(by, call.settings.conditional_delete_max, bool(call.settings.origins))
+    settings = call.settings
+    has = Has(
+        by, settings.conditional_delete_max, bool(settings.origins), settings.auth == "required"
+    )
     return Answer(200, _written(call.base_url, routes, guides, has))
 
 
@@ -85,11 +91,12 @@ class Searching:
 @dataclass(frozen=True, slots=True)
 class Has:
     """What the settings give: what is searched by, how many one conditional delete may delete,
-    whether pages of other origins are answered."""
+    whether pages of other origins are answered, whether a token is asked for."""
 
     searching: Searching = field(default_factory=Searching)
     deletes: int = 1
     cors: bool = False
+    tokens: bool = False
 
 
 EVERYTHING = Has()
@@ -106,7 +113,7 @@ def statement(
         profiles[type_name].append(url)
     rest: dict[str, Any] = {
         "mode": "server",
-        "security": {"cors": has.cors},
+        "security": {"cors": has.cors, **(_smart(base_url) if has.tokens else {})},
         "resource": [
             _resource(type_name, routes, operations[type_name], profiles[type_name])
             | _searching(type_name, has.searching)
@@ -138,6 +145,17 @@ def statement(
         "patchFormat": list(FORMATS),
         **({"implementationGuide": guides.guides} if guides.guides else {}),
         "rest": [rest],
+    }
+
+
+def _smart(base_url: str) -> dict[str, Any]:
+    """https://hl7.org/fhir/smart-app-launch/conformance.html: the whole of it stands in the
+    discovery document; older clients look here."""
+    token = {"url": "token", "valueUri": beside(base_url, TOKEN_PATH)}
+    return {
+        "extension": [{"url": _OAUTH_URIS, "extension": [token]}],
+        "service": [{"coding": [{"system": _SECURITY, "code": "SMART-on-FHIR"}]}],
+        "description": f"OAuth 2.0: {base_url}/.well-known/smart-configuration",
     }
 
 

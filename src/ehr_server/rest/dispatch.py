@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from ehr_server import clock, sealing
 from ehr_server.access.caller import Caller
-from ehr_server.access.entitled import entitled
+from ehr_server.access.entitled import entitled, with_purpose
 from ehr_server.access.log import UNKNOWN, address, event
 from ehr_server.access.log import rows as log_rows
 from ehr_server.access.policies import Policy
+from ehr_server.access.purpose import BROKEN_GLASS, hold_glass
 from ehr_server.call import Answer, Call, Request, Route, Stream
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.errors import Overtaken, Refusal, Unavailable
@@ -78,6 +79,8 @@ class Dispatch:
         given = means(self.store, self.settings, in_force, caller, base_url)
         session = _Session(self, given)
         try:
+            caller = with_purpose(caller, self.policies, request.headers)
+            session = _Session(self, replace(given, caller=caller))
             caller = entitled(caller, self.policies, self.store, given.rules)
         except Refusal as refusal:
             answer = session.logged(
@@ -161,6 +164,8 @@ class _Session:
         if self.dispatch.journal is not None and not is_of_nobody(request):
             words = self.dispatch.journal.words
             caller.trail.event = event(words, caller, route.interaction, request.path)
+        if caller.purpose == BROKEN_GLASS:
+            hold_glass(request.method, request.path, request.query)
         means = replace(self.means, caller=admitted(route, parts, caller))
         call = Call(request, parts, means.caller, means.store, means, settings, self)
         try:
