@@ -203,10 +203,11 @@ class Settings:
     nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
     count_max: int = _setting(1_000, "Most results on a page.", least=1)
-    rate_per_client: int = _setting(
-        0,
+    rate_per_client: int | None = _setting(
+        None,
         "Requests a second that one client may make of all server processes together, on average; "
-        "more are answered 429. 0 sets no limit.",
+        "more are answered 429. 0 sets no limit; by default there is one, of 200, where the server "
+        "asks who calls.",
         least=0,
         most=1_000_000,
     )
@@ -217,10 +218,10 @@ class Settings:
         least=0,
         most=1_000_000,
     )
-    concurrent_per_client: int = _setting(
-        0,
+    concurrent_per_client: int | None = _setting(
+        None,
         "Requests of one client that may be under way in one server process; more are answered "
-        "429. 0 sets no limit.",
+        "429. 0 sets no limit; by default it is 32 where the server asks who calls.",
         least=0,
         most=10_000,
     )

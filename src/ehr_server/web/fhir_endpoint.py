@@ -21,6 +21,8 @@ from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
 from ehr_server.web.negotiate import acceptable, fields, form, is_file, is_table, styled
+from ehr_server.web.throttle import VISITOR
+from ehr_server.web.turns import Turns
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -41,8 +43,7 @@ class FhirEndpoint:
     def __init__(self, dispatch: Dispatch, threads: int) -> None:
         self._dispatch = dispatch
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
-        self._size = threads
-        self._under_way = 0
+        self._turns = Turns(threads)
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,17 +92,15 @@ class FhirEndpoint:
 
     async def _in_turn(self, request: Request, scope: Scope) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
-        work = self._threads.submit(copy_context().run, self._answer, request, scope)
-        answer = asyncio.wrap_future(work)
-        self._under_way += 1
+        visitor = scope.get(VISITOR)
+        whose = visitor.key if visitor else ""
+        if not await self._turns.take(whose, _TURN_S):
+            return refused(_busy(), request.language(self._dispatch.settings.language))
         try:
-            if self._under_way > self._size:
-                await asyncio.wait({answer}, timeout=_TURN_S)
-                if work.cancel():  # not begun, and it will not be
-                    return refused(_busy(), request.language(self._dispatch.settings.language))
-            return await answer
+            run = asyncio.get_running_loop().run_in_executor
+            return await run(self._threads, copy_context().run, self._answer, request, scope)
         finally:
-            self._under_way -= 1
+            self._turns.over(whose)
 
     def _answer(self, request: Request, scope: Scope) -> Answer:
         settings = self._dispatch.settings
@@ -113,7 +112,10 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer = self._dispatch.answer(request, LOOPBACK.anew(), base_url)
+            caller = LOOPBACK.anew()
+            if caller.principal is not None and VISITOR in scope:
+                scope[VISITOR].name = f"{caller.principal.issuer} {caller.principal.client}"
+            answer = self._dispatch.answer(request, caller, base_url)
         return compress.compressed(request, styled(request, answer))
 
 

@@ -1,0 +1,76 @@
+"""How often a client may ask, counted by all server processes together.
+
+The generic cell rate algorithm: of each client one number is kept, the moment until which it has
+used up its rate. A request moves it on; one that would move it further than the burst ahead of now
+is refused. What lies in the past says nothing, so its place is free: nothing is ever removed.
+https://www.itu.int/rec/T-REC-I.371, annex A.
+
+The numbers stand in memory that the processes share, in as many places as there were at the
+beginning. Nobody locks: of two processes that count at the same instant for the same client one may
+go uncounted.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from hashlib import blake2b
+from multiprocessing.sharedctypes import RawArray
+from typing import Any
+
+from ehr_server import clock
+
+PLACES = 1 << 16  # 16 bytes each
+_LOOKS = 8  # places in which a client's number may stand
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many a second on average, and `burst` at once."""
+
+    per_s: float
+    burst: float
+
+
+class Rates:
+    """What every client has used up. Picklable into a process that is being spawned."""
+
+    def __init__(self, places: int = PLACES) -> None:
+        self._places = places
+        self._keys: Any = RawArray("Q", places)
+        self._used: Any = RawArray("d", places)  # milliseconds of `clock.ticks_ms`
+        self._salt = clock.random_bytes(16)  # else somebody could choose whose place they share
+
+    def take(self, key: str, rate: Rate) -> int:
+        """0 where the request is counted; else after how many whole seconds one may be."""
+        return self._looked(key, rate, takes=True)
+
+    def look(self, key: str, rate: Rate) -> int:
+        """As `take`, without counting."""
+        return self._looked(key, rate, takes=False)
+
+    def _looked(self, key: str, rate: Rate, *, takes: bool) -> int:
+        now, each = clock.ticks_ms(), 1000 / rate.per_s
+        mark = int.from_bytes(blake2b(key.encode(), digest_size=8, key=self._salt).digest()) or 1
+        place = self._place(mark, now)
+        used = self._used[place] if self._keys[place] == mark else 0.0
+        ahead = max(used, now) + each - now
+        late = ahead - rate.burst * each
+        if late > 1e-6:
+            return max(1, math.ceil(late / 1000))
+        if takes:
+            self._keys[place] = mark
+            self._used[place] = now + ahead
+        return 0
+
+    def _place(self, mark: int, now: float) -> int:
+        """Where the client's number stands, or may: in the place of one that says nothing any more,
+        or else of the one that soonest will."""
+        places = [(mark + step) % self._places for step in range(_LOOKS)]
+        for place in places:
+            if self._keys[place] == mark:
+                return place
+        for place in places:
+            if self._used[place] <= now:
+                return place
+        return min(places, key=self._used.__getitem__)
