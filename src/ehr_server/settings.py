@@ -206,15 +206,15 @@ class Settings:
     rate_per_client: int | None = _setting(
         None,
         "Requests a second that one client may make of all server processes together, on average; "
-        "more are answered 429. 0 sets no limit; by default there is one, of 200, where the server "
-        "asks who calls.",
+        "more are slowed, and from half a second on answered 429. 0 sets no limit; by default there "
+        "is one, of 200, where the server asks who calls.",
         least=0,
         most=1_000_000,
     )
     burst_per_client: int = _setting(
         0,
-        "Requests that one client may make at once before its rate counts; 0 takes those of two "
-        "seconds.",
+        "Requests that one client may make at once before its rate counts; 0 takes those of one "
+        "second.",
         least=0,
         most=1_000_000,
     )

@@ -2,7 +2,7 @@
 
 The generic cell rate algorithm: of each client one number is kept, the moment until which it has
 used up its rate. A request moves it on; one that would move it further than the burst ahead of now
-is refused. What lies in the past says nothing, so its place is free: nothing is ever removed.
+comes too early. What lies in the past says nothing, so its place is free: nothing is ever removed.
 https://www.itu.int/rec/T-REC-I.371, annex A.
 
 The numbers stand in memory that the processes share, in as many places as there were at the
@@ -12,7 +12,6 @@ go uncounted.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from hashlib import blake2b
 from multiprocessing.sharedctypes import RawArray
@@ -21,6 +20,7 @@ from typing import Any
 from ehr_server import clock
 
 PLACES = 1 << 16  # 16 bytes each
+_ROUNDED_S = 1e-9
 _LOOKS = 8  # places in which a client's number may stand
 
 
@@ -41,27 +41,23 @@ class Rates:
         self._used: Any = RawArray("d", places)  # milliseconds of `clock.ticks_ms`
         self._salt = clock.random_bytes(16)  # else somebody could choose whose place they share
 
-    def take(self, key: str, rate: Rate) -> int:
-        """0 where the request is counted; else after how many whole seconds one may be."""
-        return self._looked(key, rate, takes=True)
-
-    def look(self, key: str, rate: Rate) -> int:
-        """As `take`, without counting."""
-        return self._looked(key, rate, takes=False)
-
-    def _looked(self, key: str, rate: Rate, *, takes: bool) -> int:
+    def take(self, key: str, rate: Rate, patience_s: float = 0.0) -> float:
+        """After how many seconds the request is due: 0 for now. It is counted where that is within
+        the patience."""
         now, each = clock.ticks_ms(), 1000 / rate.per_s
         mark = int.from_bytes(blake2b(key.encode(), digest_size=8, key=self._salt).digest()) or 1
         place = self._place(mark, now)
         used = self._used[place] if self._keys[place] == mark else 0.0
-        ahead = max(used, now) + each - now
-        late = ahead - rate.burst * each
-        if late > 1e-6:
-            return max(1, math.ceil(late / 1000))
-        if takes:
+        until = max(used, now) + each
+        late_s = max(0.0, (until - now - rate.burst * each) / 1000)
+        if late_s <= patience_s + _ROUNDED_S:
             self._keys[place] = mark
-            self._used[place] = now + ahead
-        return 0
+            self._used[place] = until
+        return late_s if late_s > _ROUNDED_S else 0.0
+
+    def is_spent(self, key: str, rate: Rate) -> bool:
+        """Whether there is nothing left to take now."""
+        return self.take(key, rate, patience_s=-1) > 0
 
     def _place(self, mark: int, now: float) -> int:
         """Where the client's number stands, or may: in the place of one that says nothing any more,

@@ -1,6 +1,8 @@
 """Clients that ask too often, or too much at once, are turned away, and the others notice nothing.
 
-A layer around the site that costs a refused request no thread and no look at its body. A client is
+A layer around the site that costs a refused request no thread and no look at its body. Who is a
+little too early waits, so that a client with many connections is slowed to its rate, evenly, and
+who floods is refused, after a pause, so that asking again at once costs little. A client is
 who its token says, once a request with that token was answered; before, and without one, it is the
 address that it calls from. So a token that nobody has checked yet opens no account of its own, and
 an address whose calls were refused (401) again and again is turned away before they are looked at;
@@ -12,6 +14,7 @@ https://www.rfc-editor.org/rfc/rfc6585#section-4
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 VISITOR = "visitor"  # where the scope of a request has its `Visitor`
 
 _RATE, _CONCURRENT = 200, 32  # where not all is open to everybody, and nothing else is set
-_BURST_S = 2
+_PATIENCE_S = 0.5  # a request that comes too early by so much waits, and is not refused
 _FAILURES = Rate(per_s=1, burst=60)  # refused credentials of one address
 _KNOWN_MAX = 10_000  # tokens that are remembered
 _PAUSE_S = 1.0  # before a refusal: who asks again at once costs little
@@ -71,7 +74,7 @@ def limits_of(settings: Settings, *, is_open: bool) -> Limits:
         per_s = 0 if is_open else _RATE
     if concurrent is None:
         concurrent = 0 if is_open else _CONCURRENT
-    burst = settings.burst_per_client or per_s * _BURST_S
+    burst = settings.burst_per_client or per_s
     return Limits(Rate(per_s, burst) if per_s else None, concurrent)
 
 
@@ -95,10 +98,10 @@ class Throttled:
         token = _token(scope)
         name = self._known.get(token, "") if token else ""
         key = f"client {name}" if name else f"address {address}"
-        wait, why = self._is_too_much(key, address, is_known=bool(name))
-        if wait:
+        late_s, why = self._late(key, address, is_known=bool(name))
+        if late_s > _PATIENCE_S:
             metrics.throttled.labels(why).inc()
-            await self._turn_away(key, wait, scope, send)
+            await self._turn_away(key, math.ceil(late_s), scope, send)
             return
         visitor = Visitor(key if self._limits.is_any else "")
         status = 0
@@ -110,19 +113,21 @@ class Throttled:
 
         self._under_way[key] += 1
         try:
+            if late_s:
+                await asyncio.sleep(late_s)
             await self._app({**scope, VISITOR: visitor}, receive, sent)
         finally:
             _one_less(self._under_way, key)
             self._learn(token, visitor, address, status)
 
-    def _is_too_much(self, key: str, address: str, *, is_known: bool) -> tuple[int, str]:
-        """After how many seconds to ask again, 0 for now; and what there was too much of."""
-        if not is_known and (wait := self._rates.look(f"failed {address}", _FAILURES)):
-            return wait, "failures"
+    def _late(self, key: str, address: str, *, is_known: bool) -> tuple[float, str]:
+        """After how many seconds the request is due, 0 for now; and what there was too much of."""
+        if not is_known and self._rates.is_spent(f"failed {address}", _FAILURES):
+            return 1 / _FAILURES.per_s, "failures"
         if 0 < self._limits.concurrent <= self._under_way[key]:
             return 1, "concurrent"
         rate = self._limits.rate
-        return (self._rates.take(key, rate) if rate else 0), "rate"
+        return (self._rates.take(key, rate, _PATIENCE_S) if rate else 0), "rate"
 
     def _learn(self, token: bytes, visitor: Visitor, address: str, status: int) -> None:
         """Whose the token is, as far as the request told."""

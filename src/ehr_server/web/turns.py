@@ -1,13 +1,12 @@
 """Whose turn it is to be answered by a thread, where there are fewer threads than requests.
 
-Clients take turns, however many requests each has waiting; and none holds more than its share of
-the threads, so that who asks seldom finds one free.
+Clients take turns, however many requests each has waiting. Who is alone leaves a quarter of the
+threads free, so that who comes next begins at once; while others are there, all together take half
+of them, for threads that run at the same time slow each other down.
 """
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-
-_FOR_OTHERS = 4  # one of so many threads is left to others
 
 
 class Turns:
@@ -15,14 +14,13 @@ class Turns:
 
     def __init__(self, threads: int) -> None:
         self._threads = self._free = threads
-        self._share = max(1, threads - max(1, threads // _FOR_OTHERS))
         self._held = Counter[str]()
         self._waiting = OrderedDict[str, deque[asyncio.Future[None]]]()
 
     async def take(self, client: str, patience_s: float) -> bool:
         """Wait for a turn; False where none came in time. After it, `over` must be called. A
         `client` of "" is everyone, where clients are not told apart."""
-        if self._free and self._may_have_another(client):  # who waits, waits for its own share
+        if self._free and self._may_have_another(client):  # others wait for their own share
             self._give(client)
             return True
         turn = asyncio.get_running_loop().create_future()
@@ -45,17 +43,23 @@ class Turns:
         self._held[client] -= 1
         if not self._held[client]:
             del self._held[client]
-        self._next()
+        while self._free and self._next():
+            pass
 
     def _may_have_another(self, client: str) -> bool:
-        return self._held[client] < (self._share if client else self._threads)
+        if not client:
+            return True
+        here = len(self._held.keys() | self._waiting.keys() | {client})
+        most = self._threads // (2 * here) if here > 1 else self._threads * 3 // 4
+        return self._held[client] < max(1, most)
 
     def _give(self, client: str) -> None:
         self._free -= 1
         self._held[client] += 1
 
-    def _next(self) -> None:
-        """The client that has waited for longest since its last turn, and may have another."""
+    def _next(self) -> bool:
+        """A turn for the client that has waited for longest since its last one, and may have
+        another; False where there is none."""
         for client, turns in self._waiting.items():
             if self._may_have_another(client):
                 self._give(client)
@@ -64,7 +68,8 @@ class Turns:
                 if not turns:
                     del self._waiting[client]
                 turn.set_result(None)
-                return
+                return True
+        return False
 
     def _leave(self, client: str, turn: asyncio.Future[None]) -> None:
         turns = self._waiting[client]
