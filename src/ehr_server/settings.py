@@ -206,8 +206,8 @@ class Settings:
     rate_per_client: int | None = _setting(
         None,
         "Requests a second that one client may make of all server processes together, on average; "
-        "more are slowed, and from half a second on answered 429. 0 sets no limit; by default there "
-        "is one, of 200, where the server asks who calls.",
+        "more are slowed, and from half a second on answered 429. 0 sets no limit; by default "
+        "it is 200 where the server asks who calls.",
         least=0,
         most=1_000_000,
     )
