@@ -20,7 +20,7 @@ from ehr_server.rest.dispatch import Dispatch, refused
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
-from ehr_server.web.negotiate import acceptable, fields, form, is_file, is_table, styled
+from ehr_server.web.negotiate import acceptable, asked_once, fields, form, is_file, is_table, styled
 from ehr_server.web.throttle import VISITOR
 from ehr_server.web.turns import Turns
 
@@ -31,6 +31,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
+
+_SINGLE = {
+    *(b"authorization", b"content-type", b"idempotency-key", b"if-none-exist"),
+    *(b"x-provenance", b"x-request-id"),
+}
 
 
 class FhirEndpoint:
@@ -55,6 +60,7 @@ class FhirEndpoint:
         path, body, upload, spooled = _path(scope), b"", None, None
         try:
             bodies.framed(headers)
+            _said_once(scope["headers"])
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
@@ -107,6 +113,7 @@ class FhirEndpoint:
         try:
             if not _has_own_type(request):
                 acceptable(request)
+            asked_once(request)
             request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
@@ -133,6 +140,18 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _said_once(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises `Invalid` where a header that has one value comes twice: a proxy may have gone by the
+    other. https://www.rfc-editor.org/rfc/rfc9110#section-5.3"""
+    names = [name for name, _ in raw if name in _SINGLE]
+    if len(names) > len(set(names)):
+        twice = next(name for name in names if names.count(name) > 1).decode()
+        raise Invalid(
+            f"The header {twice} comes more than once; send it once.",
+            vi=f"Tiêu đề {twice} xuất hiện nhiều lần; xin chỉ gửi một lần.",
+        )
 
 
 def _busy() -> Unavailable:
