@@ -2,7 +2,8 @@
 
 `python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
 record grows; `python -m bench --identity --residents 100000 --keep DIR` how people are found by
-their numbers, and `--matching` how by all else; `--bulk` exports and imports.
+their numbers, and `--matching` how by all else; `--bulk` exports and imports; `--noisy` what one
+client's flood does to another.
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
@@ -28,7 +29,7 @@ from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve, data_folder
 from growth.measure import Time
-from harness import binaries, inputs, validation, writes
+from harness import binaries, inputs, noisy, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
@@ -72,6 +73,8 @@ def main() -> None:
         _matching(options, found)
     elif options.bulk:
         _bulk(options, found)
+    elif options.noisy:
+        _noisy(options, found)
     else:
         _everything(options, found)
 
@@ -89,6 +92,7 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
         "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
     )
     parser.add_argument("--bulk", action="store_true", help="exports and imports alone")
+    parser.add_argument("--noisy", action="store_true", help="one client beside a noisy one alone")
     parser.add_argument("--resources", type=int, default=1_000_000, help="of --bulk: how many")
     parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
     parser.add_argument("--page", action="store_true", help="write the page of the reference")
@@ -139,6 +143,13 @@ def _bulk(options: argparse.Namespace, found: dict[str, str]) -> None:
 
 
 _BULK_QUICK = 20_000  # resources
+
+
+def _noisy(options: argparse.Namespace, found: dict[str, str]) -> None:
+    rows = noisy.measure(5.0 if options.quick else 15.0)
+    text = f"{_facts('Machine', found)}\n\n{noisy.section(rows)}"
+    print(text)
+    _save(text, {"machine": found, "noisy": noisy.figures(rows)})
 
 
 def _matching(options: argparse.Namespace, found: dict[str, str]) -> None:

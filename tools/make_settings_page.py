@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from ehr_server.settings import TABLE, Setting
+from ehr_server.setting import Setting
+from ehr_server.settings import TABLE
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "settings.md"
 
@@ -12,6 +13,10 @@ _HEAD = """\
 Made from `src/ehr_server/settings.py` by `tools/make_settings_page.py`. Each setting is an option
 of the command line, a variable of the environment, or a line of `.env` in the working folder. The
 command line wins over the environment, the environment over `.env`, `.env` over the default.
+
+Of a setting with two variables the second names a file that holds the value and nothing else, such
+as a secret that is mounted into a container: then it stands in no list of processes or variables.
+Both together are an error; a line break at the end of the file is left out.
 
 | option | variable | takes | default | meaning |
 |---|---|---|---|---|
@@ -29,7 +34,8 @@ def _line(row: Setting) -> str:
     if row.kind is bool:
         default = "no"
     meaning = row.help.replace("|", "\\|")
-    return f"| `{row.option}` | `{row.variable}` | {takes} | {default} | {meaning} |\n"
+    variables = " or ".join(f"`{one}`" for one in row.variables)
+    return f"| `{row.option}` | {variables} | {takes} | {default} | {meaning} |\n"
 
 
 def _kind(row: Setting) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from ehr_server import __version__, auditing, commands, importing, registering, watching
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
-from ehr_server.settings import TABLE, Setting, SettingError, read_settings
+from ehr_server.setting import Setting, SettingError
+from ehr_server.settings import TABLE, read_settings
 from ehr_server.store.embedded import EmbeddedError
 from ehr_server.store.queue import STATES
 from ehr_server.telemetry import configure

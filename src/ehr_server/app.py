@@ -24,8 +24,12 @@ from ehr_server.telemetry import configure
 from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
 from ehr_server.web.cors import App, Cors
+from ehr_server.web.hops import Hops
 from ehr_server.web.metrics import follow
+from ehr_server.web.protection import Protected
+from ehr_server.web.rates import Rates
 from ehr_server.web.site import Site
+from ehr_server.web.throttle import Throttled, limits_of
 
 _END_S = 20
 
@@ -36,6 +40,7 @@ class Opening:
 
     settings: Settings
     database_url: str
+    rates: Rates
 
     def __call__(self, number: int) -> tuple[App, Callable[[], None]]:
         """The app of process `number`, and what closes it. Process 0 runs the background jobs."""
@@ -52,11 +57,21 @@ class Opening:
                 start_workers(dispatch, opened)
             if self.settings.audit == "on":
                 start_sealing(store, opened)
-            site: App = Site(dispatch)
-            if self.settings.origins:
-                site = Cors(site, self.settings.origins)
             closing = opened.pop_all()
-        return site, closing.close
+        return layered(Site(dispatch), self.settings, self.rates), closing.close
+
+
+def layered(site: App, settings: Settings, rates: Rates) -> App:
+    """The site and what stands around it, from within: who asks too often goes no further, is told
+    why even by a page of another origin, and is known by the address that proxies say."""
+    limits = limits_of(settings, is_open=settings.auth != "required")
+    site = Throttled(site, rates, limits, settings.language)
+    if settings.origins:
+        site = Cors(site, settings.origins)
+    site = Protected(site)
+    if settings.proxies:
+        site = Hops(site, settings.proxies, settings.forwarded_header)
+    return site
 
 
 def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispatch:

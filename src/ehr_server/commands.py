@@ -66,6 +66,7 @@ from ehr_server.validation.policy import policy
 from ehr_server.validation.rulebook import Rulebook
 from ehr_server.views.tables import Tables, read_files
 from ehr_server.web import serve as web_serve
+from ehr_server.web.rates import Rates
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,8 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
         if settings.workers > 1 and not settings.no_metrics:
             share_counts(Path(counts))
         migrate_to_newest(url)
-        web_serve.serve(settings.host, settings.port, settings.workers, app.Opening(settings, url))
+        opening = app.Opening(settings, url, Rates())
+        web_serve.serve(settings, opening)
     return 0
 
 

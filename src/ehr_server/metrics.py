@@ -28,6 +28,12 @@ sent = Counter("ehr_sent_bytes", "Bytes of bodies that were sent.")
 in_flight = Gauge(
     "ehr_requests_in_flight", "Requests being answered now.", multiprocess_mode="livesum"
 )
+throttled = Counter(
+    "ehr_throttled",
+    "Requests turned away (429): by the rate of a client, its requests under way at once, or "
+    "failures of its address to say who calls.",
+    ("why",),
+)
 stored_versions = Counter(
     "ehr_stored_versions", "Versions of resources that were stored, by deed.", ("deed",)
 )

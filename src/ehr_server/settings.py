@@ -3,6 +3,8 @@
 A setting `statement_timeout_ms` is the option `--statement-timeout-ms` on the command line, the
 variable `EHR_STATEMENT_TIMEOUT_MS` in the environment or in `.env`, and a field of `Settings`.
 The command line wins over the environment, the environment over `.env`, `.env` over the default.
+Of a setting that is a secret a variable such as `EHR_DATABASE_URL_FILE` may name a file instead, in
+which its value stands alone: what is mounted into a container shows in no list of variables.
 `--help` and docs/reference/settings are made from `TABLE`. Nothing else reads the environment.
 """
 
@@ -12,26 +14,26 @@ import logging
 import os
 import re
 from dataclasses import dataclass, field, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 
+from ehr_server.setting import PREFIX, Setting, SettingError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX = "EHR_"
 _TESTS = "EHR_TEST_"  # variables of the test suite, none of ours
+
+Network = IPv4Network | IPv6Network
 
 # https://datatracker.ietf.org/doc/html/rfc6454#section-6.2
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9._\[\]:-]+", re.ASCII)
 
 log = logging.getLogger(__name__)
-
-
-class SettingError(ValueError):
-    """A setting has a value that it cannot have; the text names the setting and what it takes."""
 
 
 def _setting(
@@ -209,6 +211,47 @@ class Settings:
     nesting_max: int = _setting(100, "Deepest nesting of a resource.", least=10, most=190)
     count_default: int = _setting(50, "Results on a page without `_count`.", least=1)
     count_max: int = _setting(1_000, "Most results on a page.", least=1)
+    rate_per_client: int | None = _setting(
+        None,
+        "Requests a second that one client may make of all server processes together, on average; "
+        "more are slowed, and from half a second on answered 429. 0 sets no limit; by default "
+        "it is 200 where the server asks who calls.",
+        least=0,
+        most=1_000_000,
+    )
+    burst_per_client: int = _setting(
+        0,
+        "Requests that one client may make at once before its rate counts; 0 takes those of one "
+        "second.",
+        least=0,
+        most=1_000_000,
+    )
+    concurrent_per_client: int | None = _setting(
+        None,
+        "Requests of one client that may be under way in one server process; more are answered "
+        "429. 0 sets no limit; by default it is 32 where the server asks who calls.",
+        least=0,
+        most=10_000,
+    )
+    trusted_proxies: str = _setting(
+        "",
+        "Addresses and networks, divided by commas, of the proxies whose word is taken for who "
+        "calls and by which address, such as 127.0.0.1,10.0.0.0/8; none unless they are named.",
+    )
+    forwarded_header: Literal["x-forwarded", "forwarded"] = _setting(
+        "x-forwarded",
+        "Which headers the trusted proxies set: X-Forwarded-For, -Proto and -Host, or Forwarded of "
+        "RFC 7239. The other is ignored, since a client may have sent it.",
+    )
+    tls_certificate: Path | None = _setting(  # noqa: RUF009
+        None, "PEM file of the certificate, and those between it and its root, to serve HTTPS by."
+    )
+    tls_key: Path | None = _setting(None, "PEM file of the key of the certificate.")  # noqa: RUF009
+    metrics_readers: str = _setting(
+        "",
+        "Addresses and networks, divided by commas, that may read /metrics and how the server is, "
+        "beside this machine itself; * for all.",
+    )
     no_metrics: bool = _setting(False, "Do not count what is done, nor show it at /metrics.")
     cors_origins: str = _setting(
         "",
@@ -257,6 +300,16 @@ class Settings:
         return frozenset(filter(None, (one.strip() for one in self.cors_origins.split(","))))
 
     @property
+    def proxies(self) -> tuple[Network, ...]:
+        """The networks of the proxies whose word is taken."""
+        return _networks(self.trusted_proxies)
+
+    @property
+    def readers(self) -> tuple[Network, ...]:
+        """The networks that may read /metrics, beside this machine."""
+        return _networks(self.metrics_readers.replace("*", "0.0.0.0/0,::/0"))
+
+    @property
     def import_sources(self) -> frozenset[str]:
         """The origins that files to import may be fetched from."""
         return frozenset(filter(None, (one.strip() for one in self.import_origins.split(","))))
@@ -275,60 +328,6 @@ class Settings:
     def export_path(self) -> Path:
         """The folder that exports are written to."""
         return self.export_dir or self.data_dir / "export"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One row of the table: what `--help` and the documentation say about a setting."""
-
-    name: str
-    kind: type[str] | type[int] | type[bool] | type[Path]
-    choices: tuple[str, ...]  # empty: any
-    is_optional: bool
-    default: str | int | bool | Path | None
-    help: str
-    least: int | None
-    most: int | None
-    is_secret: bool
-
-    @property
-    def option(self) -> str:
-        """Its name on the command line, such as `--data-dir`."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """Its name in the environment, such as `EHR_DATA_DIR`."""
-        return PREFIX + self.name.upper()
-
-    def read(self, text: object) -> Any:
-        """The value that a text (or a value already of the type) stands for; else SettingError."""
-        if self.is_optional and text in ("", None):
-            return None
-        kind: Any = _yes_or_no if self.kind is bool else self.kind
-        try:
-            value = kind(text)
-        except (TypeError, ValueError):
-            raise self._wrong(text) from None
-        if (
-            (self.choices and value not in self.choices)
-            or (self.least is not None and value < self.least)
-            or (self.most is not None and value > self.most)
-        ):
-            raise self._wrong(text)
-        return value
-
-    def _wrong(self, text: object) -> SettingError:
-        if self.choices:
-            expected = "one of " + ", ".join(self.choices)
-        elif self.kind is int:
-            expected = "a whole number"
-            expected += f", at least {self.least}" if self.least is not None else ""
-            expected += f", at most {self.most}" if self.most is not None else ""
-        else:
-            expected = {bool: "yes or no", Path: "a path"}.get(self.kind, "a text")
-        shown = "a value" if self.is_secret else repr(text)
-        return SettingError(f"{self.option} ({self.variable}) takes {expected}, not {shown}")
 
 
 def _row(name: str, hint: Any, default: Any, facts: Mapping[str, Any]) -> Setting:
@@ -366,7 +365,7 @@ def read_settings(
     for row in TABLE:
         given = (options or {}).get(row.name)
         if given is None:
-            given = variables.get(row.variable)
+            given = row.given(variables)
         if given is not None:
             values[row.name] = row.read(given)
     values["workers"] = values.get("workers") or _processors()
@@ -419,8 +418,27 @@ def _check(settings: Settings) -> None:
                 f"--cors-origins (EHR_CORS_ORIGINS) takes origins as browsers send them, such as "
                 f"https://app.example.vn, without a path and in lower case, not {origin!r}"
             )
+    for option in ("trusted_proxies", "metrics_readers"):
+        _check_networks(option, getattr(settings, option))
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise SettingError("--tls-certificate and --tls-key are set together, or neither is")
     if settings.count_default > settings.count_max:
         raise SettingError("--count-default is larger than --count-max")
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _check_networks(name: str, text: str) -> None:
+    try:
+        _networks(text if name == "trusted_proxies" else text.replace("*", ""))
+    except ValueError as error:
+        option = "--" + name.replace("_", "-")
+        raise SettingError(
+            f"{option} ({PREFIX}{name.upper()}) takes addresses and networks such as "
+            f"10.0.0.0/8,::1: {error}"
+        ) from None
 
 
 def _report_unknown(variables: Mapping[str, object]) -> None:
@@ -429,18 +447,9 @@ def _report_unknown(variables: Mapping[str, object]) -> None:
 
 
 def _unknown(variables: Mapping[str, object]) -> list[str]:
-    known = {row.variable for row in TABLE}
+    known = {name for row in TABLE for name in row.variables}
     ours = (name for name in variables if name.startswith(PREFIX) and name not in known)
     return sorted(name for name in ours if not name.startswith(_TESTS))
-
-
-def _yes_or_no(text: object) -> bool:
-    answers = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    answers |= {"on": True, "off": False, "": False}
-    try:
-        return answers[str(text).strip().lower()]
-    except KeyError:
-        raise ValueError(text) from None
 
 
 def _processors() -> int:

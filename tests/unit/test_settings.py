@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ehr_server.settings import TABLE, SettingError, Settings, read_settings
+from ehr_server.setting import SettingError
+from ehr_server.settings import TABLE, Settings, read_settings
 
 
 def test_the_command_line_wins_over_the_environment_over_the_file(tmp_path: Path) -> None:
@@ -47,6 +48,10 @@ def test_a_text_becomes_a_value(name: str, text: str, value: object, tmp_path: P
         ("EHR_CORS_ORIGINS", "https://app.example.vn/", "--cors-origins"),
         ("EHR_CORS_ORIGINS", "https://a.example.vn,app.example.vn", "'app.example.vn'"),
         ("EHR_CORS_ORIGINS", "https://a.example.vn\nX: y", "--cors-origins"),
+        ("EHR_TRUSTED_PROXIES", "10.0.0.1/8", r"--trusted-proxies .* has host bits set"),
+        ("EHR_TRUSTED_PROXIES", "*", "--trusted-proxies"),
+        ("EHR_METRICS_READERS", "127.0.0.1,prometheus", "--metrics-readers .*'prometheus'"),
+        ("EHR_TLS_KEY", "key.pem", "--tls-certificate and --tls-key are set together"),
         ("EHR_COUNT_DEFAULT", "2000", "larger than --count-max"),
     ],
 )
@@ -67,6 +72,51 @@ def test_a_misspelt_variable_is_reported(caplog: pytest.LogCaptureFixture, tmp_p
 
 def test_the_password_of_the_database_is_not_shown() -> None:
     assert "secret" not in repr(Settings(database_url="postgresql://user:secret@host/ehr"))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_secret_may_lie_in_a_file_of_its_own(end: str, tmp_path: Path) -> None:
+    """As Docker and Kubernetes mount secrets; editors end a file with a line break."""
+    secret, env_file = tmp_path / "url", tmp_path / ".env"
+    secret.write_bytes(f"postgresql://user:pass word@host/ehr{end}".encode())
+    given = {"EHR_DATABASE_URL_FILE": str(secret)}
+    env_file.write_text(f"EHR_DATABASE_URL_FILE={secret}\n")
+    for settings in (
+        read_settings(environment=given, env_file=tmp_path / "none"),
+        read_settings(environment={}, env_file=env_file),
+    ):
+        assert settings.database_url == "postgresql://user:pass word@host/ehr"
+    option = {"database_url": "postgresql:///other"}
+    assert read_settings(option, environment=given).database_url == "postgresql:///other"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("EHR_DATABASE_URL", b"postgresql:///x", "EHR_DATABASE_URL_FILE are both given"),
+        ("EHR_HOST", None, r"EHR_DATABASE_URL_FILE: .* cannot be read: No such file"),
+        ("EHR_HOST", b"\xff", r"cannot be read: it is not UTF-8"),
+    ],
+)
+def test_a_file_of_a_secret_that_is_wrong_is_refused(
+    name: str, content: bytes | None, message: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "url"
+    if content is not None:
+        secret.write_bytes(content)
+    given = {"EHR_DATABASE_URL_FILE": str(secret), name: "postgresql://user:word@host/ehr"}
+    with pytest.raises(SettingError, match=message) as refused:
+        read_settings(environment=given, env_file=tmp_path / ".env")
+    assert "word" not in str(refused.value)
+
+
+def test_only_what_is_a_secret_may_lie_in_a_file(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    environment = {"EHR_PORT_FILE": "/run/secrets/port", "EHR_DATABASE_URL_FILE": ""}
+    with pytest.raises(SettingError, match="EHR_DATABASE_URL_FILE"):
+        read_settings(environment=environment, env_file=tmp_path / ".env")
+    assert "EHR_PORT_FILE is not a setting" in caplog.text
 
 
 def test_one_server_process_per_processor_by_default(tmp_path: Path) -> None:

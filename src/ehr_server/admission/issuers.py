@@ -29,7 +29,7 @@ from ehr_server.admission.rejected import Rejected
 from ehr_server.admission.signed import ALGORITHMS, Signed, check_signature
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
-from ehr_server.settings import SettingError
+from ehr_server.setting import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,6 +12,7 @@ from ehr_server.issue import Issue
 Language = Literal["vi", "en"]
 
 ISSUES_MAX = 100
+_TEXT_MAX = 4_000  # characters: a text repeats some of what was sent, which may be of any length
 RULES = "http://ehr-server.org/fhir/CodeSystem/rule"  # of what can be broken, for counting
 _ORDER: dict[str, int] = {"fatal": 0, "error": 1, "warning": 2, "information": 3}
 
@@ -40,11 +41,15 @@ def _issue(issue: Issue, language: Language) -> dict[str, Any]:
     found: dict[str, Any] = {
         "severity": issue.severity,
         "code": issue.code,
-        "details": {"text": text},
-        "diagnostics": issue.diagnostics or issue.text,
+        "details": {"text": _short(text)},
+        "diagnostics": issue.diagnostics or _short(issue.text),
     }
     if issue.rule:
         found["details"]["coding"] = [{"system": RULES, "code": issue.rule}]
     if issue.expression:
         found["expression"] = list(issue.expression)
     return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_MAX else f"{text[:_TEXT_MAX]}…"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ehr_server.definitions import definitions
 from ehr_server.search.parameters import STANDARD, Parameters
-from ehr_server.settings import SettingError
+from ehr_server.setting import SettingError
 
 if TYPE_CHECKING:
     from datetime import tzinfo

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Literal, cast
 
 from ehr_server.definitions import definitions
-from ehr_server.settings import SettingError, Settings
+from ehr_server.setting import SettingError
+from ehr_server.settings import Settings
 
 Level = Literal["off", "warn", "reject"]
 _LEVELS = ("off", "warn", "reject")

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from ehr_server.web.http1 import Http1
+from ehr_server.web.tls import Files, context
 
 HEAD_S = 15  # for the head of a request, from its first byte or the beginning of the connection
 HEAD_BYTES_MAX = 65_536
@@ -33,9 +34,15 @@ _FULL = (
 
 
 class Config(uvicorn.Config):
-    """How connections are served; `is_leaving` once the server was told to stop."""
+    """How connections are served: by TLS where there are files for it; `is_leaving` once the server
+    was told to stop."""
 
     is_leaving = False
+    tls: Files | None = None
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = context(self.tls) if self.tls else None
 
 
 class Connection(Http1):

@@ -22,7 +22,9 @@ from ehr_server.store.journal import Logged
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
-from ehr_server.web.negotiate import acceptable, fields, form, is_file, is_table, styled
+from ehr_server.web.negotiate import acceptable, asked_once, fields, form, is_file, is_table, styled
+from ehr_server.web.throttle import VISITOR
+from ehr_server.web.turns import Turns
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -31,6 +33,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
+
+_SINGLE = {
+    *(b"authorization", b"content-type", b"idempotency-key", b"if-none-exist"),
+    *(b"x-provenance", b"x-request-id"),
+}
 
 
 class FhirEndpoint:
@@ -44,8 +51,7 @@ class FhirEndpoint:
         self._dispatch = dispatch
         self._admission = admission
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
-        self._size = threads
-        self._under_way = 0
+        self._turns = Turns(threads)
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -57,7 +63,10 @@ class FhirEndpoint:
         path, body, upload, spooled = _path(scope), b"", None, None
         try:
             bodies.framed(headers)
+            _said_once(scope["headers"])
             caller = await self._admitted(scope["method"], path, headers)
+            if caller.principal is not None and VISITOR in scope:
+                scope[VISITOR].name = f"{caller.principal.issuer} {caller.principal.client}"
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
@@ -106,17 +115,17 @@ class FhirEndpoint:
 
     async def _in_turn(self, request: Request, scope: Scope, caller: Caller) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
-        work = self._threads.submit(copy_context().run, self._answer, request, scope, caller)
-        answer = asyncio.wrap_future(work)
-        self._under_way += 1
+        visitor = scope.get(VISITOR)
+        whose = visitor.key if visitor else ""
+        if not await self._turns.take(whose, _TURN_S):
+            return refused(_busy(), request.language(self._dispatch.settings.language))
         try:
-            if self._under_way > self._size:
-                await asyncio.wait({answer}, timeout=_TURN_S)
-                if work.cancel():  # not begun, and it will not be
-                    return refused(_busy(), request.language(self._dispatch.settings.language))
-            made, logged = await answer
+            run = asyncio.get_running_loop().run_in_executor
+            made, logged = await run(
+                self._threads, copy_context().run, self._answer, request, scope, caller
+            )
         finally:
-            self._under_way -= 1
+            self._turns.over(whose)
         if logged is None:
             return made
         await asyncio.wait({asyncio.wrap_future(logged)})
@@ -132,6 +141,7 @@ class FhirEndpoint:
         try:
             if not _has_own_type(request):
                 acceptable(request)
+            asked_once(request)
             request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
@@ -155,6 +165,18 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
+
+
+def _said_once(raw: Iterable[tuple[bytes, bytes]]) -> None:
+    """Raises `Invalid` where a header that has one value comes twice: a proxy may have gone by the
+    other. https://www.rfc-editor.org/rfc/rfc9110#section-5.3"""
+    names = [name for name, _ in raw if name in _SINGLE]
+    if len(names) > len(set(names)):
+        twice = next(name for name in names if names.count(name) > 1).decode()
+        raise Invalid(
+            f"The header {twice} comes more than once; send it once.",
+            vi=f"Tiêu đề {twice} xuất hiện nhiều lần; xin chỉ gửi một lần.",
+        )
 
 
 def _busy() -> Unavailable:

@@ -33,6 +33,9 @@ class Http1(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offered:
+                if self._is_tunnel():
+                    self._end()
+                    return
                 data = self._without_offer() + data[offered.args[0] :]
             except httptools.HttpParserError:
                 self._end()
@@ -40,7 +43,7 @@ class Http1(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A request begins, unless it comes once more, without the offer."""
-        if self._is_offer():
+        if self._is_offer() or self._is_tunnel():
             return
         if self.url == b"*":  # `OPTIONS *`, about the server as such: RFC 9110, 9.3.7
             self.url = ASTERISK.encode()
@@ -48,11 +51,15 @@ class Http1(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        if not self._is_offer():
+        if not self._is_offer() and not self._is_tunnel():
             super().on_message_complete()
 
     def _is_offer(self) -> bool:
-        return self.parser.should_upgrade() and self.parser.get_method() != _CONNECT
+        return self.parser.should_upgrade() and not self._is_tunnel()
+
+    def _is_tunnel(self) -> bool:
+        """Whether it is asked to be a proxy, which it is not: RFC 9110, 9.3.6."""
+        return bool(self.parser.get_method() == _CONNECT)
 
     def _without_offer(self) -> bytes:
         """The head of the request that was just read, and a parser that has not read it yet."""

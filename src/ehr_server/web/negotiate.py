@@ -20,6 +20,7 @@ _SHORT = {"json": _JSON[0], "xml": _XML[0]}
 _FORM = "application/x-www-form-urlencoded"
 # Who fetches files may say so in every request, also when asking how far they are.
 _FILES = ("application/fhir+ndjson", "application/ndjson", "application/x-ndjson")
+_ONCE = ("_format", "_pretty", "_summary", "_elements", "_count", "_since", "_page")
 _SERVED = (*_JSON, *_XML, *_FILES)
 
 
@@ -33,6 +34,18 @@ def acceptable(request: Request) -> None:
             f"Only JSON and XML of FHIR 4.0 are served: {_JSON[0]}, {_XML[0]}.",
             vi=f"Chỉ phục vụ JSON và XML của FHIR 4.0: {_JSON[0]}, {_XML[0]}.",
         )
+
+
+def asked_once(request: Request) -> None:
+    """Raises `Invalid` where what shapes the answer is asked for twice: of two formats one would be
+    ignored, and who checks requests on their way may have gone by that one."""
+    for name in _ONCE:
+        if sum(one == name for one, _ in request.query) > 1:
+            raise Invalid(
+                f"The parameter {name} comes more than once; send it once.",
+                vi=f"Tham số {name} xuất hiện nhiều lần; xin chỉ gửi một lần.",
+                expression=(name,),
+            )
 
 
 def is_table(path: tuple[str, ...]) -> bool:

@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from types import FrameType
@@ -15,25 +16,38 @@ from typing import Any
 import uvicorn
 
 from ehr_server import collector
+from ehr_server.settings import Settings
 from ehr_server.web.connections import KEPT_S, Config, Connection, allow_files, watch
+from ehr_server.web.tls import Files, tls_files
 
 _DRAIN_S = 30
 _ACCEPT_S = 0.1  # before no more connections are taken
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where connections come in, and the files to serve them by TLS, if they are."""
+
+    socket: socket.socket
+    tls: Files | None
+
 
 # Runs in every process: given the number of the process, opens what it needs and returns the app
 # to serve and what to call at the end.
 Opener = Callable[[int], tuple[Any, Callable[[], None]]]
 
 
-def serve(host: str, port: int, processes: int, opener: Opener) -> None:
+def serve(settings: Settings, opener: Opener) -> None:
     """Serve until SIGTERM or SIGINT, then answer what was asked and return.
 
-    Prints `ready http://...` when all processes take requests. `opener` must be picklable. A
-    process that dies is replaced.
+    Prints `ready http://...` (`https://` with a certificate) when all processes take requests.
+    `opener` must be picklable. A process that dies is replaced.
     """
     stop = _stop_signal()
-    listening = _listen(host, port)
-    shown = f"ready http://{host}:{listening.getsockname()[1]}"
+    files, host, processes = tls_files(settings), settings.host, settings.workers
+    listening = Listening(_listen(host, settings.port), files)
+    scheme = "https" if files else "http"
+    shown = f"ready {scheme}://{host}:{listening.socket.getsockname()[1]}"
     if processes == 1:
         _run(listening, opener, 0, lambda: print(shown, flush=True))
         return
@@ -49,7 +63,8 @@ def serve(host: str, port: int, processes: int, opener: Opener) -> None:
 
     running = [start(number) for number in range(processes)]
     _tend(running, start, events, stop, shown)
-    listening.close()  # or who connects now waits for nobody until the last process has drained
+    # Or who connects now waits for nobody until the last process has drained.
+    listening.socket.close()
     for process in running:
         process.terminate()
     for process in running:
@@ -77,13 +92,13 @@ def _tend(
             running[number] = start(number)
 
 
-def _child(listening: socket.socket, opener: Opener, number: int, ready: Event) -> None:
+def _child(listening: Listening, opener: Opener, number: int, ready: Event) -> None:
     _stop_signal()
     _die_with_parent()
     _run(listening, opener, number, ready.set)
 
 
-def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[[], None]) -> None:
+def _run(listening: Listening, opener: Opener, number: int, ready: Callable[[], None]) -> None:
     app, close = opener(number)
     collector.settle()
     allow_files()
@@ -97,9 +112,11 @@ def _run(listening: socket.socket, opener: Opener, number: int, ready: Callable[
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_S,
+        proxy_headers=False,  # `hops` reads them, where a proxy is trusted
     )
+    config.tls = listening.tls
     try:
-        _Server(config, ready).run(sockets=[listening])
+        _Server(config, ready).run(sockets=[listening.socket])
     finally:
         close()
 

@@ -3,7 +3,8 @@
 import pytest
 
 from ehr_server.search.rules import full_text
-from ehr_server.settings import SettingError, Settings
+from ehr_server.setting import SettingError
+from ehr_server.settings import Settings
 
 
 def test_the_setting_names_types() -> None:

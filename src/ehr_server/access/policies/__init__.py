@@ -35,7 +35,7 @@ import yaml
 from ehr_server.access.scopes import ALL, LETTERS
 from ehr_server.definitions import definitions
 from ehr_server.sensitivity import reasons
-from ehr_server.settings import SettingError
+from ehr_server.setting import SettingError
 
 _SETS = "sets"
 _FOLDER = files(__package__)

@@ -13,6 +13,7 @@ import ehr_server
 from ehr_server.call import Request
 from ehr_server.store import figures, migrate
 from ehr_server.store.queue import FAILED, QUEUED, RUNNING
+from ehr_server.web.pages.style import STYLE
 from ehr_server.web.pages.words import WORDS
 
 if TYPE_CHECKING:
@@ -21,16 +22,6 @@ if TYPE_CHECKING:
     from ehr_server.settings import Settings
     from ehr_server.store.connect import Store
     from ehr_server.store.figures import Figures
-
-# The page holds no script and loads nothing; its style is its own.
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none';"
-    " form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Vary": "Accept-Language",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +38,9 @@ def state(store: Store) -> State:
     return State(found, found is not None and migrate.is_newest(store))
 
 
-def page(settings: Settings, found: State, base_url: str, accept_language: str) -> str:
-    """The page as HTML, in the first language that the browser names of those there are."""
+def page(settings: Settings, found: State | None, base_url: str, accept_language: str) -> str:
+    """The page as HTML, in the first language that the browser names of those there are. Without a
+    state it tells nothing of what is stored here."""
     request = Request("GET", (), headers={"accept-language": accept_language})
     language = request.language(settings.language)
     said = WORDS[language]
@@ -56,11 +48,17 @@ def page(settings: Settings, found: State, base_url: str, accept_language: str) 
         "language": language,
         "version": escape(ehr_server.__version__),
         "base": escape(base_url),
-        "state": "".join(_row(*row) for row in _rows(found, said)),
-        "metrics": "" if settings.no_metrics else _link("/metrics", said["metrics"]),
+        "state": _told(found, said) if found else "",
+        "metrics": _link("/metrics", said["metrics"]) if found and not settings.no_metrics else "",
+        "style": STYLE,
         "curl": escape(_TRY.format(base=base_url)),
     }
     return _PAGE.substitute({**said, **told})
+
+
+def _told(found: State, said: Mapping[str, str]) -> str:
+    rows = "".join(_row(*row) for row in _rows(found, said))
+    return f"<h2>{said['how']}</h2>\n<table>{rows}</table>"
 
 
 def _rows(found: State, said: Mapping[str, str]) -> list[tuple[str, str, bool]]:
@@ -106,22 +104,7 @@ _PAGE = Template("""<!doctype html>
 <meta name="color-scheme" content="light dark">
 <title>ehr-server</title>
 <style>
-:root { --back: #fbfbf9; --text: #1d2327; --dim: #56616b; --line: #d9dde0; --link: #0b5a8a;
-  --code: #eef1f2; --well: #1c6b3a; --ill: #a32b12; }
-@media (prefers-color-scheme: dark) { :root { --back: #14181b; --text: #e4e8ea; --dim: #9fabb4;
-  --line: #333b41; --link: #7cc2ee; --code: #1f262a; --well: #6fcf97; --ill: #ff9f87; } }
-body { background: var(--back); color: var(--text); font: 1rem/1.6 system-ui, sans-serif;
-  max-width: 46rem; margin: 0 auto; padding: 2.5rem 1.25rem; }
-h1 { font-size: 1.9rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
-.dim, footer { color: var(--dim); } a { color: var(--link); }
-a:focus-visible, pre:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-table { border-collapse: collapse; width: 100%; }
-th, td { border-top: 1px solid var(--line); padding: .35rem .75rem .35rem 0; text-align: left; }
-th { font-weight: 500; width: 35%; } .well { color: var(--well); } .ill { color: var(--ill); }
-pre { background: var(--code); border-radius: .4rem; overflow-x: auto; padding: .9rem 1rem;
-  font: .875rem/1.5 ui-monospace, monospace; } code { font-family: ui-monospace, monospace; }
-ul { padding-left: 1.2rem; }
-</style>
+$style</style>
 </head>
 <body>
 <header><h1>ehr-server</h1>
@@ -129,8 +112,7 @@ ul { padding-left: 1.2rem; }
 <main>
 <h2>$address</h2>
 <p><a href="/fhir/metadata"><code>$base</code></a></p>
-<h2>$how</h2>
-<table>$state</table>
+$state
 <h2>$attempt</h2>
 <pre tabindex="0"><code>$curl</code></pre>
 <h2>$further</h2>

@@ -30,6 +30,10 @@ WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
             "jobs": "Background jobs",
             "waiting": "waiting or running",
             "failed": "failed",
+            "method": "Method",
+            "path": "Address",
+            "does": "What it does",
+            "schema_of_all": "The same as an OpenAPI document",
         },
         "vi": {
             "what": "Máy chủ FHIR R4 cho hồ sơ sức khỏe cá nhân trọn đời",
@@ -54,6 +58,10 @@ WORDS: Mapping[Language, Mapping[str, str]] = MappingProxyType(
             "jobs": "Việc chạy nền",
             "waiting": "đang chờ hoặc đang chạy",
             "failed": "thất bại",
+            "method": "Phương thức",
+            "path": "Địa chỉ",
+            "does": "Việc thực hiện",
+            "schema_of_all": "Cùng nội dung ở dạng tài liệu OpenAPI",
         },
     }
 )
