@@ -19,6 +19,7 @@ _LIBRARIES = {  # library -> the only places of the package that import it
     "json": ("fhir/json.py",),
     "orjson": ("fhir/json.py",),
     "jiter": ("fhir/json.py",),
+    "joserfc": ("signatures/",),
     "fhirpathpy": ("fhirpath/foreign.py",),
     "jsonschema_rs": ("patterns.py", "validation/"),
     "zstandard": ("store/",),

@@ -19,6 +19,7 @@ from ehr_server.changes import (
     claims,
     former,
     gather,
+    provenance,
     referring,
     resolve,
     rows,
@@ -79,7 +80,10 @@ def apply(
             former.keep(connection, changes)
             changes += claims.settle(means, connection, changes)
             binary.settle(changes)
-            sent_by = push.sender if push else sender_of(means.caller, _resources(changes))
+            changes = provenance.settle(changes, sent)
+            sent_by = sender_of(means.caller, _resources(changes))
+            if push is not None and (push.key or push.sender):
+                sent_by = push.sender
             sender = means.store.sender_number(sent_by)
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
@@ -116,8 +120,10 @@ def _checked(
     if before is None:
         try:
             settle(means, changes)
-            changes += referring.widen(means, changes)
+            widened = referring.widen(means, changes)
+            changes += [*provenance.intended(push.told if push else (), changes), *widened]
             check.well_formed(means, changes)
+            provenance.untargeted(changes)
             for resource in filter(None, _resources(changes)):
                 name_anew(resource, means.identifier_systems)
         except Refusal:
