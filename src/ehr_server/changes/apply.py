@@ -81,10 +81,7 @@ def apply(
             changes += claims.settle(means, connection, changes)
             binary.settle(changes)
             changes = provenance.settle(changes, sent)
-            sent_by = sender_of(means.caller, _resources(changes))
-            if push is not None and (push.key or push.sender):
-                sent_by = push.sender
-            sender = means.store.sender_number(sent_by)
+            sender = means.store.sender_number(_sender(means, changes, push))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
@@ -151,6 +148,13 @@ def _before(
     if then is not None:
         then()
     return before
+
+
+def _sender(means: Means, changes: Sequence[Change], push: Push | None) -> str:
+    """As the push says, which its receipt is filed by; else as the resources do."""
+    if push is not None and (push.key or push.sender):
+        return push.sender
+    return sender_of(means.caller, _resources(changes))
 
 
 def _resources(changes: Sequence[Change]) -> Iterator[dict[str, Any] | None]:
