@@ -15,6 +15,7 @@ import pytest
 
 from api.patients import resident, weight
 from api.pushes import JSON, bundle, is_repeated, keyed, new_key, post, put, send
+from api.test_purge import purge
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.interactions.provenance import HEADER
@@ -136,6 +137,43 @@ def test_one_covers_a_transaction(client: httpx.Client) -> None:
     patient = written[0].split("/_history")[0]
     assert found["agent"][0]["who"]["reference"] == patient  # a link, followed as any other
     assert provenances(client, written[1].split("/_history")[0]) == [found]
+
+
+def test_each_person_of_a_transaction_has_one(client: httpx.Client) -> None:
+    """https://hl7.org/fhir/R4/provenance.html#patients: "multiple Provenance resources should be
+    recorded, one for each Patient/Subject". Nobody's resources have one too."""
+    one, other = f"urn:uuid:{uuid.uuid4()}", f"urn:uuid:{uuid.uuid4()}"
+    place = {"resourceType": "Organization", "name": "Trạm y tế"}
+    entries = [post(resident(), fullUrl=one), post(resident(), fullUrl=other), post(place)]
+    answer = send(client, bundle("transaction", *entries, post(weight(one))), **told())
+    first, second, third, fourth = written(answer)
+    assert [targets(p) for p in provenances(client, first)] == [[first, fourth]]
+    assert [targets(p) for p in provenances(client, second)] == [[second]]
+    assert [targets(p) for p in provenances(client, third)] == [[third]]
+    alone = send(client, bundle("transaction", post(place), post(resident())), **told())
+    assert [targets(p) for p in provenances(client, written(alone)[1])] == [written(alone)]
+
+
+def test_it_goes_with_the_record_of_the_person(client: httpx.Client) -> None:
+    """Else it would stand in the way of a purge, as all that refers to the record from outside
+    does, also after it was corrected."""
+    here = named(create(client, resident())).split("/_history")[0]
+    observation = named(create(client, weight(here), **told()))
+    (found,) = provenances(client, observation)
+    corrected = found | {"recorded": "2026-10-05T08:00:00+07:00"}
+    headers = JSON | {"If-Match": 'W/"1"'}
+    address = f"/Provenance/{found['id']}"
+    assert client.put(address, content=json.write(corrected), headers=headers).status_code == 200
+    done = purge(client, here.removeprefix("Patient/"))
+    assert done.status_code == 200, done.text
+    assert client.get(address).status_code in (404, 410)
+
+
+def written(answer: httpx.Response) -> list[str]:
+    """The versions that a Bundle has stored."""
+    assert answer.status_code == 200, answer.text
+    entries = answer.json()["entry"]
+    return [one["response"]["location"].partition("/fhir/")[2] for one in entries]
 
 
 def test_each_entry_of_a_batch_has_its_own(client: httpx.Client) -> None:

@@ -80,7 +80,7 @@ def apply(
             former.keep(connection, changes)
             changes += claims.settle(means, connection, changes)
             binary.settle(changes)
-            changes = provenance.settle(changes, sent)
+            changes = provenance.settle(means, changes, sent)
             sender = means.store.sender_number(_sender(means, changes, push))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)

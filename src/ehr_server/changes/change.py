@@ -104,6 +104,7 @@ class Change:
     blob: Blob | None = None  # content of a Binary, to be kept beside it
     is_reviewed: bool = False  # a second holder of a number is stored, and a human decides
     tells: bool = False  # a Provenance of the changes that it comes along with
+    home: int | None = None  # the person's compartment that it lies in, though no patient says so
 
     meant: Sequence[str] = ()  # the ids that the criteria found
     read: int | None = None  # the version that was patched

@@ -7,14 +7,15 @@ nothing was written, as for the same content once more, there is nothing to tell
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server import clock
-from ehr_server.changes.change import Change
-from ehr_server.changes.rows import is_unchanged
-
-TYPE = "Provenance"
+from ehr_server.changes import rows
+from ehr_server.changes.change import Change, Means
+from ehr_server.changes.links import scan
+from ehr_server.changes.rows import PROVENANCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,12 @@ def intended(told: Sequence[Told], changes: Sequence[Change]) -> list[Change]:
     is_linked = any(one.full_url is not None for one in changes)
     made = []
     for one in told:
-        resource = {"resourceType": TYPE, "target": target, "recorded": clock.instant(clock.now())}
-        change = Change("create", TYPE, where=one.where, full_url="" if is_linked else None)
+        resource = {
+            "resourceType": PROVENANCE,
+            "target": target,
+            "recorded": clock.instant(clock.now()),
+        }
+        change = Change("create", PROVENANCE, where=one.where, full_url="" if is_linked else None)
         change.resource, change.tells = {**resource, **one.resource}, True
         made.append(change)
     return made
@@ -50,29 +55,59 @@ def untargeted(changes: Sequence[Change]) -> None:
             del one.resource["target"]
 
 
-def settle(changes: Sequence[Change], sent: int) -> list[Change]:
-    """The changes, with the targets of the Provenances: what was sent and is written."""
-    tells = [one for one in changes if one.tells]
-    if not tells:
+def settle(means: Means, changes: Sequence[Change], sent: int) -> list[Change]:
+    """The changes, with the targets of the Provenances: what was sent and is written.
+
+    Where that is of several persons, each has a Provenance of its own, and so has what is nobody's:
+    https://hl7.org/fhir/R4/provenance.html#patients, "one for each Patient/Subject".
+    """
+    if not any(one.tells for one in changes):
         return list(changes)
-    references = list(_written(changes[:sent]))
-    for one in tells:
-        target = [{"reference": reference} for reference in references]
-        one.resource = {**(one.resource or {}), "target": target}
-        one.references = (*one.references, *target)
-    return [one for one in changes if references or not one.tells]
+    by_home = _by_home(means, changes[:sent])
+    return [
+        each for one in changes for each in ([one] if not one.tells else _of_each(one, by_home))
+    ]
 
 
-def _written(changes: Sequence[Change]) -> Iterator[str]:
-    for change in changes:
-        before = (change.place, change.now) if change.place and change.now else None
-        ver = before[1].ver if before else 0
-        if change.resource is not None:
-            if change.matched is not None or (
-                before is not None and is_unchanged(change, change.resource, before)
-            ):
-                continue
-            ver += 1
-        elif before is None or not before[0].live:
-            continue
-        yield f"{change.type}/{change.identity[1]}/_history/{ver}"
+def _by_home(means: Means, changes: Sequence[Change]) -> dict[int, list[str]]:
+    """References to the versions that are written, by the person's compartment, 0 for nobody's,
+    which go with those of a person who is the only one."""
+    found: dict[int, list[tuple[int, str]]] = {}
+    for at, change in enumerate(changes):
+        reference = _written(change)
+        if reference is not None:
+            comp = rows.home(change, means.rules)
+            found.setdefault(comp if comp & 1 else 0, []).append((at, reference))
+    if len(found) == 2 and 0 in found:
+        nobodys = found.pop(0)
+        (only,) = found
+        found[only] = sorted(found[only] + nobodys)
+    return {comp: [reference for _, reference in several] for comp, several in found.items()}
+
+
+def _of_each(one: Change, by_home: Mapping[int, Sequence[str]]) -> Iterator[Change]:
+    for comp, references in by_home.items():
+        resource = deepcopy(one.resource or {})
+        resource["target"] = [{"reference": reference} for reference in references]
+        yield replace(
+            one,
+            id=clock.new_id(),
+            resource=resource,
+            references=scan(resource, {})[0],
+            home=comp or None,
+        )
+
+
+def _written(change: Change) -> str | None:
+    """A reference to the version that the change makes, or takes away; None where it is as it
+    was."""
+    before = (change.place, change.now) if change.place and change.now else None
+    ver = before[1].ver if before else 0
+    if change.resource is None:
+        is_written = before is not None and before[0].live
+    else:
+        is_written = change.matched is None and not (
+            before is not None and rows.is_unchanged(change, change.resource, before)
+        )
+        ver += 1
+    return f"{change.type}/{change.identity[1]}/_history/{ver}" if is_written else None

@@ -16,6 +16,7 @@ from ehr_server.hashing import own_comp, person_comp
 from ehr_server.search.index import index
 from ehr_server.search.referring import unsearched
 from ehr_server.search.rows import FORMAT, Rows
+from ehr_server.search.rules import Rules
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
 from ehr_server.store.vectors import vector
@@ -23,6 +24,9 @@ from ehr_server.store.words import UNIT
 from ehr_server.store.write import Batch
 
 Before = tuple[Place, Version]
+
+# With what it tells of it lies in a person's record, and goes with it: `changes.provenance`.
+PROVENANCE = "Provenance"
 
 _DEED = 8  # the place of the deed in a row of `version`
 _DEEDS = {CREATE: "create", UPSERT: "create", UPDATE: "update", DELETE: "delete"}
@@ -91,6 +95,13 @@ def is_unchanged(change: Change, resource: dict[str, Any], before: Before) -> bo
     """Whether the very same content is stored already: sent again, it makes no new version."""
     place, now = before
     return place.live and _render(resource, change.identity[1], now.ver, now.at) == now.content
+
+
+def home(change: Change, rules: Rules) -> int:
+    """The compartment in which a change that is written will lie."""
+    if change.resource is None and change.place is not None:
+        return change.place.comp
+    return _home(change, index(change.resource or {}, rules))
 
 
 def add_unsearched(
@@ -189,6 +200,10 @@ def _home(change: Change, found: Rows) -> int:
         return person_comp(id_)
     patient = patient_of(change.resource or {}) if type_name == TYPE else None
     patients = [patient] if patient else found.patients
+    if not patients and type_name == PROVENANCE:
+        stays = change.place.comp if change.place is not None else 0
+        at = change.home or stays
+        return at if at & 1 else own_comp(type_name, id_)
     return person_comp(patients[0]) if patients else own_comp(type_name, id_)
 
 

@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
-from ehr_server.changes.provenance import TYPE, Told
+from ehr_server.changes.provenance import Told
+from ehr_server.changes.rows import PROVENANCE
 from ehr_server.errors import Invalid, TooLarge, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.issue import Issue
@@ -72,10 +73,10 @@ def in_header(headers: Mapping[str, str]) -> dict[str, Any] | None:
         refusal.vi = (refusal.vi or "").replace("Nội dung", HEADER, 1)
         refusal.expression = (HEADER,)
         raise
-    if not isinstance(value, dict) or value.get("resourceType") != TYPE:
+    if not isinstance(value, dict) or value.get("resourceType") != PROVENANCE:
         raise Invalid(
-            f"{HEADER} must hold one {TYPE}, a JSON object.",
-            vi=f"{HEADER} phải là một {TYPE}, tức một đối tượng JSON.",
+            f"{HEADER} must hold one {PROVENANCE}, a JSON object.",
+            vi=f"{HEADER} phải là một {PROVENANCE}, tức một đối tượng JSON.",
             expression=(HEADER,),
         )
     if "target" in value:
@@ -98,7 +99,7 @@ def _of_signature(call: Call, bundle: dict[str, Any]) -> dict[str, Any]:
     if isinstance(signed, Issue):
         raise Unprocessable(issues=[signed])
     made: dict[str, Any] = {
-        "resourceType": TYPE,
+        "resourceType": PROVENANCE,
         "activity": {"coding": [{"system": _LIFECYCLE, "code": "attest"}]},
         "agent": [
             _agent("attester", signed.who),
