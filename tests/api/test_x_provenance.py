@@ -371,3 +371,8 @@ def senders(server: Server, name: str) -> list[str]:
             (name,),
         ).fetchall()
     return sorted(definitions().type_name[number] for (number,) in rows)
+
+
+def test_the_capability_statement_says_so(client: httpx.Client) -> None:
+    """ "Servers MAY ignore the header", so a client wants to know."""
+    assert HEADER in client.get("/metadata").json()["rest"][0]["documentation"]

@@ -7,14 +7,12 @@ nothing was written, as for the same content once more, there is nothing to tell
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ehr_server import clock
 from ehr_server.changes import rows
 from ehr_server.changes.change import Change, Means
-from ehr_server.changes.links import scan
 from ehr_server.changes.rows import PROVENANCE
 
 
@@ -28,12 +26,12 @@ class Told:
 
 
 def intended(told: Sequence[Told], changes: Sequence[Change]) -> list[Change]:
-    """The creates, to be checked as every resource is: with a target that stands for those that
+    """The creates, to be checked as every resource is: with a target that stands for all, which
     are not known before the locks are held. `recorded`, when it was recorded, is now, unless the
     sender says otherwise."""
     if not changes:
         return []
-    target = [{"reference": f"{one.type}/{one.id or 'new'}/_history/1"} for one in changes]
+    target = [{"reference": f"{changes[0].type}/{changes[0].id or 'new'}/_history/1"}]
     is_linked = any(one.full_url is not None for one in changes)
     made = []
     for one in told:
@@ -87,13 +85,12 @@ def _by_home(means: Means, changes: Sequence[Change]) -> dict[int, list[str]]:
 
 def _of_each(one: Change, by_home: Mapping[int, Sequence[str]]) -> Iterator[Change]:
     for comp, references in by_home.items():
-        resource = deepcopy(one.resource or {})
-        resource["target"] = [{"reference": reference} for reference in references]
+        target = [{"reference": reference} for reference in references]
         yield replace(
             one,
             id=clock.new_id(),
-            resource=resource,
-            references=scan(resource, {})[0],
+            resource={**(one.resource or {}), "target": target},
+            references=(*one.references, *target),
             home=comp or None,
         )
 
