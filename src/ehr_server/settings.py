@@ -181,6 +181,16 @@ class Settings:
         "or all in those of HL7 Vietnam or of the Ministry of Health. A search understands all of "
         "them whatever is set.",
     )
+    signatures: Literal["off", "verified", "required"] = _setting(
+        "off",
+        "Whether the signature of a Bundle is looked at: not at all; verified where there is one, "
+        "and refused if it is wrong; or required of whatever is written.",
+    )
+    signature_keys_dir: Path | None = _setting(  # noqa: RUF009
+        None,
+        "Folder of the public keys that senders sign with: a JWK Set for each, named as the sender "
+        "and `.json`.",
+    )
     refuse_modifiers: str = _setting(
         "",
         "Resource types, divided by commas (* for all), in which a modifierExtension that is not "
@@ -422,6 +432,8 @@ def _check(settings: Settings) -> None:
         _check_networks(option, getattr(settings, option))
     if (settings.tls_certificate is None) != (settings.tls_key is None):
         raise SettingError("--tls-certificate and --tls-key are set together, or neither is")
+    if settings.signatures != "off" and settings.signature_keys_dir is None:
+        raise SettingError("--signatures needs --signature-keys-dir (EHR_SIGNATURE_KEYS_DIR)")
     if settings.count_default > settings.count_max:
         raise SettingError("--count-default is larger than --count-max")
 

@@ -20,6 +20,7 @@ from ehr_server.changes import (
     claims,
     former,
     gather,
+    provenance,
     referring,
     resolve,
     rows,
@@ -81,8 +82,8 @@ def apply(
             former.keep(connection, changes)
             changes += claims.settle(means, connection, changes)
             binary.settle(changes)
-            sent_by = push.sender if push else sender_of(means.caller, _resources(changes))
-            sender = means.store.sender_number(sent_by)
+            changes = provenance.settle(means, changes, sent)
+            sender = means.store.sender_number(_sender(means, changes, push))
             means = search_parameters.by_all_in_use(means, opened)
             stamp = rows.Stamp(opened.tx, clock.now(), sender)
             batch, done = rows.rows(means, changes, stamp)
@@ -138,8 +139,10 @@ def _checked(
     if before is None:
         try:
             settle(means, changes)
-            changes += referring.widen(means, changes)
+            widened = referring.widen(means, changes)
+            changes += [*provenance.intended(push.told if push else (), changes), *widened]
             check.well_formed(means, changes)
+            provenance.untargeted(changes)
             for resource in filter(None, _resources(changes)):
                 name_anew(resource, means.identifier_systems)
         except Refusal:
@@ -167,6 +170,13 @@ def _before(
     if then is not None:
         then()
     return before
+
+
+def _sender(means: Means, changes: Sequence[Change], push: Push | None) -> str:
+    """As the push says, which its receipt is filed by; else as the resources do."""
+    if push is not None and (push.key or push.sender):
+        return push.sender
+    return sender_of(means.caller, _resources(changes))
 
 
 def _resources(changes: Sequence[Change]) -> Iterator[dict[str, Any] | None]:

@@ -1,7 +1,7 @@
 """An intended write, and what became of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -103,6 +103,8 @@ class Change:
     patch: Patch | None = None
     blob: Blob | None = None  # content of a Binary, to be kept beside it
     is_reviewed: bool = False  # a second holder of a number is stored, and a human decides
+    tells: bool = False  # a Provenance of the changes that it comes along with
+    home: int | None = None  # the person's compartment that it lies in, though no patient says so
 
     meant: Sequence[str] = ()  # the ids that the criteria found
     read: int | None = None  # the version that was patched
@@ -128,6 +130,9 @@ class Change:
         """A finding about the resource, as one about what was sent."""
         if self.where.endswith(".resource"):
             return issue.under(self.where.removesuffix(".resource"))
+        if self.where not in ("", self.type) and issue.expression:  # what came in a header
+            below = (one[one.find(".") :] if "." in one else "" for one in issue.expression)
+            return replace(issue, expression=tuple(self.where + one for one in below))
         return issue
 
 

@@ -20,6 +20,7 @@ from ehr_server.store.receipts import BATCH, SINGLE, WHOLE, Fact, Receipt
 
 if TYPE_CHECKING:
     from ehr_server.access.caller import Caller
+    from ehr_server.changes.provenance import Told
     from ehr_server.changes.rows import Stamp
     from ehr_server.store.connect import Connection, Store
 
@@ -32,7 +33,7 @@ class Push:
 
     `digest` is of the method, the address and the content; `entry` the number of an entry of a
     batch, WHOLE for all else. `where` the key stands in the content, if it does. `tells_findings`:
-    the sender prefers to hear of them.
+    the sender prefers to hear of them. `told`: what came along about where it is from.
     """
 
     sender: str
@@ -42,6 +43,7 @@ class Push:
     entry: int = WHOLE
     where: str = ""
     tells_findings: bool = False
+    told: tuple[Told, ...] = ()
 
     def of_entry(self, number: int) -> Push:
         """The push of one entry of a batch."""

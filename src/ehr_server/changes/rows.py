@@ -13,9 +13,10 @@ from ehr_server.changes.uploads import patient_of
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
-from ehr_server.search.index import index
+from ehr_server.search.index import index, patients
 from ehr_server.search.referring import unsearched
 from ehr_server.search.rows import FORMAT, Rows
+from ehr_server.search.rules import Rules
 from ehr_server.store.directives import row as directive
 from ehr_server.store.findings import OF_ONE_MAX, finding_kind
 from ehr_server.store.read import CREATE, DELETE, UPDATE, UPSERT, Place, Version
@@ -24,6 +25,9 @@ from ehr_server.store.words import UNIT
 from ehr_server.store.write import Batch
 
 Before = tuple[Place, Version]
+
+# With what it tells of it lies in a person's record, and goes with it: `changes.provenance`.
+PROVENANCE = "Provenance"
 
 _DEED = 8  # the place of the deed in a row of `version`
 _DEEDS = {CREATE: "create", UPSERT: "create", UPDATE: "update", DELETE: "delete"}
@@ -69,7 +73,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             key = before[0].key if before else next(keys)
             number = definitions().type_number[change.type]
             own = own_comp(*change.identity)
-            spot = Spot(_home(change, found), key, number, ver, own)
+            spot = Spot(_home(change, found.patients), key, number, ver, own)
             _version(means, batch, stamp, spot, (_deed(change, before), content))
             index_rows(batch, stamp, spot, found)
             if change.findings:
@@ -92,6 +96,13 @@ def is_unchanged(change: Change, resource: dict[str, Any], before: Before) -> bo
     """Whether the very same content is stored already: sent again, it makes no new version."""
     place, now = before
     return place.live and _render(resource, change.identity[1], now.ver, now.at) == now.content
+
+
+def home(change: Change, rules: Rules) -> int:
+    """The compartment in which a change that is written will lie."""
+    if change.resource is None and change.place is not None:
+        return change.place.comp
+    return _home(change, patients(change.resource or {}, rules))
 
 
 def add_unsearched(
@@ -185,13 +196,20 @@ def _as_it_is(change: Change, version: Version) -> Done:
     return Done(200, *change.identity, version.ver, version.at, version.content)
 
 
-def _home(change: Change, found: Rows) -> int:
+def _home(change: Change, patients_: Sequence[str]) -> int:
     type_name, id_ = change.identity
     if type_name == "Patient":
         return person_comp(id_)
     patient = patient_of(change.resource or {}) if type_name == TYPE else None
-    patients = [patient] if patient else found.patients
-    return person_comp(patients[0]) if patients else own_comp(type_name, id_)
+    if patient is None and patients_:
+        patient = patients_[0]
+    if patient is not None:
+        return person_comp(patient)
+    if type_name == PROVENANCE:  # where it came along, and stays when it is corrected
+        at = change.home or (change.place.comp if change.place is not None else 0)
+        if at & 1:
+            return at
+    return own_comp(type_name, id_)
 
 
 def _version(

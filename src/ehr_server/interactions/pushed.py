@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.changes.push import Push, sender_of
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
+from ehr_server.interactions import provenance
 from ehr_server.interactions.written import preferred
 from ehr_server.store.receipts import SINGLE
 
@@ -31,35 +32,44 @@ _DIGEST_BYTES = 16
 
 
 def push(call: Call, content: Any = None, *, is_json: bool = False) -> Push | None:
-    """How a single write was sent, None without a key; `content` as parsed, else the body counts,
-    which may be JSON.
+    """How a single write was sent, None where nothing is said of that; `content` as parsed, else
+    the body counts, which may be JSON.
 
-    Raises `Invalid` for a key that is none.
+    Raises `Invalid` for a key that is none, and what `provenance.told` raises.
     """
     request = call.request
-    if request.push is not None or _HEADER not in request.headers:
+    if request.push is not None:
         return request.push
+    told = provenance.told(call, content)
+    if _HEADER not in request.headers:
+        return Push("", told=told) if told else None
     sender = sender_of(call.caller, [content if isinstance(content, dict) else None])
     if is_json and request.body:
         content = json.read(request.body, request.depth_max)
     digest = _digest(request, content)
-    return Push(sender, _key(request), digest, SINGLE, tells_findings=_tells_findings(call))
+    findings = _tells_findings(call)
+    return Push(sender, _key(request), digest, SINGLE, tells_findings=findings, told=told)
 
 
 def push_of_bundle(call: Call, bundle: dict[str, Any], kind: int) -> Push | None:
     """How a transaction or batch was sent; its sender is what the Bundle says of its source, else
-    the first of its resources that does. None where neither that nor a key is given.
+    the first of its resources that does. None where neither that nor a key is given, nor anything
+    is told along.
 
-    Raises `Invalid` for a key that is none.
+    Raises `Invalid` for a key that is none, and what `provenance.told` raises.
     """
+    told = provenance.told(call, bundle)
     is_header = _HEADER in call.request.headers
     key = _key(call.request) if is_header else _identifier(bundle)
-    if not key and "meta" not in bundle:
+    if not key and "meta" not in bundle and not told:
         return None
     sender = sender_of(call.caller, _resources(bundle))
-    digest = _digest(call.request, bundle) if key else b""
+    # Who signs the same anew, as each attempt may, sends the same.
+    unsigned = {name: value for name, value in bundle.items() if name != "signature"}
+    digest = _digest(call.request, unsigned) if key else b""
     where = "" if is_header else "Bundle.identifier"
-    return Push(sender, key, digest, kind, where=where, tells_findings=_tells_findings(call))
+    findings = _tells_findings(call)
+    return Push(sender, key, digest, kind, where=where, tells_findings=findings, told=told)
 
 
 def _tells_findings(call: Call) -> bool:
@@ -102,11 +112,13 @@ def _resources(bundle: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _digest(request: Request, content: Any) -> bytes:
-    """Of the method, the address, the conditions and the content: blanks and the order of keys do
-    not count in what is JSON."""
+    """Of the method, the address, the conditions, the content and the header X-Provenance: blanks
+    and the order of keys do not count in what is JSON."""
     conditions = [request.headers.get(name) for name in _CONDITIONS]
     kind = request.headers.get("content-type") if request.method == _PATCH else None
     asked = [request.method, request.path, request.query, conditions, kind, content]
+    header = provenance.in_header(request.headers)
+    asked += [header] if header is not None else []
     digest = blake2b(json.write_sorted(asked), digest_size=_DIGEST_BYTES)
     if content is None:
         digest.update(request.body)

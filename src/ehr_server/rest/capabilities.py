@@ -101,6 +101,12 @@ class Has:
 
 EVERYTHING = Has()
 
+# What no element of a CapabilityStatement is for.
+_DOCUMENTATION = (
+    "X-Provenance (https://hl7.org/fhir/R4/provenance.html#header) is taken with every create, "
+    "update, patch and delete, and with transactions and batches."
+)
+
 
 def statement(
     base_url: str, routes: Sequence[Route], guides: Guides, has: Has = EVERYTHING
@@ -113,6 +119,7 @@ def statement(
         profiles[type_name].append(url)
     rest: dict[str, Any] = {
         "mode": "server",
+        "documentation": _DOCUMENTATION,
         "security": {"cors": has.cors, **(_smart(base_url) if has.tokens else {})},
         "resource": [
             _resource(type_name, routes, operations[type_name], profiles[type_name])
