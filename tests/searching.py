@@ -17,8 +17,10 @@ from ehr_server.search.parse import parse
 from ehr_server.search.query import Query
 from ehr_server.search.rules import Rules
 from ehr_server.store.connect import Store
+from ehr_server.store.keyring import prepare
 from ehr_server.terminology import Terminology
 from ehr_server.validation.rulebook import Rulebook
+from servers import ENCRYPTION_KEY
 
 HANOI = ZoneInfo("Asia/Ho_Chi_Minh")
 HERE = "http://here/fhir"
@@ -73,7 +75,8 @@ class Record:
 @contextmanager
 def record(database: str, terminology: Terminology | None = None) -> Iterator[Record]:
     """A record in the database; `terminology` for searches by value sets."""
-    store = Store(database, pool_size=2)
+    prepare(database, ENCRYPTION_KEY)
+    store = Store(database, pool_size=2, encryption_key=ENCRYPTION_KEY)
     try:
         yield Record(store, terminology)
     finally:

@@ -14,6 +14,9 @@ from typing import IO
 import httpx
 
 _START_S = 60
+# With EHR_TEST_ENCRYPTION_KEY the records that tests make are encrypted.
+ENCRYPTION_KEY = os.environ.get("EHR_TEST_ENCRYPTION_KEY")
+ENCRYPTED = {"encryption_key": ENCRYPTION_KEY} if ENCRYPTION_KEY else {}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
     if database_url:
         command.append(f"--database-url={database_url}")
     variables = {"EHR_WORKERS": "1", "EHR_DUPLICATES": "off"} | {
-        f"EHR_{k.upper()}": v for k, v in settings.items()
+        f"EHR_{k.upper()}": v for k, v in (ENCRYPTED | settings).items()
     }
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data_dir:
         variables = {"EHR_DATA_DIR": data_dir} | variables
@@ -74,7 +77,9 @@ def serving(database_url: str | None, *options: str, **settings: str) -> Iterato
 def working(database_url: str, **settings: str) -> Iterator[subprocess.Popen[str]]:
     """`ehr-server worker` for as long as the block; it may be killed within."""
     command = [sys.executable, "-m", "ehr_server", "worker", f"--database-url={database_url}"]
-    variables = {"EHR_DUPLICATES": "off"} | {f"EHR_{k.upper()}": v for k, v in settings.items()}
+    variables = {"EHR_DUPLICATES": "off"} | {
+        f"EHR_{k.upper()}": v for k, v in (ENCRYPTED | settings).items()
+    }
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

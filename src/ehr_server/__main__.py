@@ -6,7 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ehr_server import __version__, auditing, commands, importing, registering, watching
+from ehr_server import (
+    __version__,
+    auditing,
+    commands,
+    importing,
+    keys,
+    registering,
+    watching,
+)
 from ehr_server.errors import Refusal
 from ehr_server.intake.wish import DANGLINGS, IDS, MATCHES
 from ehr_server.setting import Setting, SettingError
@@ -16,7 +24,7 @@ from ehr_server.store.queue import STATES
 from ehr_server.telemetry import configure
 from ehr_server.terminology.published import FORMATS
 
-_DATABASE = ("data_dir", "database_url", "log_level")
+_DATABASE = ("data_dir", "database_url", "encryption_key", "log_level")
 _INDEXING = ("time_zone", "base_url")  # the index depends on them
 _EXPORTING = (*_DATABASE, "processes")
 _WRITING = (*_DATABASE, *_INDEXING, "references", "pool_size")
@@ -53,6 +61,9 @@ _SEARCH = "what follows the FHIR base in the address, such as 'Patient?name=x'; 
 _NEW = "a new file, readable by its owner alone"
 _LEARN = "from now on $match and the search for duplicates go by what was learnt"
 _REPLACE = "give up the record that the database holds"
+_KEYS = "the keys of a record that is encrypted at rest"
+_COUNT = "look how many contents are in clear or sealed by a former key"
+_INDEX = "for the index, while no server runs; then `ehr-server keys encrypt`"
 _LIST = "the file as published; for rf2 the folder of the release"
 _FORM = "csv: code,display[,parent][,display_vi], by commas, semicolons or tabs; default csv"
 _PROVE = "Prove the access log whole: what is sealed cannot be altered unseen."
@@ -138,7 +149,21 @@ def _parser() -> argparse.ArgumentParser:
     with _command(below, "explain", "tell how a search is understood and run", _SEARCHING) as one:
         one.add_argument("search", metavar="SEARCH", help=_SEARCH)
         one.set_defaults(command=commands.explain)
+    _keys(below)
     return parser
+
+
+def _keys(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands for the keys of a record that is encrypted at rest."""
+    parser = below.add_parser("keys", help=_KEYS, description=_KEYS[:1].upper() + _KEYS[1:] + ".")
+    deeds = parser.add_subparsers(required=True, metavar="DEED")
+    for name, help_, command in keys.COMMANDS:
+        with _command(deeds, name, help_, _WRITING) as one:
+            one.set_defaults(command=command)
+            if name == "list":
+                one.add_argument("--count", action="store_true", help=_COUNT)
+            if name == "rotate":
+                one.add_argument("--index", action="store_true", help=_INDEX)
 
 
 def _bulk(below: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -97,6 +97,7 @@ def open_store(settings: Settings, database_url: str) -> Store:
         pool_size=settings.pool_size,
         statement_timeout_ms=settings.statement_timeout_ms,
         room=Room(settings.data_dir / "postgres", least * MIB) if is_watched else None,
+        encryption_key=settings.encryption_key,
     )
 
 
@@ -119,7 +120,10 @@ def start_workers(dispatch: Dispatch, opened: ExitStack) -> None:
     connections whose statements may take longer, the other does all else."""
     settings, stop = dispatch.settings, threading.Event()
     unhurried = Store(
-        dispatch.store.url, pool_size=2, statement_timeout_ms=settings.async_timeout_s * 1000
+        dispatch.store.url,
+        pool_size=2,
+        statement_timeout_ms=settings.async_timeout_s * 1000,
+        encryption_key=settings.encryption_key,
     )
     answer = replace(dispatch, store=unhurried).answer
     kinds = {KIND: partial(deferred.run, answers=answer)}

@@ -57,6 +57,7 @@ from ehr_server.store.connect import Store
 from ehr_server.store.embedded import embedded, running
 from ehr_server.store.files import Form
 from ehr_server.store.findings import Sought, counts
+from ehr_server.store.keyring import prepare
 from ehr_server.store.migrate import migrate as migrate_to_newest
 from ehr_server.store.packages import stored
 from ehr_server.store.search_parameters import generation
@@ -101,6 +102,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> int:
         if settings.workers > 1 and not settings.no_metrics:
             share_counts(Path(counts))
         migrate_to_newest(url)
+        prepare(url, settings.encryption_key)
         opening = app.Opening(settings, url, Rates())
         web_serve.serve(settings, opening)
     return 0
@@ -118,6 +120,7 @@ def opened(settings: Settings) -> Iterator[Store]:
     """The store of a command that works beside a server or without one."""
     with database(settings) as url:
         migrate_to_newest(url)
+        prepare(url, settings.encryption_key)
         store = app.open_store(settings, url)
         collector.settle()
         try:

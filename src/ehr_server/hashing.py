@@ -14,6 +14,14 @@ _SEPARATOR = "\x1f"
 _SIGNED = Struct(">q").unpack
 
 
+class Tokens(tuple[int, ...]):
+    """Hashes that a statement asks the search index for. A type of their own, since the index of a
+    record that is encrypted holds them keyed: the connection does it (`store.connect`), and one
+    that knows nothing of them sends what the database refuses."""
+
+    __slots__ = ()
+
+
 def hash64(*parts: str) -> int:
     """The signed 64-bit hash of the parts, told apart by a character that no FHIR string holds."""
     text = _SEPARATOR.join(parts).encode("utf-8", "surrogatepass")

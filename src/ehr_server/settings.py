@@ -66,6 +66,13 @@ class Settings:
         "postgresql://user:password@host/database.",
         is_secret=True,
     )
+    encryption_key: str | None = _setting(
+        None,
+        "Master keys of a record that is encrypted at rest, 32 bytes each in base64 or "
+        "hexadecimal, divided by commas: the first one in use, then former ones. Whoever loses "
+        "them loses the record; see docs/guides/encryption.md.",
+        is_secret=True,
+    )
     pool_size: int = _setting(
         8, "Most connections to PostgreSQL of one server process.", least=1, most=1_000
     )

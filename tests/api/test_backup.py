@@ -22,7 +22,7 @@ from ehr_server.fhir import json
 from ehr_server.store.backup.archive import BackupError, Reader
 from ehr_server.store.connect import Store
 from ehr_server.store.migrate import migrate, newest, revision
-from servers import serving
+from servers import ENCRYPTION_KEY, serving
 
 _SCAN = bytes(range(256)) * 12_000  # 3 MB
 _TABLES = """
@@ -114,7 +114,10 @@ def test_the_server_goes_on_with_it(record: str, other: str, tmp_path: Path) -> 
         newest_first = client.get("/Patient/_history?_count=1").json()["entry"][0]
         assert newest_first["resource"]["id"] == new.json()["id"]
     assert _highest(other) > highest
-    with closing(Store(other)) as store, store.connection() as connection:
+    with (
+        closing(Store(other, encryption_key=ENCRYPTION_KEY)) as store,
+        store.connection() as connection,
+    ):
         assert store.horizon(connection) > highest
         keys = connection.execute("select count(*), count(distinct key) from rid").fetchone()
         assert keys is not None

@@ -16,7 +16,7 @@ from ehr_server.fhir import json
 from ehr_server.fhir.kept import EXTENSION
 from ehr_server.jobs.export import Wish, export_to
 from ehr_server.store.connect import Store
-from servers import Server, serving
+from servers import ENCRYPTION_KEY, Server, serving
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_export_holds_the_content(database: str, folder: Path) -> None:
     """An export is of use without this server: large content is in it as data."""
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
         ids = {stored(client, content): content for content in (PNG, LARGE, random_content(70_000))}
-    with closing(Store(database)) as store:
+    with closing(Store(database, encryption_key=ENCRYPTION_KEY)) as store:
         export_to(store, folder, Wish(["Binary"]))
     (path,) = folder.glob("Binary.*.ndjson")
     lines = [json.read(line) for line in path.read_bytes().splitlines()]
@@ -407,7 +407,7 @@ def test_an_exported_binary_can_be_imported(database: str, folder: Path) -> None
     """The same content under the same id makes no new version."""
     with serving(database) as server, httpx.Client(base_url=server.fhir, timeout=30) as client:
         id_ = stored(client, LARGE)
-        with closing(Store(database)) as store:
+        with closing(Store(database, encryption_key=ENCRYPTION_KEY)) as store:
             export_to(store, folder, Wish(["Binary"]))
         (path,) = folder.glob("Binary.*.ndjson")
         resource = json.read(path.read_bytes())

@@ -21,7 +21,7 @@ from ehr_server.changes.uploads import Upload
 from ehr_server.settings import Settings
 from ehr_server.store import blobs
 from ehr_server.store.connect import Collision, Store
-from servers import Server, serving
+from servers import ENCRYPTION_KEY, Server, serving
 
 
 def _speak(server: Server, head: str, *pieces: bytes) -> Iterator[socket.socket]:
@@ -143,7 +143,7 @@ def test_readers_who_take_nothing_do_not_stand_in_the_way(
 
 def test_content_that_was_left_lying_is_removed(database: str) -> None:
     """A server that is killed leaves what was coming; the worker removes it a day later."""
-    with closing(Store(database)) as store:
+    with closing(Store(database, encryption_key=ENCRYPTION_KEY)) as store:
         upload = Upload(store, Settings(), {}, "left")
         upload.take(LARGE)
         blob = upload.blob() or pytest.fail("it is large")

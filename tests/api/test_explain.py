@@ -15,7 +15,7 @@ from ehr_server.access.explain import explain
 from ehr_server.errors import Forbidden, Unavailable
 from ehr_server.store.connect import Connection, Store
 from searching import HANOI, Record, record
-from servers import Server
+from servers import ENCRYPTION_KEY, Server
 
 ESTIMATE = "how many, by the database's estimate"
 SIZE = "how many rows the table has"
@@ -230,7 +230,12 @@ def test_it_is_read_only(here: Record) -> None:
 def test_a_statement_that_takes_too_long_is_told_with_its_plan(
     here: Record, module_database: str
 ) -> None:
-    store = Store(module_database, pool_size=2, statement_timeout_ms=200)
+    store = Store(
+        module_database,
+        pool_size=2,
+        statement_timeout_ms=200,
+        encryption_key=ENCRYPTION_KEY,
+    )
     query = here.query("Patient?name=ngop")
     try:
         with store.connection() as connection, pytest.raises(Unavailable) as refused:

@@ -22,7 +22,7 @@ from ehr_server.store import queue
 from ehr_server.store.connect import Store
 from ehr_server.store.files import NO_ROOM, File
 from ehr_server.store.queue import Part
-from servers import Server, serving
+from servers import ENCRYPTION_KEY, Server, serving
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def still(given_postgresql: Any, tmp_path: Path) -> Iterator[tuple[httpx.Client,
         given_postgresql.database() as url,
         serving(url, "--no-worker", export_dir=str(tmp_path)) as started,
         httpx.Client(base_url=started.fhir, timeout=30) as client,
-        closing(Store(url)) as store,
+        closing(Store(url, encryption_key=ENCRYPTION_KEY)) as store,
     ):
         yield client, store
 

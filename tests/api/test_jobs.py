@@ -16,7 +16,7 @@ from ehr_server.store import queue
 from ehr_server.store.connect import Store
 from ehr_server.store.progress import Progress
 from ehr_server.store.queue import Job
-from servers import Server, serving
+from servers import ENCRYPTION_KEY, Server, serving
 
 ASYNC = {"Prefer": "respond-async"}
 
@@ -108,7 +108,10 @@ def _put(
     kind: str = "export",
     caller: str | None = None,
 ) -> None:
-    with closing(Store(url)) as store, store.connection() as connection:
+    with (
+        closing(Store(url, encryption_key=ENCRYPTION_KEY)) as store,
+        store.connection() as connection,
+    ):
         made = Job(id_, kind, state, {"caller": caller}, progress, 0, clock.now())
         queue.put(connection, made)
 

@@ -26,7 +26,7 @@ _WITHOUT_COMP = {
         "artifact",
     ),
     *("finding_kind", "search_parameter", "display", "unit", "receipt", "weight", "alias"),
-    *("client", "assertion"),
+    *("client", "assertion", "access_word", "access_seal", "data_key"),
 }
 _DIRECTORIES = {"rid", "ident"}  # they have a `comp`, but are distributed by their own key
 

@@ -47,7 +47,7 @@ from ehr_server.search.rules import Rules
 from ehr_server.search.sql import FALSE, Sql, all_of, any_of
 from ehr_server.search.types.hierarchy import Kin
 from ehr_server.search.where import where
-from ehr_server.store.connect import Connection
+from ehr_server.store.connect import Connection, asked
 
 # A row in hand as `search.where` reads it, of those whose narrow row is of another version.
 _IN_HAND = (
@@ -201,7 +201,7 @@ class Choice:
                     "key": one.key,
                     "own": own_comp(name, resource["id"]),
                     "refs": found.refs,
-                    "toks": found.toks,
+                    "toks": [held for _, held in asked(connection, found.toks)],
                     "type": definitions().type_number[name],
                     "fmt": FORMAT,
                     "has": found.has,

@@ -29,7 +29,7 @@ from ehr_server.search.parameters import STANDARD
 from ehr_server.search.parse import parse
 from ehr_server.search.query import At, Query
 from ehr_server.search.sql import Sql
-from ehr_server.store.connect import Connection, Store, by_index, snapshot
+from ehr_server.store.connect import Connection, Store, asked, by_index, snapshot
 from ehr_server.store.merged import persons
 from ehr_server.store.weights import stored
 
@@ -43,8 +43,9 @@ PLACES_MAX = 200  # of one person
 # One look into the index for each key, which stops at so many: a key that many share costs no
 # more than another.
 _UNDER_KEYS = (
-    "select k.h, r.comp, r.key from unnest(%s::bigint[]) k(h) cross join lateral"
-    " (select comp, key from resource_patient p where p.toks @> array[k.h]"
+    "select k.h, r.comp, r.key from unnest(%s::bigint[], %s::bigint[]) k(h, held)"
+    " cross join lateral"
+    " (select comp, key from resource_patient p where p.toks @> array[k.held]"
     f" limit {OF_A_KEY_MAX}) r"
 )
 
@@ -166,7 +167,9 @@ def _look_under_keys(connection: Connection, several: Sequence[Sought]) -> None:
     if not hashes:
         return
     under: dict[int, list[tuple[int, int]]] = {}
-    for hash_, comp, key in run(connection, Sql(_UNDER_KEYS, (hashes,)), True):
+    pairs = asked(connection, hashes)
+    both = ([hash_ for hash_, _ in pairs], [held for _, held in pairs])
+    for hash_, comp, key in run(connection, Sql(_UNDER_KEYS, both), True):
         under.setdefault(hash_, []).append((comp, key))
     for one, own in zip(several, keys, strict=True):
         for hash_ in own:

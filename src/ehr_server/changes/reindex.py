@@ -58,5 +58,5 @@ def _batch(means: Means, rows: list[tuple[Any, ...]]) -> Batch:
         found = index(resource, means.rules)
         references, _ = scan(resource, {})
         add_unsearched(found, resource["resourceType"], references, means.rules.base)
-        index_rows(batch, Stamp(tx, at, 0), spot, found)
+        index_rows(means, batch, Stamp(tx, at, 0), spot, found)
     return batch

@@ -75,7 +75,7 @@ def rows(means: Means, changes: Sequence[Change], stamp: Stamp) -> tuple[Batch, 
             own = own_comp(*change.identity)
             spot = Spot(_home(change, found.patients), key, number, ver, own)
             _version(means, batch, stamp, spot, (_deed(change, before), content))
-            index_rows(batch, stamp, spot, found)
+            index_rows(means, batch, stamp, spot, found)
             if change.findings:
                 _note(change, batch, spot)
             if change.blob is not None:
@@ -115,12 +115,12 @@ def add_unsearched(
         found.refs = sorted((*found.refs, *added))
 
 
-def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
+def index_rows(means: Means, batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     """Add to the batch what a resource adds to the search index."""
     comp, key = spot.comp, spot.key
     main = (found.d1, found.d1e, found.c1, found.q1)
     numbers = (spot.ver, spot.type_number, FORMAT)
-    arrays = (found.toks, found.refs)
+    arrays = (means.store.tokens(found.toks), found.refs)
     batch.rows["resource"].append(
         (comp, key, stamp.tx, stamp.at, *main, *numbers, *arrays, spot.own, found.has)
     )
@@ -132,7 +132,9 @@ def index_rows(batch: Batch, stamp: Stamp, spot: Spot, found: Rows) -> None:
     if found.words:
         words = vector(found.words)
         batch.rows["full_text"].append((comp, key, spot.type_number, words))
-    batch.rows["ident"].extend((h, comp, key) for h in found.identifiers)
+    if found.identifiers:
+        keyed = means.store.tokens(found.identifiers)
+        batch.rows["ident"].extend((h, comp, key) for h in keyed)
     batch.rows["directive"].extend(directive(comp, key, rule) for rule in found.directives)
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)

@@ -59,7 +59,8 @@ class Upload:
         while len(self._rest) > PART_BYTES:  # the last part waits for the version
             if self._key is None:
                 (self._key,) = self._store.new_keys(1)
-            part = (self._staged, bytes(self._rest[:PART_BYTES]))
+            content = bytes(self._rest[:PART_BYTES])
+            part = blobs.part(self._store.contents, self._staged, content)
             blobs.stage(self._store, self._comp, self._key, part)
             del self._rest[:PART_BYTES]
             self._staged += 1
@@ -75,7 +76,7 @@ class Upload:
         if self._key is None:
             (self._key,) = self._store.new_keys(1)
         kept = Kept(self._key, self.size, self._sha1.digest(), self._sha256.digest())
-        rest = ((self._staged, bytes(self._rest)),)
+        rest = (blobs.part(self._store.contents, self._staged, bytes(self._rest)),)
         return Blob(kept, rest, self._comp if self._staged else None)
 
     def discard(self) -> None:
@@ -89,7 +90,7 @@ def blob_of(store: Store, content: bytes) -> Blob:
     (key,) = store.new_keys(1)
     sha1 = hashlib.sha1(content, usedforsecurity=False).digest()
     kept = Kept(key, len(content), sha1, hashlib.sha256(content).digest())
-    return Blob(kept, blobs.cut(content))
+    return Blob(kept, blobs.cut(store.contents, content))
 
 
 def patient_of(binary: Mapping[str, Any]) -> str | None:

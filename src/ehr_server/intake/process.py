@@ -38,6 +38,7 @@ def opened(settings: Settings, url: str) -> Store:
         statement_timeout_ms=STATEMENT_TIMEOUT_MS,
         room=Room(settings.data_dir / "postgres", least * MIB) if is_watched else None,
         waits_for_disk=False,
+        encryption_key=settings.encryption_key,
     )
 
 

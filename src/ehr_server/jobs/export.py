@@ -214,7 +214,11 @@ class _Writing:
                 go_on()
                 yield number, piece, writing.write(number, piece, go_on)
             return
-        opening = {"url": self.store.url, "place": self.place.as_json()}
+        opening = {
+            "url": self.store.url,
+            "encryption_key": self.store.encryption_key,
+            "place": self.place.as_json(),
+        }
         tasks = (Task({"number": number, "piece": piece.as_json()}) for number, piece in pieces)
         with closing(Processes(self.processes, export_part.__name__, opening)) as working:
             for task, answer in working.answers(tasks, go_on):

@@ -383,7 +383,7 @@ def main() -> None:
     """Write parts as they are asked for, until there are no more."""
 
     def opened(opening: Value) -> Answering:
-        store = Store(opening["url"], pool_size=2)
+        store = Store(opening["url"], pool_size=2, encryption_key=opening["encryption_key"])
         writing = writer(store, place_of(opening["place"]))
 
         def one(asked: Value, _: Sequence[bytes]) -> Value:

@@ -14,7 +14,7 @@ from ehr_server.fhir.dates import EARLIEST
 from ehr_server.search.facts import Facts
 from ehr_server.search.query import Condition, Criterion, Disjunction
 from ehr_server.search.sort import Stage
-from ehr_server.search.sql import Sql, all_of, any_of, checked, negated, overlaps
+from ehr_server.search.sql import Sql, all_of, any_of, checked, has_any, negated
 from ehr_server.search.types import date, token
 from ehr_server.search.where import where
 
@@ -79,7 +79,7 @@ def _by_code(condition: Condition) -> list[Sql]:
     for bare, terms in groups.items():
         system = [checked(part) for part in _systems(condition, terms)]
         first.append(all_of((Sql("r.c1 = %s::bigint", (bare,)), *system)))
-        further.append(all_of((overlaps("r.toks", [bare]), *system)))
+        further.append(all_of((has_any("r", [bare]), *system)))
     if len(first) == 1:  # a code in `c1` is not in the array as well
         return [*first, *further]
     return [*first, all_of((any_of(further), negated(any_of(first))))]
@@ -91,7 +91,7 @@ def _systems(condition: Condition, terms: list[token.Token]) -> list[Sql]:
         return []
     parameter = condition.alternatives[0].parameter
     hashes = [hash_ for term in terms for hash_ in token.stored(parameter, term)]
-    return [overlaps("r.toks", hashes)]
+    return [has_any("r", hashes)]
 
 
 def _is_since(condition: Condition) -> bool:
@@ -113,7 +113,7 @@ def _by_length(condition: Condition) -> list[Sql]:
         all_of((Sql("r.d1 >= %s", (begin,)), whole)),
         all_of(
             (
-                overlaps("r.toks", [date.long_mark(parameter)]),
+                has_any("r", [date.long_mark(parameter)]),
                 Sql("r.d1 < %s", (begin,)),
                 whole,
             )

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ehr_server.hashing import Tokens
+
 
 @dataclass(frozen=True, slots=True)
 class Sql:
@@ -46,6 +48,11 @@ def among(column: str, values: Sequence[int]) -> Sql:
 def overlaps(column: str, values: Iterable[int]) -> Sql:
     """The array column has any of the numbers."""
     return Sql(f"{column} && %s::bigint[]", (sorted(set(values)),))
+
+
+def has_any(row: str, tokens: Iterable[int]) -> Sql:
+    """The row is found by any of the tokens."""
+    return Sql(f"{row}.toks && %s::bigint[]", (Tokens(sorted(set(tokens))),))
 
 
 def checked(condition: Sql) -> Sql:

@@ -28,7 +28,17 @@ from ehr_server.search.query import (
     Missing,
     Negation,
 )
-from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, checked, negated, overlaps
+from ehr_server.search.sql import (
+    FALSE,
+    Sql,
+    all_of,
+    among,
+    any_of,
+    checked,
+    has_any,
+    negated,
+    overlaps,
+)
 from ehr_server.search.types import reference, token
 from ehr_server.search.types.registry import SEARCH_TYPES, lookups
 
@@ -141,7 +151,7 @@ def _is_there(source: Source, row: str) -> Sql:
         return Sql("true")
     bit = parameter.bit if source.bit is None else source.bit
     if bit is None:
-        return overlaps(f"{row}.toks", [there_mark(parameter)])
+        return has_any(row, [there_mark(parameter)])
     return Sql(f"{row}.has & {1 << bit} <> 0")
 
 

@@ -15,18 +15,19 @@ from ehr_server.errors import Unavailable
 from ehr_server.fhir.kept import Kept, kept_in
 from ehr_server.layout import leaf
 from ehr_server.store.connect import Collision, Connection, Store
+from ehr_server.store.contents import Contents
 from ehr_server.store.read import place
 
 # Divisible by three: each part is encoded in base64 by itself, and the texts joined.
 PART_BYTES = 3 << 17
 
-Part = tuple[int, bytes]
+Part = tuple[int, bytes, int]  # number, bytes as they are stored, `enc`
 
 _AT_ONCE = 2  # parts that are read in one statement
 
 # The rows are durable by the commit that attaches them: it flushes all that was logged before.
 _SOON = "set local synchronous_commit = off"
-_PART = "insert into blob (comp, key, part, bytes) values (%s, %s, %s, %b)"
+_PART = "insert into blob (comp, key, part, bytes, enc) values (%s, %s, %s, %b, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +40,16 @@ class Blob:
     staged_at: int | None = None
 
 
-def cut(content: bytes) -> list[Part]:
-    """The content in parts, with their numbers."""
+def part(contents: Contents, number: int, content: bytes) -> Part:
+    """A part as it is stored."""
+    enc, stored = contents.keep(content)
+    return number, stored, enc
+
+
+def cut(contents: Contents, content: bytes) -> list[Part]:
+    """The content in parts."""
     return [
-        (number, content[at : at + PART_BYTES])
+        part(contents, number, content[at : at + PART_BYTES])
         for number, at in enumerate(range(0, len(content), PART_BYTES))
     ]
 
@@ -91,8 +98,8 @@ def move(connection: Connection, keys: Sequence[int], old: int, new: int) -> Non
     if old == new or not keys:
         return
     connection.execute(
-        "insert into blob (comp, key, part, bytes)"
-        " select %s, key, part, bytes from blob where comp = %s and key = any(%s)",
+        "insert into blob (comp, key, part, bytes, enc)"
+        " select %s, key, part, bytes, enc from blob where comp = %s and key = any(%s)",
         (new, old, list(keys)),
     )
     connection.execute("delete from blob where comp = %s and key = any(%s)", (old, list(keys)))
@@ -127,7 +134,8 @@ def parts(store: Store, id_: str, kept: Kept, first: int = 0) -> Iterator[bytes]
                 f"The content of Binary/{id_} is not there any more.",
                 vi=f"Nội dung của Binary/{id_} không còn nữa.",
             )
-        yield from found
+        for enc, stored in found:
+            yield store.contents.unpack(enc, stored)
         first += len(found)
 
 
@@ -143,14 +151,13 @@ def between(pieces: Iterable[bytes], skipped: int, length: int) -> Iterator[byte
             return
 
 
-def _some(connection: Connection, comp: int, key: int, first: int) -> list[bytes]:
+def _some(connection: Connection, comp: int, key: int, first: int) -> list[tuple[int, bytes]]:
     with connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(
-            "select bytes from blob where comp = %s and key = %s and part >= %s"
+        return cursor.execute(
+            "select enc, bytes from blob where comp = %s and key = %s and part >= %s"
             " order by part limit %s",
             (comp, key, first, _AT_ONCE),
         ).fetchall()
-    return [row[0] for row in rows]
 
 
 def _comp(connection: Connection, id_: str) -> int:

@@ -6,10 +6,14 @@ from threading import Lock, local
 from typing import Any
 
 import psycopg
+from psycopg.adapt import Dumper, PyFormat
 from psycopg_pool import ConnectionPool
 
 from ehr_server import clock
-from ehr_server.store import trouble
+from ehr_server.errors import Refusal
+from ehr_server.hashing import Tokens
+from ehr_server.setting import SettingError
+from ehr_server.store import keyring, trouble
 from ehr_server.store.access_log import Ids
 from ehr_server.store.contents import Contents
 
@@ -74,8 +78,11 @@ class Store:
         statement_timeout_ms: int = 30_000,
         room: trouble.Room | None = None,
         waits_for_disk: bool = True,
+        encryption_key: str | None = None,
     ) -> None:
         self.url = url
+        self.encryption_key = encryption_key  # for a further store of the same database
+        self.keyring: keyring.Keyring | None = None
         self._room = room
         self._is_away = False
         self._pool = ConnectionPool(
@@ -92,7 +99,7 @@ class Store:
             max_size=pool_size,
             reconnect_timeout=_RECONNECT_S,
             check=self._check,
-            configure=lambda _: self._seen_away(False),
+            configure=self._configure,
             reconnect_failed=lambda _: self._seen_away(True),
             open=True,
         )
@@ -105,14 +112,16 @@ class Store:
         self.kinds_known: set[int] = set()  # of findings, those whose commit was seen
         self.words_known: set[tuple[int, str]] = set()  # so too of `store.words`
         with self.connection() as connection:
-            self.contents = Contents(
-                dict(connection.execute("select id, dict from zdict").fetchall())
-            )
+            self.keyring = self._opened(keyring.read(connection))
+            dictionaries = connection.execute("select id, dict from zdict").fetchall()
+            self.contents = Contents(dict(dictionaries), self.keyring)
             offset = connection.execute("select value from setting where name = 'tx_offset'")
             self.tx_offset = int(_one(offset)[0])
 
     def close(self) -> None:
         """Give out no more connections; those in use end when they are returned."""
+        with suppress(psycopg.Error, Refusal):  # the count of what was sealed is not worth more
+            self._renew_keys()
         self._pool.close()
 
     def is_there(self) -> bool:
@@ -164,8 +173,34 @@ class Store:
             self._pool.drain()
             raise
 
+    def _configure(self, connection: Connection) -> None:
+        self._seen_away(False)
+        connection.adapters.register_dumper(Tokens, _dumper(self))
+
     def _seen_away(self, is_away: bool) -> None:
         self._is_away = is_away
+
+    def tokens(self, hashes: Sequence[int]) -> list[int]:
+        """The tokens of a row as its index is to hold them."""
+        return [*hashes] if self.keyring is None else self.keyring.written(hashes)
+
+    def _opened(self, rows: list[keyring.DataKey]) -> keyring.Keyring | None:
+        try:
+            trusted = keyring.check(rows, self.encryption_key)
+            return keyring.Keyring(trusted, rows, self._data_keys) if trusted else None
+        except SettingError:
+            self._pool.close()
+            raise
+
+    def _data_keys(self) -> list[keyring.DataKey]:
+        # By a connection apart: whoever needs them holds one of the pool, and all might.
+        with psycopg.connect(self.url) as connection:
+            return keyring.read(connection)
+
+    def _renew_keys(self) -> None:
+        if self.keyring is not None:
+            with self.connection() as connection:
+                self.keyring.renew(connection)
 
     @contextmanager
     def transaction(
@@ -185,6 +220,8 @@ class Store:
             raise RuntimeError("a transaction inside another would commit the outer one")
         if self._room is not None:
             self._room.check()
+        if self.keyring is not None and self.keyring.is_due():
+            self._renew_keys()
         with self.connection() as connection:
             is_committing = False
             try:
@@ -319,6 +356,33 @@ class Transaction:
         writes must be found by all of that (`store.search_parameters`). To be read once."""
         row = self._generation.fetchone()
         return 0 if row is None else int(row[0])
+
+
+def asked(connection: Connection, hashes: Sequence[int]) -> list[tuple[int, int]]:
+    """Each of the hashes with what the search index may hold it as; for statements that a plain
+    `Tokens` does not serve. The connection must be a store's."""
+    dumper: Any = connection.adapters.get_dumper(Tokens, PyFormat.AUTO)
+    found: list[tuple[int, int]] = dumper.asked(hashes)
+    return found
+
+
+def _dumper(store: Store) -> type[Dumper]:
+    """How connections of the store send `Tokens`: as an array of all that the index may hold."""
+
+    class TokensDumper(Dumper):
+        oid = psycopg.adapters.types["int8"].array_oid
+
+        @staticmethod
+        def asked(hashes: Sequence[int]) -> list[tuple[int, int]]:
+            if store.keyring is None:
+                return list(zip(hashes, hashes, strict=True))
+            return store.keyring.asked(hashes)
+
+        def dump(self, obj: Tokens) -> bytes:
+            told = obj if store.keyring is None else [one for _, one in self.asked(obj)]
+            return b"{%b}" % ",".join(map(str, told)).encode()
+
+    return TokensDumper
 
 
 @contextmanager

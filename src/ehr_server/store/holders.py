@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from ehr_server.hashing import Tokens
 from ehr_server.store.connect import Connection
 from ehr_server.store.read import Place
 
@@ -13,6 +14,6 @@ def holders(connection: Connection, hashes: Iterable[int]) -> list[Place]:
         return []
     rows = connection.execute(
         "select distinct comp, key from ident where h = any(%s::bigint[]) order by comp, key",
-        (wanted,),
+        (Tokens(wanted),),
     ).fetchall()
     return [Place(comp, key, live=True) for comp, key in rows]

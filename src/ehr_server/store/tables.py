@@ -80,7 +80,7 @@ version = Table(
     _key("ver", Integer),
     Column("sender", Integer, nullable=False),
     _key("type", SmallInteger),
-    Column("enc", SmallInteger, nullable=False),  # 0 plain, n = zstd with dictionary n
+    Column("enc", SmallInteger, nullable=False),  # 0 plain, n: zstd with dictionary n; -n: sealed
     Column("deed", SmallInteger, nullable=False),  # store.read.CREATE and its like
     Column("content", LargeBinary, nullable=False),
     postgresql_partition_by="LIST (type)",
@@ -98,6 +98,7 @@ blob = Table(
     _key("key", BigInteger),
     _key("part", Integer),
     Column("bytes", LargeBinary, nullable=False),  # storage external
+    Column("enc", SmallInteger, nullable=False),  # 0 plain, -n: sealed by the data key n
 )
 
 # Contents that are still coming, or were left lying: a row goes in the transaction that stores the
@@ -272,6 +273,21 @@ zdict = Table(
     metadata,
     _key("id", SmallInteger),
     Column("dict", LargeBinary, nullable=False),
+)
+# The keys of a record that is encrypted at rest (`store.keyring`), none of one in clear. Their
+# numbers never come again: what is sealed names its key.
+data_key = Table(
+    "data_key",
+    metadata,
+    _key("number", SmallInteger),
+    Column("purpose", Text, nullable=False),  # content, index
+    Column("master", Text, nullable=False),  # the name of the key that wraps it
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("made", _instant, nullable=False),
+    # current: what is written is; former: what was written may be; moving: current, of an index
+    # that is being rewritten, so that searches ask for what it held before too
+    Column("state", Text, nullable=False),
+    Column("sealed", BigInteger, nullable=False),  # contents, or a few less
 )
 setting = Table(
     "setting",

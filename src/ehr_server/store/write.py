@@ -55,7 +55,7 @@ _TYPES: dict[str, dict[str, str]] = {
         "data_until": "timestamptz", "hides_patient": "bool",
     },
     "full_text": {"comp": "int8", "key": "int8", "type": "int2", "words": "tsvector"},
-    "blob": {"comp": "int8", "key": "int8", "part": "int4", "bytes": "bytea"},
+    "blob": {"comp": "int8", "key": "int8", "part": "int4", "bytes": "bytea", "enc": "int2"},
     "finding": {
         "comp": "int8", "tx": "int8", "at": "timestamptz", "sender": "int4", "keys": "int8[]",
         "kinds": "int8[]",

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from api.signing import Signer, base64url, write_keys
-from ehr_server.settings import SettingError, read_settings
+from ehr_server.setting import SettingError
+from ehr_server.settings import read_settings
 from ehr_server.signatures.keys import Folder, keys_of
 
 EC = Signer("a").jwk()

@@ -20,7 +20,7 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameter import Parameter, Part
 from ehr_server.search.rows import Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps
+from ehr_server.search.sql import Sql, all_of, any_of, beside, has_any
 from ehr_server.search.types import coded, number, quantity, reference, token
 
 _WORD = 1 << 64
@@ -86,7 +86,7 @@ def where(terms: Sequence[Together], parameter: Parameter, row: str, facts: Fact
         for one in _hashes(term.terms[0], first)
         for other in _hashes(term.terms[1], last)
     ]
-    return overlaps(f"{row}.toks", hashes)
+    return has_any(row, hashes)
 
 
 def matches(term: Together, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:

@@ -21,7 +21,7 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, all_of, any_of, beside, overlaps
+from ehr_server.search.sql import Sql, all_of, any_of, beside, has_any
 from ehr_server.search.types.number import Amount, amount, as_float, compared, holds
 from ehr_server.terminology.units import converted, unit
 
@@ -93,7 +93,7 @@ def where(terms: Sequence[Measure], parameter: Parameter, row: str, facts: Facts
             all_of(
                 (
                     compared(one, f"{row}.q1"),
-                    *([overlaps(f"{row}.toks", hashes)] if hashes else []),
+                    *([has_any(row, hashes)] if hashes else []),
                 )
             )
             for one, hashes in asked

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ehr_server.definitions import definitions
-from ehr_server.hashing import hash64
+from ehr_server.hashing import Tokens, hash64
 from ehr_server.identity import forms
 from ehr_server.identity.folding import fold
 from ehr_server.identity.kinds import PERSONAL, kind_named, kind_of
@@ -25,7 +25,7 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import STRING_MAX
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, overlaps
+from ehr_server.search.sql import FALSE, Sql, all_of, among, any_of, has_any
 from ehr_server.search.types import coded, codes
 from ehr_server.search.types.coded import OF_TYPE, TEXT, contact_form, folded, pairs, texts_of
 from ehr_server.search.types.string import begins
@@ -106,7 +106,7 @@ def lookups(terms: Sequence[Term], parameter: Parameter) -> Iterator[Lookup]:
     elif parameter.place == "identifier" and (hashes := _directory_hashes(terms, parameter)):
         yield Lookup(
             (parameter, terms),
-            limited("select comp, key from ident where h = any(%s::bigint[])", (hashes,)),
+            limited("select comp, key from ident where h = any(%s::bigint[])", (Tokens(hashes),)),
         )
     for term in terms:
         if isinstance(term, Text):
@@ -133,7 +133,7 @@ def where(terms: Sequence[Term], parameter: Parameter, row: str, facts: Facts) -
         hash_ for term in terms for hash_ in _hashes(term, parameter, facts.get((parameter, term)))
     ]
     if in_array:
-        parts.append(overlaps(f"{row}.toks", in_array))
+        parts.append(has_any(row, in_array))
     if parameter.place == "main" and (bare := _bare(terms, parameter)):
         parts.append(Sql(f"{row}.c1 = any(%s::bigint[])", (bare,)))
     return any_of(parts)

@@ -17,7 +17,7 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.parameter import Parameter, Source
 from ehr_server.search.rows import CACHED_MAX, Rows
 from ehr_server.search.rules import Rules
-from ehr_server.search.sql import Sql, overlaps
+from ehr_server.search.sql import Sql, has_any
 
 MODIFIERS = frozenset(("above", "below"))
 
@@ -64,9 +64,7 @@ def parse(text: str, source: Source, rules: Rules, modifier: str = "") -> Addres
 
 def where(terms: Sequence[Address], parameter: Parameter, row: str, facts: Facts) -> Sql:
     """One of the addresses is in the array."""
-    return overlaps(
-        f"{row}.toks", (hash_ for term in terms for hash_ in _hashes(parameter.name, term))
-    )
+    return has_any(row, (hash_ for term in terms for hash_ in _hashes(parameter.name, term)))
 
 
 def matches(term: Address, type_name: str, value: Any, parameter: Parameter, rules: Rules) -> bool:
