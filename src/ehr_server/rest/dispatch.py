@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ehr_server import clock, sealing
-from ehr_server.access.caller import Caller
+from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.access.entitled import entitled, with_purpose
 from ehr_server.access.log import UNKNOWN, address, event
 from ehr_server.access.log import rows as log_rows
@@ -89,6 +89,18 @@ class Dispatch:
         else:
             session = _Session(self, replace(given, caller=caller))
             answer = session.answer(request)
+        if self.journal is None or not session.told:
+            return answer, None
+        return answer, self.journal.add(session.told)
+
+    def turned_away(self, request: Request, refusal: Refusal) -> tuple[Answer, Logged | None]:
+        """What a request is answered that comes to no deed, as nobody knows who calls, or nothing
+        of its body was taken: to be logged as well, before it is told."""
+        answer = refused(refusal, request.language(self.settings.language))
+        in_force = InForce(self.rulebook(), self.searchable)
+        given = means(self.store, self.settings, in_force, LOOPBACK.anew(), "")
+        session = _Session(self, given)
+        answer = session.logged(request, answer)
         if self.journal is None or not session.told:
             return answer, None
         return answer, self.journal.add(session.told)

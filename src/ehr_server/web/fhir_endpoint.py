@@ -76,9 +76,11 @@ class FhirEndpoint:
             else:
                 body = await bodies.whole(headers, receive, self._dispatch.settings.body_bytes_max)
         except Refusal as refusal:
-            request = Request(scope["method"], (), (), headers)
-            spoken = request.language(self._dispatch.settings.language)
-            answer = styled(request, refused(refusal, spoken))
+            request = Request(scope["method"], path, (), headers)
+            run = asyncio.get_running_loop().run_in_executor
+            refuse = self._dispatch.turned_away
+            told = await run(self._threads, copy_context().run, refuse, request, refusal)
+            answer = styled(request, await self._logged(request, *told))
             await _send(send, answer, {**shown, "connection": "close"})
             return
         request = Request(
@@ -126,6 +128,10 @@ class FhirEndpoint:
             )
         finally:
             self._turns.over(whose)
+        return await self._logged(request, made, logged)
+
+    async def _logged(self, request: Request, made: Answer, logged: Logged | None) -> Answer:
+        """The answer, once the access log has it; else the refusal in its place."""
         if logged is None:
             return made
         await asyncio.wait({asyncio.wrap_future(logged)})
