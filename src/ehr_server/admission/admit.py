@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 REMEMBERED_S = 300
 _REMEMBERED_MAX = 10_000
 _SCHEME = "bearer"
-# What a browser asks before it asks, and what is told to everyone.
+# What is told to everyone.
 _OPEN = (("metadata",), (".well-known", "smart-configuration"))
 _TYPES = frozenset(("jwt", "at+jwt"))
 

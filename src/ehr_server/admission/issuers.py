@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ehr_server.access.principal import Principal
 from ehr_server.admission.claims import check_audience, check_times, text, texts
 from ehr_server.admission.fetch import is_safe, json_at
-from ehr_server.admission.keys import KeySource
+from ehr_server.admission.keys import KeySource, Pace
 from ehr_server.admission.rejected import Rejected
 from ehr_server.admission.signed import ALGORITHMS, Signed, check_signature
 from ehr_server.errors import Invalid
@@ -48,7 +48,7 @@ _CLAIMS = {  # what a Principal is made of: the claims that hold it unless the f
 }
 _KNOWN = {
     *("name", "issuer", "audience", "jwks_uri", "jwks_file", "pins", "algorithms"),
-    *("policy", "claims", "is_login"),
+    *("policy", "claims", "is_login", "keys_again_s", "keys_fresh_s"),
 }
 _REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -162,14 +162,19 @@ def _issuer(told: dict[str, Any], folder: Path, settings: Settings) -> Issuer:
 
 def _source(told: dict[str, Any], folder: Path) -> KeySource:
     name, pins = f"issuer {told.get('name', 'provider')}", frozenset(told.get("pins", ()))
+    pace = Pace(int(told.get("keys_again_s", 30)), int(told.get("keys_fresh_s", 600)))
     if "jwks_file" in told:
         path = folder / told["jwks_file"]
-        return KeySource(name, lambda: _file(path), pins)
+        return KeySource(name, lambda: _file(path), pins, pace)
     if "jwks_uri" in told:
         if not is_safe(told["jwks_uri"]):
             raise ValueError(f"jwks_uri takes an https address, not {told['jwks_uri']!r}")
-        return KeySource(name, partial(json_at, told["jwks_uri"]), pins)
-    return KeySource(name, lambda: json_at(str(discovery(told["issuer"])["jwks_uri"])), pins)
+        return KeySource(name, partial(json_at, told["jwks_uri"]), pins, pace)
+    return KeySource(name, partial(_discovered, told["issuer"]), pins, pace)
+
+
+def _discovered(issuer: str) -> Any:
+    return json_at(str(discovery(issuer).get("jwks_uri", "")))
 
 
 def _file(path: Path) -> Any:

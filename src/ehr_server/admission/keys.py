@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AGAIN_S = 30  # before an unknown key is asked for once more
-FRESH_S = 600  # after which all are asked for again
 STALE_S = 86_400  # for which they serve while they cannot be had
 KEYS_MAX = 64
 _RSA_BITS_MIN = 2048  # RFC 7518, 3.3
@@ -120,16 +118,29 @@ def pick(keys: Iterable[Key], signed: Signed) -> Key | None:
     return fitting[0] if len(fitting) == 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """After how many seconds an unknown key is asked for once more, and all are asked for again."""
+
+    again_s: int = 30
+    fresh_s: int = 600
+
+
 class KeySource:
     """The keys that `load` brings (a JWK set; it may raise OSError or ValueError), of which those
     with the thumbprints `pins` are taken alone if there are any. `name` is for the log."""
 
     def __init__(
-        self, name: str, load: Callable[[], object], pins: frozenset[str] = frozenset()
+        self,
+        name: str,
+        load: Callable[[], object],
+        pins: frozenset[str] = frozenset(),
+        pace: Pace = Pace(),
     ) -> None:
         self._name = name
         self._load = load
         self._pins = pins
+        self._pace = pace
         self._keys: tuple[Key, ...] = ()
         self._loaded_s = -float("inf")
         self._tried_s = -float("inf")
@@ -140,7 +151,7 @@ class KeySource:
 
         Raises `Rejected` where there is none such, `Unavailable` where none can be had.
         """
-        if clock.ticks_s() - self._loaded_s > FRESH_S:
+        if clock.ticks_s() - self._loaded_s > self._pace.fresh_s:
             self._refresh()
         key = pick(self._keys, signed)
         if key is None:
@@ -150,7 +161,7 @@ class KeySource:
             raise Unavailable(
                 "The keys of who issued the token cannot be had; try again later.",
                 vi="Không lấy được khóa của nơi cấp token; xin thử lại sau.",
-                headers={"Retry-After": str(AGAIN_S)},
+                headers={"Retry-After": str(self._pace.again_s)},
             )
         if key is None:
             raise Rejected(
@@ -165,12 +176,12 @@ class KeySource:
     def _refresh(self) -> None:
         """Ask again, unless that was just done. One thread asks; others go on with what there is,
         if there is anything."""
-        if self._keys and clock.ticks_s() - self._tried_s < AGAIN_S:
+        if self._keys and clock.ticks_s() - self._tried_s < self._pace.again_s:
             return
         if not self._lock.acquire(blocking=not self._keys):
             return
         try:
-            if clock.ticks_s() - self._tried_s < AGAIN_S:
+            if clock.ticks_s() - self._tried_s < self._pace.again_s:
                 return
             self._tried_s = clock.ticks_s()
             found = keys_of(self._load())
