@@ -15,7 +15,7 @@ from ehr_server.access.explain import explain
 from ehr_server.errors import Forbidden, Unavailable
 from ehr_server.store.connect import Connection, Store
 from searching import HANOI, Record, record
-from servers import Server
+from servers import ENCRYPTION_KEY, Server
 
 ESTIMATE = "how many, by the database's estimate"
 SIZE = "how many rows the table has"
