@@ -3,7 +3,7 @@
 `python -m bench --search --scales 1000,8000,64000 --keep DIR` measures search alone, while the
 record grows; `python -m bench --identity --residents 100000 --keep DIR` how people are found by
 their numbers, and `--matching` how by all else; `--bulk` exports and imports; `--noisy` what one
-client's flood does to another.
+client's flood does to another; `--at-rest` what encryption costs.
 
 Starts real servers with the embedded PostgreSQL in temporary folders, loads the Bundles of
 ../shared/data (where they lie beside the checkout) and a made-up campaign, asks, and exports.
@@ -29,7 +29,7 @@ from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve, data_folder
 from growth.measure import Time
-from harness import binaries, inputs, noisy, validation, writes
+from harness import at_rest, binaries, inputs, noisy, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
@@ -71,6 +71,10 @@ def main() -> None:
         _identity(options, found)
     elif options.matching:
         _matching(options, found)
+    elif options.at_rest:
+        text = "\n\n".join((_facts("Machine", found), at_rest.section(options.quick)))
+        print(text)
+        _save(text, {"machine": found})
     elif options.bulk:
         _bulk(options, found)
     elif options.noisy:
@@ -94,6 +98,7 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bulk", action="store_true", help="exports and imports alone")
     parser.add_argument("--noisy", action="store_true", help="one client beside a noisy one alone")
     parser.add_argument("--resources", type=int, default=1_000_000, help="of --bulk: how many")
+    parser.add_argument("--at-rest", action="store_true", help="encryption at rest alone")
     parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
     parser.add_argument("--page", action="store_true", help="write the page of the reference")
 
@@ -181,6 +186,7 @@ def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
         sections.append(search_report.section(measured))
         sections.append(binaries.section(options.quick))
         sections.append(writes.section(options.quick))
+        sections.append(at_rest.section(options.quick))
         made["search"] = search_report.figures(measured)
     text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)
