@@ -68,6 +68,7 @@ from ehr_server.validation.rulebook import Rulebook
 from ehr_server.views.tables import Tables, read_files
 from ehr_server.web import serve as web_serve
 from ehr_server.web.rates import Rates
+from ehr_server.web.tls import tls_files
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def database(settings: Settings) -> Iterator[str]:
 def serve(settings: Settings, _options: argparse.Namespace) -> int:
     """Migrate, then serve until told to stop."""
     _refuse_open_address(settings)
+    tls_files(settings)  # refused now, before the database is touched
     with (
         nullcontext(settings.database_url)
         if settings.database_url
