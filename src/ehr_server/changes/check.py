@@ -4,9 +4,17 @@ from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlencode
 
+from ehr_server.access.audit_event import is_of_log
 from ehr_server.changes import search_parameters
 from ehr_server.changes.change import Change, Means
-from ehr_server.errors import Conflict, Invalid, Overtaken, PreconditionFailed, Unprocessable
+from ehr_server.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    Overtaken,
+    PreconditionFailed,
+    Unprocessable,
+)
 from ehr_server.identity.kinds import compact
 from ehr_server.identity.numbers import insurance_card, personal_number
 from ehr_server.issue import Issue
@@ -22,6 +30,13 @@ def well_formed(means: Means, changes: Sequence[Change]) -> None:
 
     A transaction's resources SHALL NOT overlap: https://hl7.org/fhir/R4/http.html#trules.
     """
+    for change in changes:
+        if change.type == "AuditEvent" and is_of_log(change.id or ""):
+            raise Forbidden(
+                "AuditEvents of this id are the access log, which nobody writes.",
+                vi="AuditEvent có id này thuộc nhật ký truy cập, không ai được ghi.",
+                expression=(change.where,) if change.where else (),
+            )
     around = Around((one.full_url, one.resource) for one in changes if one.resource is not None)
     errors: list[Issue] = []
     for change in changes:

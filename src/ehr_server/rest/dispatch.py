@@ -159,7 +159,7 @@ class _Session:
             if trail.event is None:  # it came to no deed
                 trail.event = event(journal.words, caller, UNKNOWN, request.path)
             what = trail.event.what
-            if (request.query and "$" not in what) or answer.status >= 400:
+            if request.query:
                 is_told = answer.status < 400
                 what = address(request.path, request.query, trail, is_told=is_told)
             self.told.extend(log_rows(self.means.store, trail, what, answer.status))

@@ -8,7 +8,7 @@ from ehr_server import operations
 from ehr_server.call import Request, Route
 from ehr_server.definitions import definitions
 from ehr_server.errors import NotAllowed, NotFound
-from ehr_server.interactions import binary, create, delete, patch, update
+from ehr_server.interactions import audit_event, binary, create, delete, patch, update
 from ehr_server.interactions.batch import bundle
 from ehr_server.interactions.history import history_instance, history_type
 from ehr_server.interactions.read import read
@@ -42,6 +42,9 @@ INTERACTIONS = (
     Route("read", "GET", "Binary/{id}", binary.read),
     Route("update", "PUT", "Binary/{id}", binary.update, update.change),
     Route("vread", "GET", "Binary/{id}/_history/{vid}", binary.vread),
+    Route("search-type", "GET", "AuditEvent", audit_event.search),
+    Route("search-type", "POST", "AuditEvent/_search", audit_event.search),
+    Route("read", "GET", "AuditEvent/{id}", audit_event.read),
 )
 
 
