@@ -4,12 +4,13 @@ https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 from api import tokens
-from api.callers import caller, everything, facility, made, person, weight
+from api.callers import HIV, caller, everything, facility, made, person, weight
 from api.patients import CCCD, fresh_number, resident
 from databases import open_folder
 from servers import Server, serving
@@ -160,3 +161,57 @@ def test_a_hierarchy_of_what_is_hidden_is_not_walked(guarded: Server, keeper: ht
         refused = client.get("/Encounter?part-of:above=Encounter/whatever")
         assert refused.status_code == 403
         assert client.get("/Location?partof:below=Location/whatever").status_code == 200
+
+
+def test_who_looked_is_told_to_the_person_and_to_an_auditor(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    id_, other = made(keeper, resident()), made(keeper, resident())
+    with (
+        facility(guarded, "bv1") as looks,
+        person(guarded, id_) as owner,
+        caller(guarded, policy="auditor") as auditor,
+    ):
+        assert looks.get(f"/Patient/{id_}").status_code == 200
+        for reader in (owner, auditor):
+            found = reader.get(f"/AuditEvent?patient=Patient/{id_}").json()["entry"]
+            assert any("bv1" in str(entry["resource"]["agent"]) for entry in found)
+            answer = reader.get(f"/Patient/{id_}/$access-log")
+            assert answer.status_code == 200
+            assert "bv1" in answer.text
+        assert looks.get(f"/AuditEvent?patient=Patient/{id_}").status_code == 403
+        assert looks.get(f"/Patient/{id_}/$access-log").status_code == 403
+        assert owner.get(f"/Patient/{other}/$access-log").status_code == 404
+        assert "entry" not in owner.get(f"/AuditEvent?patient=Patient/{other}").json()
+        of_other = auditor.get(f"/AuditEvent?patient=Patient/{other}").json()["entry"]
+        event = of_other[0]["resource"]["id"]
+        assert owner.get(f"/AuditEvent/{event}").status_code == 404
+        assert auditor.get(f"/Patient/{id_}").status_code == 403
+
+
+def test_a_broken_glass_opens_one_record_and_the_person_reads_why(
+    guarded: Server, keeper: httpx.Client
+) -> None:
+    """Emergency read without consent is allowed, audited, reported."""
+    id_ = made(keeper, resident())
+    hiv = weight(f"Patient/{id_}", meta={"security": [HIV]})
+    hidden = made(keeper, hiv)
+    reason = "Cấp cứu, bệnh nhân hôn mê"
+    why = {"X-Purpose-Of-Use": "BTG", "X-Purpose-Reason": quote(reason)}
+    with (
+        facility(guarded, "bv2", purposes=["TREAT", "BTG"]) as doctor,
+        facility(guarded, "bv1") as other,
+        person(guarded, id_) as owner,
+        caller(guarded, policy="auditor") as auditor,
+    ):
+        assert doctor.get(f"/Observation/{hidden}").status_code == 404
+        unexplained = doctor.get(f"/Observation/{hidden}", headers={"X-Purpose-Of-Use": "BTG"})
+        assert unexplained.status_code == 400
+        assert other.get(f"/Observation/{hidden}", headers=why).status_code == 403
+        assert doctor.get("/Observation", headers=why).status_code == 403
+        assert doctor.get(f"/Observation/{hidden}", headers=why).status_code == 200
+        found = doctor.get(f"/Observation?patient=Patient/{id_}", headers=why).json()
+        assert found["total"] == 1
+        assert reason in owner.get(f"/Patient/{id_}/$access-log").text
+        listed = auditor.get("/AuditEvent?purpose=BTG").json()["entry"]
+        assert any(reason in str(entry["resource"]) for entry in listed)

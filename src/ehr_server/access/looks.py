@@ -20,6 +20,7 @@ from ehr_server.store.merged import records
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from ehr_server.access.caller import Caller
     from ehr_server.store.connect import Connection, Store
 
 DEED, WHO = "deed ", "who "
@@ -95,6 +96,17 @@ def look(connection: Connection, key: Key) -> Look | None:
     rows = connection.execute(f"select {_COLUMNS} where a.comp = %s and a.id = %s", (comp, id_))
     row = rows.fetchone()
     return None if row is None else _look(row)
+
+
+def comps_told(caller: Caller) -> frozenset[int] | None:
+    """The compartments of those of whom the caller may read who has looked: None: of everybody."""
+    rights = caller.narrowing
+    if rights is None:
+        return None
+    reach = rights.reach("AuditEvent", "r")
+    if reach is None:
+        return frozenset()
+    return None if reach.patients is None else frozenset(map(person_comp, reach.patients))
 
 
 def deeds_known(connection: Connection) -> list[str]:

@@ -19,6 +19,7 @@ from ehr_server.access.looks import (
     Look,
     Sought,
     comps_of,
+    comps_told,
     deeds_known,
     look,
     looks,
@@ -57,8 +58,8 @@ def read(call: Call) -> Answer:
     if key is None:
         return read_stored(call)
     with call.store.connection() as connection:
-        found = look(connection, key)
-        if found is None:
+        found, told_of = look(connection, key), comps_told(call.caller)
+        if found is None or (told_of is not None and found.comp not in told_of):
             told = f"{TYPE}/{id_without_number(call.parts['id'])}"
             raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         return Answer(200, _contents(call, connection, [found])[0])
@@ -84,7 +85,7 @@ def search(call: Call) -> Answer:
 def sought(call: Call, connection: Connection, criteria: Sequence[Pair]) -> Sought:
     """Which rows of the log the parameters mean; several of one name must all hold, as far as
     the log knows both. Raises `Invalid`."""
-    found = Sought()
+    found = Sought(comps=comps_told(call.caller))
     for name, value in criteria:
         values = value.split(",")
         if name == "patient":

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock, sealing
 from ehr_server.access.audit_event import BREAK_GLASS, id_of
-from ehr_server.access.looks import Look, Sought, comps_of, looks
+from ehr_server.access.looks import Look, Sought, comps_of, comps_told, looks
 from ehr_server.call import Answer, Call, Route
 from ehr_server.errors import Invalid, NotFound
 from ehr_server.fhir import bundle, json
@@ -84,11 +84,13 @@ def access_log(call: Call) -> Answer:
     key = call.store.secret(sealing.KEY)
     after = _after(sent.one("_page", ""), id_, key)
     with call.store.connection() as connection:
-        if place(connection, "Patient", id_) is None:
+        comps, told_of = comps_of(connection, [id_]), comps_told(call.caller)
+        is_told = told_of is None or comps <= told_of
+        if not is_told or place(connection, "Patient", id_) is None:
             told = f"Patient/{id_without_number(id_)}"
             raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
         sought = Sought(
-            comps=comps_of(connection, [id_]),
+            comps=comps,
             begin=None if begin is None else first_id(begin),
             end=None if end is None else first_id(end),
             statuses=[(0, 399)],

@@ -10,6 +10,7 @@ A policy is a YAML file, the name of the file its name:
     purposes: [TREAT, BTG]    # what data may be asked for; the first, where a request names none
     may:                      # what is not here may not be
       - of: Task              # a type, a name of sets.yaml, `records` or `*`; or a list of these
+        but: AuditEvent       # of these not
         do: rs                # create, read, update, delete, search, as in a scope
         where: owner=Organization/{facility}   # what a resource must meet, as a search
         own: true             # to change it: the facility that made it, alone
@@ -42,7 +43,7 @@ _FOLDER = files(__package__)
 _KEYS = {
     "about", "facility", "patient", "consent", "restricted", "purposes", "may", "operations",
 }  # fmt: skip
-_RULE_KEYS = {"of", "do", "where", "own", "by"}
+_RULE_KEYS = {"of", "but", "do", "where", "own", "by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,8 @@ def _rule(given: Any, at: int) -> Rule:
             named.add(name)
         else:
             raise ValueError(f"{here}.of: {name} is no type of FHIR R4 and no set of types")
+    but = given.get("but", ())
+    types -= {but} if isinstance(but, str) else set(but)
     letters = str(given.get("do", ""))
     if not letters or not frozenset(letters) <= frozenset(LETTERS):
         raise ValueError(f"{here}.do takes letters of {LETTERS}")
