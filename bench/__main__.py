@@ -29,7 +29,7 @@ from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve, data_folder
 from growth.measure import Time
-from harness import at_rest, binaries, inputs, noisy, validation, writes
+from harness import admission, at_rest, binaries, inputs, noisy, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
@@ -177,7 +177,9 @@ def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
         measure(source, 1.0 if options.quick else 3.0, 0 if options.quick else source.again)
         for source in (() if options.validation else sources)
     ]
-    costs = validation.costs(sources, 3 if options.quick else 7)
+    rounds = 3 if options.quick else 7
+    costs = validation.costs(sources, rounds)
+    costs.rows += admission.costs(rounds)
     sections = [*(_section(report) for report in reports), _costs_section(costs)]
     made: dict[str, Any] = {"machine": found, "reports": [asdict(one) for one in reports]}
     if reports:

@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from ehr_server.store.clients import Client
     from ehr_server.store.connect import Store
 
+ALGORITHM = "ES256"  # of our own tokens
 LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """What the database holds, as of a generation: clients that are not revoked, by their ids, and
-    the private keys that sign tokens, the newest first."""
+    """What the database holds, as of a generation: clients that are not revoked, by their ids,
+    the private keys that sign tokens, the newest first, and what those are checked by."""
 
     generation: int = -1
     clients: Mapping[str, Client] = field(default_factory=dict)
     signing: tuple[dict[str, Any], ...] = ()
+    checking: tuple[Key, ...] = ()
 
 
 class Clients:
@@ -66,7 +68,8 @@ class Clients:
                 if number != self._found.generation or not self._found.signing:
                     signing = kept.signing_keys(connection, self._new_key)
                     all_ = {one.id: one for one in kept.clients(connection) if not one.revoked}
-                    self._found = Registered(number, all_, tuple(signing))
+                    checking = keys_of({"keys": list(map(published, signing))})
+                    self._found = Registered(number, all_, tuple(signing), checking)
             self._looked_s = at
             return self._found
 
@@ -89,6 +92,12 @@ class Clients:
                 "Chứng thực được ký bằng khóa chưa đăng ký cho client này.",
             )
         return key
+
+
+def published(key: dict[str, Any]) -> dict[str, Any]:
+    """What everybody may know of a key that signs tokens."""
+    shown = {name: key[name] for name in ("kty", "crv", "x", "y", "kid")}
+    return {**shown, "use": "sig", "alg": ALGORITHM}
 
 
 def _is_over(until: str | None, now: datetime) -> bool:

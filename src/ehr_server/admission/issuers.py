@@ -114,7 +114,7 @@ def issuers(settings: Settings) -> dict[str, Issuer]:
         listed = told["issuers"]
         found = [_issuer(one, path.parent, settings) for one in listed]
     except (Invalid, OSError, KeyError, TypeError, ValueError) as error:
-        why = f"{error.args[0] if isinstance(error, KeyError) else error}"
+        why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else f"{error}"
         raise SettingError(f"--auth-issuers (EHR_AUTH_ISSUERS): {path}: {why}") from None
     names = {one.name for one in found}
     if len({one.issuer for one in found}) < len(found) or len(names) < len(found):

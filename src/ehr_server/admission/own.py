@@ -15,7 +15,8 @@ from joserfc import jwk, jws
 from ehr_server import clock
 from ehr_server.access.principal import Principal
 from ehr_server.admission.claims import check_audience, check_times, texts
-from ehr_server.admission.keys import keys_of, pick, thumbprint_of
+from ehr_server.admission.clients import ALGORITHM, published
+from ehr_server.admission.keys import pick, thumbprint_of
 from ehr_server.admission.rejected import Rejected
 from ehr_server.admission.signed import Signed, check_signature
 from ehr_server.fhir import json
@@ -23,11 +24,10 @@ from ehr_server.fhir import json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ehr_server.admission.clients import Clients, Registered
+    from ehr_server.admission.clients import Clients
     from ehr_server.settings import Settings
     from ehr_server.store.clients import Client
 
-ALGORITHM = "ES256"
 _CURVE = "P-256"
 _HERE = "http://localhost/fhir"  # of a server that nobody told its address
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
@@ -77,10 +77,10 @@ class OwnTokens:
     def principal(self, signed: Signed) -> Principal:
         """Who a token of ours is of. Raises `Rejected`, and `Unavailable` without a database."""
         found = self.clients.current()
-        key = _key(found, signed)
+        key = pick(found.checking, signed)
         if key is None:  # it may be newer than what this process knows
             found = self.clients.current(is_new=True)
-            key = _key(found, signed)
+            key = pick(found.checking, signed)
         if key is None:
             raise Rejected(
                 "key",
@@ -110,13 +110,4 @@ class OwnTokens:
     def jwks(self) -> dict[str, Any]:
         """The keys that our tokens are checked by, and were while they may still be in use."""
         signing = self.clients.current().signing
-        return {"keys": [_published(key) for key in signing]}
-
-
-def _key(found: Registered, signed: Signed) -> Any:
-    return pick(keys_of({"keys": [_published(key) for key in found.signing]}), signed)
-
-
-def _published(key: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: key[name] for name in ("kty", "crv", "x", "y", "kid")}
-    return {**shown, "use": "sig", "alg": ALGORITHM}
+        return {"keys": [published(key) for key in signing]}
