@@ -49,7 +49,7 @@ class Opening:
                 keep_up(store)
             if number == 0 and not self.settings.no_worker:
                 start_workers(dispatch, opened)
-            if self.settings.audit == "on":
+            if self.settings.audit != "off":
                 start_sealing(store, opened)
             site: App = Site(dispatch)
             if self.settings.origins:
@@ -67,7 +67,10 @@ def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispat
     shelf = Shelf(store, lambda catalog: Rulebook(catalog, rules))
     opened.callback(shelf.close)
     shelf.follow()
-    journal = opened.enter_context(Journal(store)) if settings.audit == "on" else None
+    journal = None
+    if settings.audit != "off":
+        is_lazy = settings.audit == "lazy"
+        journal = opened.enter_context(Journal(store, waits_for_disk=not is_lazy))
     return Dispatch(store, settings, table, shelf.current, shelf.searchable, journal)
 
 

@@ -23,7 +23,7 @@ from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
 from ehr_server.store.access_log import Row
 from ehr_server.store.connect import Store
-from ehr_server.store.journal import Journal, Logged
+from ehr_server.store.journal import Journal
 from ehr_server.store.search_parameters import percent
 from ehr_server.validation.rulebook import Rulebook
 
@@ -60,23 +60,17 @@ class Dispatch:
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request, refusals and failures included, once it is logged."""
-        answer, logged = self.begun(request, caller, base_url)
-        if logged is None:
+        answer, rows = self.begun(request, caller, base_url)
+        if self.journal is None or not rows:
             return answer
-        return self.let_go(request, answer, logged.exception())
+        return self.let_go(request, answer, self.journal.write(rows))
 
-    def begun(
-        self, request: Request, caller: Caller, base_url: str
-    ) -> tuple[Answer, Logged | None]:
-        """As `answer`, before it is logged: what is told of persons must wait for that, and then
-        for what `let_go` makes of it."""
+    def begun(self, request: Request, caller: Caller, base_url: str) -> tuple[Answer, list[Row]]:
+        """As `answer`, and the rows to be logged before what `let_go` makes of it is told."""
         in_force = InForce(self.rulebook(), self.searchable)
         with_these = means(self.store, self.settings, in_force, caller, base_url)
         session = _Session(self, with_these)
-        answer = session.answer(request)
-        if self.journal is None or not session.told:
-            return answer, None
-        return answer, self.journal.add(session.told)
+        return session.answer(request), session.told
 
     def let_go(self, request: Request, answer: Answer, failure: BaseException | None) -> Answer:
         """The answer, or where it could not be logged the refusal in its place."""

@@ -9,6 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +19,7 @@ from ehr_server.access.caller import LOOPBACK
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
-from ehr_server.store.journal import Logged
+from ehr_server.store.access_log import Row
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
@@ -32,6 +34,42 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A request that waits for its answer, which the event loop is told of."""
+
+    answer: "asyncio.Future[Answer]"
+    request: Request
+    scope: Scope
+
+
+class _Leave:
+    """Brings answers from threads to the event loop: it is woken once for all that are ready."""
+
+    def __init__(self) -> None:
+        self._ready: list[tuple[_Turn, Answer | BaseException]] = []
+        self._lock = Lock()
+
+    def go(self, turn: _Turn, made: Answer | BaseException) -> None:
+        """The answer of a turn is there, or why there is none."""
+        with self._lock:
+            self._ready.append((turn, made))
+            is_asleep = len(self._ready) == 1
+        if is_asleep:
+            turn.answer.get_loop().call_soon_threadsafe(self._all)
+
+    def _all(self) -> None:
+        with self._lock:
+            ready, self._ready = self._ready, []
+        for turn, made in ready:
+            if turn.answer.done():  # its sender has gone
+                continue
+            if isinstance(made, BaseException):
+                turn.answer.set_exception(made)
+            else:
+                turn.answer.set_result(made)
+
+
 class FhirEndpoint:
     """The ASGI app of the FHIR base.
 
@@ -44,6 +82,7 @@ class FhirEndpoint:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
         self._size = threads
         self._under_way = 0
+        self._leave = _Leave()
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,27 +131,39 @@ class FhirEndpoint:
 
     async def _in_turn(self, request: Request, scope: Scope) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
-        work = self._threads.submit(copy_context().run, self._answer, request, scope)
-        answer = asyncio.wrap_future(work)
+        turn = _Turn(asyncio.get_running_loop().create_future(), request, scope)
+        work = self._threads.submit(copy_context().run, self._take, turn)
         self._under_way += 1
         try:
             if self._under_way > self._size:
-                await asyncio.wait({answer}, timeout=_TURN_S)
+                await asyncio.wait({turn.answer}, timeout=_TURN_S)
                 if work.cancel():  # not begun, and it will not be
                     return refused(_busy(), request.language(self._dispatch.settings.language))
-            made, logged = await answer
+            return await turn.answer
         finally:
             self._under_way -= 1
-        if logged is None:
-            return made
-        await asyncio.wait({asyncio.wrap_future(logged)})
-        failure = logged.exception()
-        if failure is None:
-            return made
-        return styled(request, self._dispatch.let_go(request, made, failure))
 
-    def _answer(self, request: Request, scope: Scope) -> tuple[Answer, Logged | None]:
-        settings, logged = self._dispatch.settings, None
+    def _take(self, turn: "_Turn") -> None:
+        """In a thread: the answer goes at once, or is let go by the journal once it is logged."""
+        journal, request = self._dispatch.journal, turn.request
+        try:
+            answer, rows = self._answer(request, turn.scope)
+            if journal is None or not rows:
+                self._leave.go(turn, answer)
+                return
+
+            def logged(failure: BaseException | None) -> None:
+                made = answer
+                if failure is not None:
+                    made = styled(request, self._dispatch.let_go(request, answer, failure))
+                self._leave.go(turn, made)
+
+            journal.add(rows, logged)
+        except BaseException as error:
+            self._leave.go(turn, error)
+
+    def _answer(self, request: Request, scope: Scope) -> tuple[Answer, list[Row]]:
+        settings, rows = self._dispatch.settings, list[Row]()
         try:
             if not _has_own_type(request):
                 acceptable(request)
@@ -121,8 +172,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer, logged = self._dispatch.begun(request, LOOPBACK.anew(), base_url)
-        return compress.compressed(request, styled(request, answer)), logged
+            answer, rows = self._dispatch.begun(request, LOOPBACK.anew(), base_url)
+        return compress.compressed(request, styled(request, answer)), rows
 
 
 def _has_own_type(request: Request) -> bool:
