@@ -55,7 +55,7 @@ class Opening:
                 keep_up(store)
             if number == 0 and not self.settings.no_worker:
                 start_workers(dispatch, opened)
-            if self.settings.audit == "on":
+            if self.settings.audit != "off":
                 start_sealing(store, opened)
             closing = opened.pop_all()
         return layered(Site(dispatch), self.settings, self.rates), closing.close
@@ -84,7 +84,10 @@ def open_dispatch(store: Store, settings: Settings, opened: ExitStack) -> Dispat
     opened.callback(shelf.close)
     shelf.follow()
     known = policies(settings.policies_dir)
-    journal = opened.enter_context(Journal(store)) if settings.audit == "on" else None
+    journal = None
+    if settings.audit != "off":
+        is_lazy = settings.audit == "lazy"
+        journal = opened.enter_context(Journal(store, waits_for_disk=not is_lazy))
     return Dispatch(store, settings, table, shelf.current, shelf.searchable, known, journal)
 
 

@@ -160,10 +160,12 @@ class Settings:
         "Whether Patients that change are looked for among all others in the background, and what "
         "is likely of one person is put on the review list, as Tasks.",
     )
-    audit: Literal["on", "off"] = _setting(
+    audit: Literal["on", "lazy", "off"] = _setting(
         "on",
         "Whether the access log is kept: who read, searched, wrote or was refused what, for each "
-        "person. What cannot be logged is not answered (503).",
+        "person. What cannot be logged is not answered (503). `lazy` answers reads before their "
+        "rows are on the disk: if the machine of the database crashes, those of the last second "
+        "may be lost.",
     )
     cascade_max: int = _setting(
         10_000, "Most resources that one delete with `_cascade=delete` deletes along.", least=1

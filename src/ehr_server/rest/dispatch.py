@@ -27,7 +27,7 @@ from ehr_server.search.unready import Unready
 from ehr_server.settings import Settings
 from ehr_server.store.access_log import Row
 from ehr_server.store.connect import Store
-from ehr_server.store.journal import Journal, Logged
+from ehr_server.store.journal import Journal
 from ehr_server.store.search_parameters import percent
 from ehr_server.validation.rulebook import Rulebook
 
@@ -65,16 +65,13 @@ class Dispatch:
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request, refusals and failures included, once it is logged."""
-        answer, logged = self.begun(request, caller, base_url)
-        if logged is None:
+        answer, rows = self.begun(request, caller, base_url)
+        if self.journal is None or not rows:
             return answer
-        return self.let_go(request, answer, logged.exception())
+        return self.let_go(request, answer, self.journal.write(rows))
 
-    def begun(
-        self, request: Request, caller: Caller, base_url: str
-    ) -> tuple[Answer, Logged | None]:
-        """As `answer`, before it is logged: what is told of persons must wait for that, and then
-        for what `let_go` makes of it."""
+    def begun(self, request: Request, caller: Caller, base_url: str) -> tuple[Answer, list[Row]]:
+        """As `answer`, and the rows to be logged before what `let_go` makes of it is told."""
         in_force = InForce(self.rulebook(), self.searchable)
         given = means(self.store, self.settings, in_force, caller, base_url)
         session = _Session(self, given)
@@ -83,27 +80,22 @@ class Dispatch:
             session = _Session(self, replace(given, caller=caller))
             caller = entitled(caller, self.policies, self.store, given.rules)
         except Refusal as refusal:
-            answer = session.logged(
-                request, refused(refusal, request.language(self.settings.language))
-            )
-        else:
-            session = _Session(self, replace(given, caller=caller))
-            answer = session.answer(request)
-        if self.journal is None or not session.told:
-            return answer, None
-        return answer, self.journal.add(session.told)
+            spoken = request.language(self.settings.language)
+            return session.logged(request, refused(refusal, spoken)), session.told
+        session = _Session(self, replace(given, caller=caller))
+        return session.answer(request), session.told
 
-    def turned_away(self, request: Request, refusal: Refusal) -> tuple[Answer, Logged | None]:
+    def turned_away(self, request: Request, refusal: Refusal) -> Answer:
         """What a request is answered that comes to no deed, as nobody knows who calls, or nothing
-        of its body was taken: to be logged as well, before it is told."""
-        answer = refused(refusal, request.language(self.settings.language))
+        of its body was taken: it is logged as well, before it is told."""
         in_force = InForce(self.rulebook(), self.searchable)
         given = means(self.store, self.settings, in_force, LOOPBACK.anew(), "")
         session = _Session(self, given)
-        answer = session.logged(request, answer)
+        spoken = request.language(self.settings.language)
+        answer = session.logged(request, refused(refusal, spoken))
         if self.journal is None or not session.told:
-            return answer, None
-        return answer, self.journal.add(session.told)
+            return answer
+        return self.let_go(request, answer, self.journal.write(session.told))
 
     def let_go(self, request: Request, answer: Answer, failure: BaseException | None) -> Answer:
         """The answer, or where it could not be logged the refusal in its place."""

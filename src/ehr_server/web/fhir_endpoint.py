@@ -9,6 +9,8 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,7 +20,7 @@ from ehr_server.admission.admit import Admission
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, Unavailable
 from ehr_server.rest.dispatch import Dispatch, refused
-from ehr_server.store.journal import Logged
+from ehr_server.store.access_log import Row
 from ehr_server.telemetry import request_id
 from ehr_server.web import body as bodies
 from ehr_server.web import compress, spool, streams
@@ -40,6 +42,48 @@ _SINGLE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A request that waits for its answer, which the event loop is told of."""
+
+    answer: "asyncio.Future[Answer]"
+    request: Request
+    scope: Scope
+    caller: Caller
+    whose: str
+
+
+class _Leave:
+    """Brings answers from threads to the event loop, and tells it that a thread is free: it is
+    woken once for all that is ready."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._ready: list[tuple[_Turn, Answer | BaseException | None]] = []
+        self._lock = Lock()
+
+    def go(self, turn: _Turn, made: Answer | BaseException | None) -> None:
+        """The answer of a turn is there, or why there is none; None: its thread is free."""
+        with self._lock:
+            self._ready.append((turn, made))
+            is_asleep = len(self._ready) == 1
+        if is_asleep:
+            turn.answer.get_loop().call_soon_threadsafe(self._all)
+
+    def _all(self) -> None:
+        with self._lock:
+            ready, self._ready = self._ready, []
+        for turn, made in ready:
+            if made is None:
+                self._turns.over(turn.whose)
+            elif turn.answer.done():  # its sender has gone
+                continue
+            elif isinstance(made, BaseException):
+                turn.answer.set_exception(made)
+            else:
+                turn.answer.set_result(made)
+
+
 class FhirEndpoint:
     """The ASGI app of the FHIR base.
 
@@ -52,6 +96,7 @@ class FhirEndpoint:
         self._admission = admission
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
         self._turns = Turns(threads)
+        self._leave = _Leave(self._turns)
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +125,7 @@ class FhirEndpoint:
             run = asyncio.get_running_loop().run_in_executor
             refuse = self._dispatch.turned_away
             told = await run(self._threads, copy_context().run, refuse, request, refusal)
-            answer = styled(request, await self._logged(request, *told))
+            answer = styled(request, told)
             await _send(send, answer, {**shown, "connection": "close"})
             return
         request = Request(
@@ -121,29 +166,34 @@ class FhirEndpoint:
         whose = visitor.key if visitor else ""
         if not await self._turns.take(whose, _TURN_S):
             return refused(_busy(), request.language(self._dispatch.settings.language))
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        turn = _Turn(answer, request, scope, caller, whose)
+        self._threads.submit(copy_context().run, self._take, turn)
+        return await turn.answer
+
+    def _take(self, turn: _Turn) -> None:
+        """In a thread: the answer goes at once, or is let go by the journal once it is logged."""
+        journal, request = self._dispatch.journal, turn.request
         try:
-            run = asyncio.get_running_loop().run_in_executor
-            made, logged = await run(
-                self._threads, copy_context().run, self._answer, request, scope, caller
-            )
+            answer, rows = self._answer(request, turn.scope, turn.caller)
+            if journal is None or not rows:
+                self._leave.go(turn, answer)
+                return
+
+            def logged(failure: BaseException | None) -> None:
+                made = answer
+                if failure is not None:
+                    made = styled(request, self._dispatch.let_go(request, answer, failure))
+                self._leave.go(turn, made)
+
+            journal.add(rows, logged)
+        except BaseException as error:
+            self._leave.go(turn, error)
         finally:
-            self._turns.over(whose)
-        return await self._logged(request, made, logged)
+            self._leave.go(turn, None)
 
-    async def _logged(self, request: Request, made: Answer, logged: Logged | None) -> Answer:
-        """The answer, once the access log has it; else the refusal in its place."""
-        if logged is None:
-            return made
-        await asyncio.wait({asyncio.wrap_future(logged)})
-        failure = logged.exception()
-        if failure is None:
-            return made
-        return styled(request, self._dispatch.let_go(request, made, failure))
-
-    def _answer(
-        self, request: Request, scope: Scope, caller: Caller
-    ) -> tuple[Answer, Logged | None]:
-        settings, logged = self._dispatch.settings, None
+    def _answer(self, request: Request, scope: Scope, caller: Caller) -> tuple[Answer, list[Row]]:
+        settings, rows = self._dispatch.settings, list[Row]()
         try:
             if not _has_own_type(request):
                 acceptable(request)
@@ -153,8 +203,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             answer = refused(refusal, request.language(settings.language))
         else:
-            answer, logged = self._dispatch.begun(request, caller, base_url)
-        return compress.compressed(request, styled(request, answer)), logged
+            answer, rows = self._dispatch.begun(request, caller, base_url)
+        return compress.compressed(request, styled(request, answer)), rows
 
 
 def _has_own_type(request: Request) -> bool:

@@ -28,7 +28,7 @@ def log(store: Store, count: int, comp: int = 1) -> list[Row]:
     ]
     with Journal(store) as journal:
         for row in rows:
-            journal.add([row]).result(10)
+            assert journal.write([row]) is None
     return rows
 
 
