@@ -336,6 +336,18 @@ def test_a_push_that_comes_again_is_stored_once(verifying: httpx.Client) -> None
         assert versions(verifying) == count
 
 
+def test_whoever_sends_it_again_stores_nothing(verifying: httpx.Client) -> None:
+    """Its identifier is its key, and signed: who has overheard it cannot give it another."""
+    identifier = {"system": "http://example.vn/push", "value": new_key()}
+    sent = SIGNER.sign(checkup(identifier=identifier))
+    assert send(verifying, sent).status_code == 200
+    count = versions(verifying)
+    assert is_repeated(send(verifying, sent))
+    assert versions(verifying) == count
+    other = {**sent, "identifier": {**identifier, "value": new_key()}}
+    expect_refused(verifying, other, "invalid")
+
+
 def test_rsa_keys_sign_too(verifying: httpx.Client, keys: Path) -> None:
     private = rsa.generate_private_key(65537, 2048)
     numbers = private.public_key().public_numbers()
