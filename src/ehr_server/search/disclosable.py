@@ -28,8 +28,9 @@ def _not_denied(ask: Ask, row: str) -> Sql:
     )
     decides = _decides(ask, row, is_strict=False)
     return Sql(
-        f"(select true from directive d where d.comp = any({comps}) and d.effect = {DENY}"
-        f" and ({row}.type <> {_PATIENT} or d.hides_patient) and {decides.text} limit 1) is null",
+        f"((select true from directive p where p.comp = any({comps}) limit 1) is null or"
+        f" (select true from directive d where d.comp = any({comps}) and d.effect = {DENY}"
+        f" and ({row}.type <> {_PATIENT} or d.hides_patient) and {decides.text} limit 1) is null)",
         decides.params,
     )
 
@@ -77,10 +78,10 @@ def _decides(ask: Ask, row: str, *, is_strict: bool) -> Sql:
     )
     within = all_of((_narrowed("x", ask, row), exception))
     return Sql(
-        f"{own.text} and not exists(select from directive o where o.comp = d.comp"
-        f" and o.key = d.key and o.number = any(d.above) and not {outer.text})"
-        f" and not exists(select from directive x where x.comp = d.comp and x.key = d.key"
-        f" and x.parent = d.number and x.effect <> {NEITHER} and {within.text})",
+        f"{own.text} and (select true from directive o where o.comp = d.comp and o.key = d.key"
+        f" and o.number = any(d.above) and not {outer.text} limit 1) is null"
+        f" and (select true from directive x where x.comp = d.comp and x.key = d.key"
+        f" and x.parent = d.number and x.effect <> {NEITHER} and {within.text} limit 1) is null",
         (*own.params, *outer.params, *within.params),
     )
 
