@@ -67,7 +67,7 @@ def read(consent: dict[str, Any], site: Site) -> Read:
     if (patient.kind, patient.type) != ("local", "Patient"):
         reader.issues.append(not_understood("Consent.patient", "patient"))
     base = consent.get("provision", {})
-    effect = _EFFECTS.get(base.get("type", ""), _unless_told(consent))
+    effect = _EFFECTS.get(base.get("type", ""), _of_policy(consent))
     if effect is None:
         reader.issues.append(not_understood("Consent.provision.type", "base"))
     outer = _Outer(is_unknown="modifierExtension" in consent)
@@ -192,7 +192,7 @@ class _Elements:
         return tuple(sorted({one for found in several for one in found}))
 
 
-def _unless_told(consent: dict[str, Any]) -> int | None:
+def _of_policy(consent: dict[str, Any]) -> int | None:
     """Whether the policy that the rules are exceptions to permits or denies."""
     rule = consent.get("policyRule", {})
     found = {

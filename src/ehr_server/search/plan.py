@@ -33,11 +33,19 @@ from typing import Any
 
 from ehr_server.hashing import person_comp
 from ehr_server.layout import leaf
-from ehr_server.search import sort
+from ehr_server.search import disclosable, sort
 from ehr_server.search.branches import branches
 from ehr_server.search.facts import Facts, Lookup
 from ehr_server.search.page import Keyset
-from ehr_server.search.query import At, Chain, Condition, Conjunction, Criterion, Query
+from ehr_server.search.query import (
+    At,
+    Chain,
+    Condition,
+    Conjunction,
+    Criterion,
+    Disclosable,
+    Query,
+)
 from ehr_server.search.sort import Stage
 from ehr_server.search.sql import TRUE, Sql, all_of, among, any_of, checked
 from ehr_server.search.types import token
@@ -250,7 +258,7 @@ def plan(query: Query, facts: Facts) -> Plan | None:
     fixed = [] if comps is None else [among("r.comp", comps)]  # what holds for all branches
     if query.compartment is not None:
         fixed.append(_in_compartment(query.compartment, facts[COMPARTMENT]))
-    fixed += [_seen(one, facts, is_pinned=comps is not None) for one in rest]
+    fixed += [_seen(one, facts, comps) for one in rest]
     taken = [one for one in criteria if not any(one is other for other in rest)]
     whole = (*fixed, *(where(one, "r", facts) for one in taken))
     rows = tuple((*fixed, *branch) for branch in split)
@@ -289,10 +297,12 @@ def _of_all(rows: Sql, order: str, limit: int) -> Sql:
     return first(Sql(text, rows.params), order, limit)
 
 
-def _seen(criterion: Criterion, facts: Facts, *, is_pinned: bool) -> Sql:
+def _seen(criterion: Criterion, facts: Facts, comps: Sequence[int] | None) -> Sql:
     """The condition; in known compartments one that is looked at in each row."""
+    if isinstance(criterion, Disclosable):
+        return disclosable.where(criterion.ask, "r", comps)
     condition = where(criterion, "r", facts)
-    return checked(condition) if is_pinned and not _leads(criterion) else condition
+    return checked(condition) if comps is not None and not _leads(criterion) else condition
 
 
 def _flat(criteria: Sequence[Criterion]) -> Iterator[Criterion]:
@@ -371,7 +381,8 @@ def _in_compartment(patients: Sequence[str], members: Sequence[tuple[Any, ...]])
 def _looked_at(condition: Sql) -> Sql:
     """A condition on other tables, to be looked at on the way: the database takes it to hold for
     next to nothing, and would rather gather all and sort them."""
-    return checked(condition) if _looks_elsewhere(condition) else condition
+    each = disclosable.by_row(condition, "r")
+    return checked(each) if _looks_elsewhere(each) else each
 
 
 def _looks_elsewhere(condition: Sql) -> bool:
