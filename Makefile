@@ -28,11 +28,13 @@ test-all: check ## the slow tests too; with Java, the example with PySpark
 	else echo "no Java: the example with PySpark is left out"; fi
 	$(PYTEST) $(ARGS)
 
-check: $(VENV)/.test ## lint, format, types, floors
+check: $(VENV)/.test ## lint, format, types, floors, secrets, known vulnerabilities
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/scan_secrets.py
+	$(BIN)/python tools/audit_dependencies.py
 
 fmt: $(VENV)/.test ## put the sources into their format
 	$(BIN)/ruff check --fix .

@@ -437,6 +437,11 @@ def _check(settings: Settings) -> None:
                 f"--cors-origins (EHR_CORS_ORIGINS) takes origins as browsers send them, such as "
                 f"https://app.example.vn, without a path and in lower case, not {origin!r}"
             )
+    if (settings.database_url or "").partition("?")[0].count("@") > 1:
+        raise SettingError(  # what follows the first would be taken, and told, as the host
+            "--database-url (EHR_DATABASE_URL) has more than one @: write that of the password as "
+            "%40, and / as %2F"
+        )
     for option in ("trusted_proxies", "metrics_readers"):
         _check_networks(option, getattr(settings, option))
     if (settings.tls_certificate is None) != (settings.tls_key is None):

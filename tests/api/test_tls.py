@@ -3,6 +3,8 @@
 import http.client
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -123,6 +125,29 @@ def test_plain_http_gets_no_answer(secure: Server) -> None:
     link.request("GET", "/fhir/metadata")
     with pytest.raises((http.client.HTTPException, OSError)):
         link.getresponse()
+
+
+def test_doctor_sees_the_server_and_when_its_certificate_ends(
+    secure: Server, files: tuple[Path, Path]
+) -> None:
+    certificate, key = files
+    place = urlsplit(secure.url)
+    command = [
+        sys.executable,
+        "-m",
+        "ehr_server",
+        "doctor",
+        f"--database-url={secure.database_url}",
+    ]
+    told = subprocess.run(
+        [*command, f"--port={place.port}", f"--tls-certificate={certificate}", f"--tls-key={key}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    ).stdout
+    assert f"an ehr-server answers on port {place.port} of 127.0.0.1, and is ready" in told
+    assert "ends in 0 days" in told
 
 
 def test_a_certificate_that_is_none_is_refused_at_the_start(

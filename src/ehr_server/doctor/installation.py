@@ -9,6 +9,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from ehr_server.doctor.certificate import certificate
 from ehr_server.doctor.finding import Finding, fail, ok, warn
 from ehr_server.settings import unknown_variables
 
@@ -92,6 +93,7 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     variables,
     data_folder,
     free_space,
+    certificate,
 )
 
 

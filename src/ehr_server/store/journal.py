@@ -41,6 +41,7 @@ class Journal:
             pool_size=1,
             statement_timeout_ms=_TIMEOUT_MS,
             waits_for_disk=waits_for_disk,
+            encryption_key=store.encryption_key,
         )
         self._waiting: list[tuple[Sequence[Row], Then]] = []
         self._is_closed = False

@@ -38,7 +38,7 @@ _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 _SINGLE = {
     *(b"authorization", b"content-type", b"idempotency-key", b"if-none-exist"),
-    *(b"x-provenance", b"x-request-id"),
+    b"x-request-id",
 }
 
 
