@@ -201,7 +201,7 @@ class Choice:
                     "key": one.key,
                     "own": own_comp(name, resource["id"]),
                     "refs": found.refs,
-                    "toks": [held for _, held in asked(connection, found.toks)],
+                    "toks": [held for _, held in asked(connection, found.toks)] + found.marks,
                     "type": definitions().type_number[name],
                     "fmt": FORMAT,
                     "has": found.has,

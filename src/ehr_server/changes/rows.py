@@ -10,6 +10,7 @@ from ehr_server import clock
 from ehr_server.changes.binary import TYPE
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.changes.uploads import patient_of
+from ehr_server.consent.rule import Rule
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
@@ -120,7 +121,7 @@ def index_rows(means: Means, batch: Batch, stamp: Stamp, spot: Spot, found: Rows
     comp, key = spot.comp, spot.key
     main = (found.d1, found.d1e, found.c1, found.q1)
     numbers = (spot.ver, spot.type_number, FORMAT)
-    arrays = (means.store.tokens(found.toks), found.refs)
+    arrays = (means.store.tokens(found.toks) + found.marks, found.refs)
     batch.rows["resource"].append(
         (comp, key, stamp.tx, stamp.at, *main, *numbers, *arrays, spot.own, found.has)
     )
@@ -135,9 +136,21 @@ def index_rows(means: Means, batch: Batch, stamp: Stamp, spot: Spot, found: Rows
     if found.identifiers:
         keyed = means.store.tokens(found.identifiers)
         batch.rows["ident"].extend((h, comp, key) for h in keyed)
-    batch.rows["directive"].extend(directive(comp, key, rule) for rule in found.directives)
+    batch.rows["directive"].extend(
+        directive(comp, key, _held(means, rule)) for rule in found.directives
+    )
     others = {person_comp(patient) for patient in found.patients} - {comp}
     batch.rows["member"].extend((other, key, spot.type_number, comp) for other in others)
+
+
+def _held(means: Means, rule: Rule) -> Rule:
+    """The rule, with what it says of tokens as the index holds these too: rows are held against it,
+    and resources in memory."""
+    labels, codes = (
+        tuple(dict.fromkeys((*some, *means.store.tokens(some))))
+        for some in (rule.labels, rule.codes)
+    )
+    return replace(rule, labels=labels, codes=codes)
 
 
 def _note(change: Change, batch: Batch, spot: Spot) -> None:

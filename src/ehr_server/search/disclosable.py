@@ -56,22 +56,26 @@ def _not_denied(ask: Ask, row: str, comps: Sequence[int] | None) -> Sql:
 
 
 def _is_open(ask: Ask, row: str) -> Sql:
-    closed, is_closed = list(ask.closed), ask.default == "closed"
-    if not closed and not is_closed:
+    closed, is_closed = _array(ask.closed), ask.default == "closed"
+    if not ask.closed and not is_closed:
         return TRUE
     is_told = Sql(f"{row}.comp & 1 = 0") if is_closed else TRUE
-    if closed:
-        unmarked = f"({row}.has & {RESTRICTED} = 0 or not {row}.toks && %s::bigint[])"
-        marked = Sql(unmarked, (closed,))
+    if ask.closed:
+        marked = Sql(f"({row}.has & {RESTRICTED} = 0 or not {row}.toks && {closed})")
         if ask.named and not is_closed:
             marked = any_of((marked, overlaps(f"{row}.refs", ask.named)))
         is_told = all_of((is_told, marked)) if is_closed else marked
     opened = Sql(
-        f"({row}.has & {SHARED} = 0 and directive_opens({row}.comp, {_asked(row)}, %s::bigint[],"
+        f"({row}.has & {SHARED} = 0 and directive_opens({row}.comp, {_asked(row)}, {closed},"
         f" {is_closed}))",
-        (*_ask(ask), closed),
+        _ask(ask),
     )
     return any_of((is_told, opened))
+
+
+def _array(marks: Sequence[int]) -> str:
+    """As text, since they are the program's own, and the same in all searches of a policy."""
+    return f"'{{{','.join(map(str, marks))}}}'::bigint[]"
 
 
 def _asked(row: str) -> str:

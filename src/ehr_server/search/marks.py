@@ -2,7 +2,8 @@
 
 Two bits of `has` above those of the parameters, so that most rows are done with by one look, and
 tokens in the array: a mark for each reason why it is restricted (`consent.rule.restricted_mark`),
-and the compartments of all whom the resource is about, where they are several.
+and the compartments of all whom the resource is about, where they are several. They tell nobody's
+number, and stand there as they are where tokens are keyed (`hashing.Tokens`).
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ def seen(resource: dict[str, Any], rows: Rows, comp: int | None = None) -> Seen:
         definitions().type_number[type_name],
         own_comp(type_name, id_),
         tuple(sorted(comps)),
-        frozenset(rows.toks),
+        frozenset((*rows.toks, *rows.marks)),
         frozenset(rows.refs),
         rows.d1 if is_dated else None,
         rows.d1e if is_dated else None,
@@ -49,10 +50,10 @@ def mark(resource: dict[str, Any], rows: Rows) -> None:
     of = resource if type_name in PERSONAL_TYPES else {"meta": {"security": _labels(resource)}}
     if reasons := is_restricted(of):
         rows.has |= RESTRICTED
-        rows.toks += restricted_marks(reasons)
+        rows.marks += restricted_marks(reasons)
     if len(rows.patients) > 1 and type_name != "Patient":  # whose links are other records
         rows.has |= SHARED
-        rows.toks += map(person_comp, rows.patients)
+        rows.marks += map(person_comp, rows.patients)
 
 
 def _labels(resource: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ class Rows:
     """
 
     toks: list[int] = field(default_factory=list)  # sorted
+    marks: list[int] = field(default_factory=list)  # beside them in the index (`search.marks`)
     refs: list[int] = field(default_factory=list)  # sorted
     d1: datetime | None = None
     d1e: datetime | None = None

@@ -33,6 +33,7 @@ def _old(database: str) -> Iterator[tuple[Record, Look]]:
             connection.execute(statements[0])
             merged.join(connection, "three", "one", "p")
             connection.execute("drop table directive")
+            connection.execute("drop function directive_denies, directive_opens")
             for statement in statements:
                 connection.execute(statement)
         yield here, Look(here)
