@@ -10,13 +10,17 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.policies import policies
 from ehr_server.access.principal import Principal
 from ehr_server.app import open_dispatch
 from ehr_server.call import Answer, Request
 from ehr_server.fhir import json
+from ehr_server.packages.searchable import Searchable
 from ehr_server.rest.dispatch import Dispatch
+from ehr_server.rest.routes import INTERACTIONS, RouteTable, found_operations
 from ehr_server.settings import read_settings
 from ehr_server.store.connect import Store
+from ehr_server.validation.rulebook import Rulebook
 
 HERE = "http://here/fhir"
 _JSON = ("application/fhir+json", "application/json")
@@ -89,15 +93,21 @@ def caller(client: str, scopes: tuple[str, ...] = EVERYTHING, **facts: Any) -> C
 
 
 @contextmanager
-def inside(database: str, **settings: str) -> Iterator[Inside]:
-    """A server on the database for as long as the block; `settings` as in `servers.serving`."""
+def inside(database: str, by: Rulebook | None = None, **settings: str) -> Iterator[Inside]:
+    """A server on the database for as long as the block; `settings` as in `servers.serving`. A
+    rulebook that is given is shared, and nothing that is loaded is followed."""
     variables = {f"EHR_{name.upper()}": value for name, value in settings.items()}
     variables["EHR_DATABASE_URL"] = database
     given = read_settings(environment=variables, env_file=Path("/no/such/file"))
     with ExitStack() as opened:
         store = Store(database, pool_size=4)
         opened.callback(store.close)
-        yield Inside(open_dispatch(store, given, opened))
+        if by is None:
+            yield Inside(open_dispatch(store, given, opened))
+            return
+        table = RouteTable((*INTERACTIONS, *found_operations()))
+        known = policies(given.policies_dir)
+        yield Inside(Dispatch(store, given, table, lambda: by, Searchable(), known))
 
 
 def _told(answer: Answer) -> Told:

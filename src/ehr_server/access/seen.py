@@ -15,7 +15,7 @@ from ehr_server.access.restrict import restrict
 from ehr_server.access.rights import IN_CONTEXT
 from ehr_server.fhir import json, references
 from ehr_server.search.match import matches
-from ehr_server.search.query import At, Query
+from ehr_server.search.query import At, Query, asks_others
 from ehr_server.store.read import Place, current, place
 
 if TYPE_CHECKING:
@@ -46,19 +46,30 @@ def readable(
     return at if at and seen(store, connection, caller, type_name, [at]) else None
 
 
-def visible(caller: Caller, contents: Sequence[bytes]) -> list[bool]:
+def visible(
+    store: Store, connection: Connection, caller: Caller, contents: Sequence[bytes]
+) -> list[bool]:
     """Of versions of resources that the caller may read now, whether each is told too."""
-    return [is_within(caller, json.read_stored(content)) for content in contents]
+    told = []
+    for content in contents:
+        resource = json.read_stored(content)
+        is_told = is_within(caller, resource)
+        if is_told and not caller.sees_all("Binary") and resource["resourceType"] in IN_CONTEXT:
+            is_told = _context_is_seen(store, connection, caller, resource)
+        told.append(is_told)
+    return told
 
 
 def is_within(caller: Caller, resource: Mapping[str, Any], letter: str = "r") -> bool:
-    """Whether a resource in hand is within the caller's reach, by what stands in it."""
+    """Whether a resource in hand is within the caller's reach, by what stands in it. Where that
+    depends on other resources, it is not."""
     rights = caller.narrowing
     if rights is None:
         return True
     reach = rights.reach(resource["resourceType"], letter)
     return reach is not None and all(
-        matches(one, dict(resource), rights.rules) for one in reach.criteria
+        not asks_others(one) and matches(one, dict(resource), rights.rules)
+        for one in reach.criteria
     )
 
 
@@ -82,8 +93,17 @@ def _is_in_context(store: Store, connection: Connection, caller: Caller, at: Pla
     if rights is None or rights.reach("Binary", "r") is None:
         return False
     version = current(store, connection, "Binary", at)
-    held = json.read_stored(version.content).get(_CONTEXT, {}) if version else {}
-    found = references.parse(held.get("reference", ""), rights.rules.base)
+    return version is not None and _context_is_seen(
+        store, connection, caller, json.read_stored(version.content)
+    )
+
+
+def _context_is_seen(
+    store: Store, connection: Connection, caller: Caller, binary: Mapping[str, Any]
+) -> bool:
+    rights = caller.narrowing
+    base = rights.rules.base if rights is not None else ""
+    found = references.parse(binary.get(_CONTEXT, {}).get("reference", ""), base)
     if found.kind != "local" or not found.type or not found.id or found.type in IN_CONTEXT:
         return False
     lies = place(connection, found.type, found.id)

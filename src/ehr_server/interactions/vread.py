@@ -18,9 +18,10 @@ def vread(call: Call) -> Answer:
             connection,
             lambda at: store_read.vread(call.store, connection, type_name, at, ver),
         )
+        if version is not None and version.deed != store_read.DELETE:
+            (is_told,) = visible(call.store, connection, call.caller, [version.content])
+            version = version if is_told else None
     told = f"{type_name}/{id_without_number(id_)}"
-    if version is not None and version.deed != store_read.DELETE:
-        version = version if visible(call.caller, [version.content])[0] else None
     if version is None:
         raise NotFound(
             f"{told} has no version {id_without_number(vid)}.",
