@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from ehr_server.store.embedded import embedded
 from ehr_server.store.migrate import migrate
@@ -28,10 +28,12 @@ class PostgreSQL:
     _template: str | None = None
 
     @contextmanager
-    def database(self, *, is_migrated: bool = True) -> Iterator[str]:
-        """The conninfo of a fresh database, which is dropped after the block."""
+    def database(self, *, is_migrated: bool = True, like: str | None = None) -> Iterator[str]:
+        """The conninfo of a fresh database, which is dropped after the block; a copy of the one
+        whose conninfo is given, to which nobody is connected."""
         name = self._new_name()
-        self._make(name, self.template() if is_migrated else "template0")
+        template = self.template() if is_migrated else "template0"
+        self._make(name, template if like is None else str(conninfo_to_dict(like)["dbname"]))
         try:
             yield self._url(name)
         finally:

@@ -74,6 +74,11 @@ class Rights:
         """Whether there is a type to which the letter may be done."""
         return any(self.reach(name, letter) is not None for name in sorted(sets()[0][ALL]))
 
+    def is_whole(self, letter: str) -> bool:
+        """Whether the letter may be done to whatever lies in people's records."""
+        found = [self.reach(name, letter) for name in sorted(sets()[0]["records"])]
+        return all(one is not None and not one.criteria for one in found)
+
     def is_all(self, type_name: str) -> bool:
         """Whether everything of the type may be read."""
         found = self.reach(type_name, "r")

@@ -16,7 +16,7 @@ from ehr_server.access.restrict import restrict
 from ehr_server.access.rights import IN_CONTEXT
 from ehr_server.fhir import json, references
 from ehr_server.search.match import NO_OTHERS, matches
-from ehr_server.search.query import At, Query
+from ehr_server.search.query import At, Query, asks_others
 from ehr_server.store.directives import rules_of
 from ehr_server.store.read import Place, current, place
 
@@ -48,25 +48,35 @@ def readable(
     return at if at and seen(store, connection, caller, type_name, [at]) else None
 
 
-def visible(connection: Connection, caller: Caller, contents: Sequence[bytes]) -> list[bool]:
+def visible(
+    store: Store, connection: Connection, caller: Caller, contents: Sequence[bytes]
+) -> list[bool]:
     """Of versions of resources that the caller may read now, whether each is told too."""
     if caller.narrowing is None:
         return [True] * len(contents)
-    read = [json.read_stored(content) for content in contents]
-    return [is_within(connection, caller, one) for one in read]
+    told = []
+    for content in contents:
+        resource = json.read_stored(content)
+        is_told = is_within(connection, caller, resource)
+        if is_told and not caller.sees_all("Binary") and resource["resourceType"] in IN_CONTEXT:
+            is_told = _context_is_seen(store, connection, caller, resource)
+        told.append(is_told)
+    return told
 
 
 def is_within(
     connection: Connection, caller: Caller, resource: Mapping[str, Any], letter: str = "r"
 ) -> bool:
-    """Whether a resource in hand is within the caller's reach, by what stands in it."""
+    """Whether a resource in hand is within the caller's reach, by what stands in it and what the
+    persons it is about say. Where that depends on other resources, it is not."""
     rights = caller.narrowing
     if rights is None:
         return True
     reach = rights.reach(resource["resourceType"], letter)
     others = replace(NO_OTHERS, directives=lambda comps: rules_of(connection, comps))
     return reach is not None and all(
-        matches(one, dict(resource), rights.rules, others) for one in reach.criteria
+        not asks_others(one) and matches(one, dict(resource), rights.rules, others)
+        for one in reach.criteria
     )
 
 
@@ -90,8 +100,17 @@ def _is_in_context(store: Store, connection: Connection, caller: Caller, at: Pla
     if rights is None or rights.reach("Binary", "r") is None:
         return False
     version = current(store, connection, "Binary", at)
-    held = json.read_stored(version.content).get(_CONTEXT, {}) if version else {}
-    found = references.parse(held.get("reference", ""), rights.rules.base)
+    return version is not None and _context_is_seen(
+        store, connection, caller, json.read_stored(version.content)
+    )
+
+
+def _context_is_seen(
+    store: Store, connection: Connection, caller: Caller, binary: Mapping[str, Any]
+) -> bool:
+    rights = caller.narrowing
+    base = rights.rules.base if rights is not None else ""
+    found = references.parse(binary.get(_CONTEXT, {}).get("reference", ""), base)
     if found.kind != "local" or not found.type or not found.id or found.type in IN_CONTEXT:
         return False
     lies = place(connection, found.type, found.id)

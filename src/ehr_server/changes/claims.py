@@ -112,8 +112,10 @@ def settle(means: Means, connection: Connection, changes: Sequence[Change]) -> l
     pairs = {one.pair: one for one in clashes}
     listed = _listed(means, connection, pairs)
     tasks = {pair: _task(one) for pair, one in pairs.items() if pair not in listed}
+    is_told = means.caller.sees_all("Task")
     for pair, one in pairs.items():
-        _note(one, listed[pair] if pair in listed else tasks[pair].identity[1])
+        id_ = listed[pair] if pair in listed else tasks[pair].identity[1]
+        _note(one, f"Task/{id_}" if is_told else "a Task")
     return list(tasks.values())
 
 
@@ -263,13 +265,14 @@ def _task(clash: _Clash) -> Change:
 
 
 def _note(clash: _Clash, task: str) -> None:
-    """Tell the sender which Task the Patient is on."""
+    """Tell the sender which Task the Patient is on, if they may read it."""
     found = Issue(
         "warning",
         "duplicate",
-        f"Another live record holds this number too; Task/{task} lists both for review.",
+        f"Another live record holds this number too; {task} lists both for review.",
         (f"{clash.change.where}.identifier[{clash.at}].value",),
-        vi=f"Một hồ sơ khác cũng giữ số này; Task/{task} ghi cả hai để rà soát.",
+        vi=f"Một hồ sơ khác cũng giữ số này; {task.replace('a Task', 'một Task')} ghi cả hai để rà "
+        "soát.",
         rule="one-live-holder",
     )
     clash.change.findings = (*clash.change.findings, found)

@@ -13,6 +13,7 @@ from itertools import pairwise, product
 from typing import Any
 
 from ehr_server import clock
+from ehr_server.access.seen import seen
 from ehr_server.changes.apply import apply
 from ehr_server.changes.change import Change, Means
 from ehr_server.changes.rows import is_unchanged
@@ -108,6 +109,7 @@ def unmerge(means: Means, ask: Ask) -> Merged:
     """
     source = ask.source.id
     with means.store.connection() as connection, snapshot(connection):
+        _current(means, connection, (ask.source,))  # nothing is told of one that is hidden
         group = _group(connection, (source,))
         way = _way(ask, group)
         now = _current(means, connection, [Named(id_, parameter="target-patient") for id_ in way])
@@ -243,8 +245,11 @@ def _provenance(means: Means, steps: Sequence[_Step], code: str) -> dict[str, An
 
 
 def _current(means: Means, connection: Connection, wanted: Sequence[Named]) -> Mapping[str, _Now]:
-    """By id. Raises `Unprocessable` for one that is not there, or was deleted."""
+    """By id. Raises `Unprocessable` for one that is not there, which is as one that the caller may
+    not read, or that was deleted."""
     found = places(connection, [(_TYPE, one.id) for one in wanted])
+    may_read = seen(means.store, connection, means.caller, _TYPE, list(found.values()))
+    found = {one: at for one, at in found.items() if at.key in may_read}
     versions = newest(means.store, connection, _TYPE, list(found.values())) if found else {}
     now = {}
     for one in wanted:

@@ -68,7 +68,9 @@ def _makers(connection: Connection, there: Sequence[Change]) -> Mapping[int, str
 
 
 def _hide(change: Change) -> None:
-    if change.deed != "delete" or change.cause is not None:
+    if change.cause is not None:
+        raise _forbidden_along(change.cause)
+    if change.deed != "delete":
         raise _forbidden(change)
     change.place = change.now = None
 
@@ -101,6 +103,17 @@ def _forbidden(change: Change) -> Forbidden:
         " facility made it.",
         vi=f"Bạn không được {deed_vi} {told}: vượt quá quyền của bạn, hoặc do cơ sở khác tạo.",
         expression=(change.where,),
+    )
+
+
+def _forbidden_along(cause: Change) -> Forbidden:
+    """What cannot be read is not named, though it stands in the way."""
+    return Forbidden(
+        f"You may not delete {cause.told} along with all that refers to it: some of that is beyond "
+        "what your policy and your token allow.",
+        vi=f"Bạn không được xóa {cause.told} cùng mọi tài nguyên tham chiếu tới nó: một số vượt "
+        "quá quyền của bạn.",
+        expression=(cause.where,),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ehr_server.access.seen import seen
+from ehr_server.access.seen import readable, seen
 from ehr_server.changes.change import Change, Done, Means
 from ehr_server.errors import Conflict
 from ehr_server.fhir import json
@@ -44,7 +44,7 @@ class Referrer:
     def told(self) -> str:
         """`Observation/1 (Observation.subject.reference)`."""
         if not self.type:
-            return "one that you may not read"
+            return "what you may not read"
         return f"{self.type}/{id_without_number(self.id)} ({', '.join(self.places)})"
 
 
@@ -126,9 +126,14 @@ def widen(means: Means, changes: Sequence[Change]) -> list[Change]:
     refers to that in turn. They are of the versions seen: if one is changed meanwhile, or another
     comes to refer, all is run again.
 
-    Raises `Conflict` where they are more than the setting `cascade_max`.
+    Of one that the caller may not read, which is not deleted, nothing is. Raises `Conflict` where
+    they are more than the setting `cascade_max`.
     """
     wave = {one.identity: one for one in changes if one.cascades and one.id is not None}
+    if wave and means.caller.narrowing is not None:
+        with means.store.connection() as connection:
+            known_to = (means.store, connection, means.caller)
+            wave = {name: one for name, one in wave.items() if readable(*known_to, *name)}
     known = {one.identity for one in changes if one.id is not None}
     extra: dict[Identity, Change] = {}
     most = means.cascade_max
@@ -186,20 +191,24 @@ def _along(done: Sequence[Done]) -> Issue:
 
 
 def _issues(gone: dict[Identity, Change], named: Sequence[Referrer], count: int) -> Iterator[Issue]:
-    """One issue for each that cannot be deleted, who is known to refer named in it."""
+    """One issue for each that cannot be deleted, who is known to refer named in it. How many do is
+    not told where some of them may not be read."""
     number = f"more than {_COUNTED_MAX}" if count > _COUNTED_MAX else str(count)
-    number_vi = f"hơn {_COUNTED_MAX}" if count > _COUNTED_MAX else str(count)
+    number, number_vi = f", {number} in all", f" {number.replace('more than', 'hơn')}"
+    if not all(one.type for one in named):
+        number = number_vi = ""
     shown = named[:NAMED_MAX]
     for target in dict.fromkeys(one for each in shown for one in each.targets):
-        names = "; ".join(each.told() for each in shown if target in each.targets)
+        told = dict.fromkeys(each.told() for each in shown if target in each.targets)
+        names = "; ".join(told)
         what = gone[target].told
         yield Issue(
             "error",
             "conflict",
-            f"{what} cannot be deleted, as others refer to it, {number} in all: {names}. Delete "
+            f"{what} cannot be deleted, as others refer to it{number}: {names}. Delete "
             "or change them first or in the same transaction, or delete with _cascade=delete.",
             (gone[target].where,),
-            vi=f"Không thể xóa {what} vì còn {number_vi} tài nguyên tham chiếu: {names}. Xin xóa "
+            vi=f"Không thể xóa {what} vì còn{number_vi} tài nguyên tham chiếu: {names}. Xin xóa "
             "hoặc sửa chúng trước hay trong cùng giao dịch, hoặc xóa với _cascade=delete.",
         )
 

@@ -36,9 +36,9 @@ def history_instance(call: Call) -> Answer:
             return seen if seen[2] else None
 
         versions, after, total = where_it_lies(call, connection, look) or ([], None, 0)
-        told = visible(connection, call.caller, [one.content for one in versions])
-    if call.caller.sees_all(type_name):
-        return _answer(call, versions, after, None if wanted.since else total)
+        if call.caller.sees_all(type_name):
+            return _answer(call, versions, after, None if wanted.since else total)
+        told = visible(call.store, connection, call.caller, [one.content for one in versions])
     return _answer(call, list(compress(versions, told)), after)
 
 

@@ -19,7 +19,8 @@ def vread(call: Call) -> Answer:
             lambda at: store_read.vread(call.store, connection, type_name, at, ver),
         )
         if version is not None and version.deed != store_read.DELETE:
-            version = version if visible(connection, call.caller, [version.content])[0] else None
+            (is_told,) = visible(call.store, connection, call.caller, [version.content])
+            version = version if is_told else None
     told = f"{type_name}/{id_without_number(id_)}"
     if version is None:
         raise NotFound(

@@ -31,6 +31,8 @@ from ehr_server.store.read import DELETE, Version, any_places, current, vread
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from ehr_server.store.connect import Connection
+
 SUMMED_UP_MAX = 10_000  # resources whose labels are put together
 _AT_ONCE = 1_000  # places of one statement
 
@@ -160,7 +162,7 @@ def _version(call: Call) -> Version:
         if vid is not None:
             ver = int(vid) if vid.isascii() and vid.isdigit() and len(vid) < 10 else 0
             found = vread(call.store, connection, type_name, at, ver)
-            if found is not None and not visible(connection, call.caller, [found.content])[0]:
+            if found is not None and not _is_visible(call, connection, found):
                 found = None
         else:
             found = current(call.store, connection, type_name, at) if at.live else None
@@ -172,6 +174,11 @@ def _version(call: Call) -> Version:
     if found is None or found.deed == DELETE:
         raise Gone(f"{told} was deleted.", vi=f"{told} đã bị xóa.")
     return found
+
+
+def _is_visible(call: Call, connection: Connection, version: Version) -> bool:
+    (is_told,) = visible(call.store, connection, call.caller, [version.content])
+    return is_told
 
 
 def _summed_up(call: Call, types: Sequence[str]) -> Answer:

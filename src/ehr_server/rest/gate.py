@@ -35,8 +35,10 @@ _LETTERS = {
 }
 _OPEN = frozenset(("capabilities", "transaction"))
 _OF_ALL = frozenset(("history-type", "history-system"))
-# What is written beside the write path needs a scope for it too.
-_BESIDE = {"purge": ("Patient", "d"), "import": ("*", "c")}
+# What is written beside the write path needs a scope for it too; what removes a whole record, be it
+# readable or not, one for all of it.
+_BESIDE = {"import": "c"}
+_WHOLE = {"purge": "d"}
 _BY_EXPORT = frozenset(("export", "group-export", "patient-export", "patient-record-export",
                         "$viewdefinition-export", "$viewdefinition-run"))  # fmt: skip
 
@@ -51,8 +53,9 @@ def admitted(route: Route, parts: Mapping[str, str], caller: Caller) -> Caller:
         if not _is_granted(name, parts, rights):
             raise _forbidden(rights, name, parts.get("member", parts.get("type", "")))
         return caller
-    needed = _BESIDE.get(name)
-    if not rights.may(name) or (needed is not None and not _has(rights, *needed)):
+    is_granted = name not in _BESIDE or rights.anywhere(_BESIDE[name])
+    is_whole = name not in _WHOLE or rights.is_whole(_WHOLE[name])
+    if not (rights.may(name) and is_granted and is_whole):
         raise _forbidden(rights, name, parts.get("type", ""))
     return caller.for_export() if name in _BY_EXPORT else caller
 

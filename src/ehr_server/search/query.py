@@ -124,6 +124,18 @@ Criterion: TypeAlias = (
 )
 
 
+def asks_others(criterion: Criterion) -> bool:
+    """Whether other resources are looked at, by a chain or `_has`."""
+    match criterion:
+        case Chain() | Has():
+            return True
+        case Negation():
+            return asks_others(criterion.criterion)
+        case Conjunction() | Disjunction():
+            return any(asks_others(one) for one in criterion.criteria)
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class SortKey:
     """A parameter to sort by: earliest or smallest first, or the other way round."""
