@@ -294,6 +294,26 @@ def test_who_asked_is_kept_with_the_job(client: httpx.Client, server: Server) ->
     assert token not in json.dumps(row[0])
 
 
+def test_what_a_program_imports_is_stored_in_its_name(client: httpx.Client, server: Server) -> None:
+    """Parts of an import are done by processes of their own, which are told who asked."""
+    one = machine(str(server.database_url))
+    headers = {**bearer(one.token(server)), "Prefer": "respond-async"}
+    line = json.dumps(resident(id=f"of-{one.id}")) + "\n"
+    kind = {"Content-Type": "application/fhir+ndjson"}
+    begun = client.post("/$import", content=line, headers=headers | kind)
+    assert begun.status_code == 202, begun.text
+    until = time.monotonic() + 60
+    while client.get(begun.headers["Content-Location"], headers=headers).status_code == 202:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    with psycopg.connect(str(server.database_url)) as connection:
+        found = connection.execute(
+            "select count(*) from version join sender on sender.id = sender where name = %s",
+            (one.id,),
+        )
+        assert found.fetchone() == (1,)
+
+
 def test_pinned_keys_alone_are_taken(database: str) -> None:
     """RFC 7638 thumbprints in the file of issuers: another key that the provider publishes is
     refused."""

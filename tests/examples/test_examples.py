@@ -59,6 +59,7 @@ def test_every_example_has_its_readme() -> None:
         "05-push-over-a-bad-link",
         "06-reception",
         "07-analysts",
+        "08-authentication",
     ]
     assert all((folder / "README.md").is_file() for folder in folders)
 
