@@ -338,3 +338,29 @@ def test_an_open_server_looks_at_tokens_too(database: str) -> None:
             one = Machine.token(machine(database), here)
             assert client.get("/Patient", headers=bearer(one)).status_code == 200
         assert "service" not in httpx.get(f"{here.fhir}/metadata").json()["rest"][0]["security"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "no authentication is configured"),
+        (("--auth=required",), "needs --base-url"),
+        (("--auth-issuers=absent.json",), "absent.json"),
+    ],
+)
+def test_another_address_is_not_served_open(
+    options: tuple[str, ...], why: str, database: str
+) -> None:
+    with (
+        pytest.raises(AssertionError, match=why),
+        serving(database, "--host=0.0.0.0", *options),
+    ):
+        pass
+
+
+def test_another_address_is_served_to_who_has_a_token(database: str) -> None:
+    base_url = "https://ehr.example.vn/fhir"
+    with serving(database, "--host=0.0.0.0", auth="required", base_url=base_url) as server:
+        url = server.fhir.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{url}/Patient").status_code == 401
+        assert "everyone on this machine" not in server.logged()
