@@ -294,6 +294,26 @@ def test_who_asked_is_kept_with_the_job(client: httpx.Client, server: Server) ->
     assert token not in json.dumps(row[0])
 
 
+def test_what_a_program_imports_is_stored_in_its_name(client: httpx.Client, server: Server) -> None:
+    """Parts of an import are done by processes of their own, which are told who asked."""
+    one = machine(str(server.database_url))
+    headers = {**bearer(one.token(server)), "Prefer": "respond-async"}
+    line = json.dumps(resident(id=f"of-{one.id}")) + "\n"
+    kind = {"Content-Type": "application/fhir+ndjson"}
+    begun = client.post("/$import", content=line, headers=headers | kind)
+    assert begun.status_code == 202, begun.text
+    until = time.monotonic() + 60
+    while client.get(begun.headers["Content-Location"], headers=headers).status_code == 202:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    with psycopg.connect(str(server.database_url)) as connection:
+        found = connection.execute(
+            "select count(*) from version join sender on sender.id = sender where name = %s",
+            (one.id,),
+        )
+        assert found.fetchone() == (1,)
+
+
 def test_pinned_keys_alone_are_taken(database: str) -> None:
     """RFC 7638 thumbprints in the file of issuers: another key that the provider publishes is
     refused."""
@@ -318,3 +338,29 @@ def test_an_open_server_looks_at_tokens_too(database: str) -> None:
             one = Machine.token(machine(database), here)
             assert client.get("/Patient", headers=bearer(one)).status_code == 200
         assert "service" not in httpx.get(f"{here.fhir}/metadata").json()["rest"][0]["security"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ((), "no authentication is configured"),
+        (("--auth=required",), "needs --base-url"),
+        (("--auth-issuers=absent.json",), "absent.json"),
+    ],
+)
+def test_another_address_is_not_served_open(
+    options: tuple[str, ...], why: str, database: str
+) -> None:
+    with (
+        pytest.raises(AssertionError, match=why),
+        serving(database, "--host=0.0.0.0", *options),
+    ):
+        pass
+
+
+def test_another_address_is_served_to_who_has_a_token(database: str) -> None:
+    base_url = "https://ehr.example.vn/fhir"
+    with serving(database, "--host=0.0.0.0", auth="required", base_url=base_url) as server:
+        url = server.fhir.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{url}/Patient").status_code == 401
+        assert "everyone on this machine" not in server.logged()

@@ -15,13 +15,14 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-from joserfc import jwk
+from joserfc import jwk, jwt
 
 from api.tokens import Machine, bearer, machine, settings, signed
 from databases import open_folder
 from ehr_server import clock
 from ehr_server.admission.own import new_key, public
 from ehr_server.store import clients as kept
+from provider import providing
 from servers import Server, serving
 
 
@@ -109,17 +110,64 @@ def test_an_assertion_is_good_once(one: Machine, server: Server, module_database
     assert _kept(module_database, one.id) == 1
 
 
-def test_of_twenty_at_once_one_wins(one: Machine, module_database: str) -> None:
-    """Whichever of several processes they come to."""
+@pytest.fixture(scope="module")
+def several(module_database: str) -> Iterator[Server]:
+    """A server of two processes."""
     with (
         open_folder() as folder,
-        serving(module_database, workers="2", **settings(folder)) as several,
+        serving(module_database, workers="2", **settings(folder)) as started,
     ):
-        assertion = one.assertion(several)
-        with ThreadPoolExecutor(20) as pool:
-            answers = [pool.submit(one.ask, several, client_assertion=assertion) for _ in range(20)]
-            found = Counter(answer.result().status_code for answer in answers)
+        yield started
+
+
+def test_of_twenty_at_once_one_wins(one: Machine, several: Server) -> None:
+    """Whichever of several processes they come to."""
+    assertion = one.assertion(several)
+    with ThreadPoolExecutor(20) as pool:
+        answers = [pool.submit(one.ask, several, client_assertion=assertion) for _ in range(20)]
+        found = Counter(answer.result().status_code for answer in answers)
     assert found == {200: 1, 401: 19}
+
+
+def test_who_is_revoked_is_so_in_every_process(
+    one: Machine, several: Server, module_database: str
+) -> None:
+    headers = bearer(one.token(several))
+
+    def statuses() -> Counter[int]:
+        asked = (httpx.get(f"{several.fhir}/Patient", headers=headers) for _ in range(20))
+        return Counter(answer.status_code for answer in asked)  # each over a connection of its own
+
+    assert statuses() == {200: 20}
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        assert kept.revoke(connection, one.id, clock.now())
+    time.sleep(1.05)
+    assert statuses() == {401: 20}
+
+
+def test_keys_may_be_at_an_address(module_database: str, server: Server) -> None:
+    """ "URL to JWK Set (preferred)": the client may change its keys itself."""
+    plain = machine(module_database)
+    with providing() as published:
+        address = f"{published.issuer}/protocol/openid-connect/certs"
+        with psycopg.connect(module_database, autocommit=True) as connection:
+            assert kept.rekey(connection, plain.id, (), address)
+        for _ in range(3):
+            assert plain.with_key(published.keys[0]).token(server)
+        assert published.asked.total() == 1
+        assert plain.ask(server).status_code == 401  # the key that it had
+
+
+def test_no_key_is_fetched_from_where_an_assertion_says(one: Machine, server: Server) -> None:
+    """A `jku` that is not registered is the address of a stranger."""
+    with providing() as strange:
+        address = f"{strange.issuer}/protocol/openid-connect/certs"
+        (key,) = strange.keys
+        now = int(time.time())
+        claims = {"iss": one.id, "sub": one.id, "aud": f"{server.url}/auth/token", "jti": "x"}
+        assertion = signed(claims | {"exp": now + 60}, key, jku=address)
+        assert _error(one.ask(server, client_assertion=assertion)) == "invalid_client"
+        assert not strange.asked
 
 
 def test_two_clients_may_use_the_same_jti(module_database: str, server: Server) -> None:
@@ -251,8 +299,6 @@ def test_our_keys_are_published(one: Machine, server: Server) -> None:
     """What checks our tokens, and no secret."""
     (key,) = httpx.get(f"{server.url}/auth/jwks").json()["keys"]
     assert key.keys() == {"kty", "crv", "x", "y", "kid", "use", "alg"}
-    from joserfc import jwt
-
     found = jwt.decode(one.token(server), jwk.import_key(key), ["ES256"])
     assert found.header["typ"] == "at+jwt"  # RFC 9068, 2.1
     assert found.claims["client_id"] == found.claims["sub"] == one.id

@@ -59,7 +59,8 @@ def test_every_example_has_its_readme() -> None:
         "05-push-over-a-bad-link",
         "06-reception",
         "07-analysts",
-        "08-sign-a-push",
+        "08-authentication",
+        "09-sign-a-push",
     ]
     assert all((folder / "README.md").is_file() for folder in folders)
 

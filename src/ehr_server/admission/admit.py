@@ -69,14 +69,11 @@ class Admission:
         token = _token(headers)
         if token is None:
             return None if self.settings.auth == "required" else LOOPBACK.anew()
-        found = self._known.get(_digest(token))
-        if found is None or found.until <= clock.epoch_s():
-            return None
-        if found.generation is not None:
+        found = self._remembered(token)
+        if found is not None and found.generation is not None:
             seen = self.clients.seen
-            if seen is None or seen.generation != found.generation:
-                return None
-        return found.caller.anew()
+            found = None if seen is None or seen.generation != found.generation else found
+        return None if found is None else found.caller.anew()
 
     def admit(self, method: str, path: tuple[str, ...], headers: Mapping[str, str]) -> Caller:
         """The caller. Raises `Unauthorized` (401) that names the rule which a token breaks, or
@@ -88,6 +85,9 @@ class Admission:
             if self.settings.auth == "required":
                 raise _asked()
             return LOOPBACK.anew()
+        found = self._remembered(token)
+        if found is not None and found.generation in (None, self.clients.current().generation):
+            return found.caller.anew()
         try:
             signed = taken_apart(token, _TYPES)
             self._refuse_bound(signed)
@@ -127,6 +127,10 @@ class Admission:
                 "The token is bound to a key (cnf), and is no bearer token.",
                 "Token gắn với khóa riêng (cnf), không dùng được làm bearer token.",
             )
+
+    def _remembered(self, token: str) -> _Known | None:
+        found = self._known.get(_digest(token))
+        return found if found is not None and found.until > clock.epoch_s() else None
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         with self._lock:

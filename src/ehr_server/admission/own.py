@@ -16,6 +16,7 @@ from ehr_server import clock
 from ehr_server.access.principal import Principal
 from ehr_server.admission.claims import check_audience, check_times, texts
 from ehr_server.admission.clients import ALGORITHM, published
+from ehr_server.admission.granting import granted
 from ehr_server.admission.keys import pick, thumbprint_of
 from ehr_server.admission.rejected import Rejected
 from ehr_server.admission.signed import Signed, check_signature
@@ -100,7 +101,7 @@ class OwnTokens:
         return Principal(
             client.id,
             client.id,
-            scopes=texts(signed.claims.get("scope")),
+            scopes=tuple(granted(texts(signed.claims.get("scope")), client.scopes)),
             policy=client.policy,
             facility=client.facility,
             purposes=client.purposes,

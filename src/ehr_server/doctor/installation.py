@@ -9,8 +9,11 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
+from ehr_server.admission.fetch import is_loopback
+from ehr_server.admission.issuers import issuers
 from ehr_server.doctor.certificate import certificate
 from ehr_server.doctor.finding import Finding, fail, ok, warn
+from ehr_server.setting import SettingError
 from ehr_server.settings import unknown_variables
 
 if TYPE_CHECKING:
@@ -56,6 +59,24 @@ def variables(settings: Settings) -> Finding:
     return ok("settings are known")
 
 
+def callers(settings: Settings) -> Finding:
+    """Everyone on this machine may call, or who has a token."""
+    try:
+        trusted = ", ".join(one.name for one in issuers(settings).values())
+    except SettingError as error:
+        return fail(f"{error}", "see docs/guides/authentication.md for what the file may hold")
+    is_here = is_loopback(settings.host)
+    if settings.auth == "required":
+        if not is_here and not settings.public_url:
+            return fail("tokens are asked for, and nobody knows for which address",
+                        "set base-url to the address of the FHIR base")  # fmt: skip
+        return ok(f"a token is asked for, of {trusted or 'no provider'} or of this server")
+    if not is_here:
+        return fail(f"{settings.host} would open the records to the network",
+                    "set auth to required, or host to 127.0.0.1")  # fmt: skip
+    return ok("no token is asked for: everyone on this machine may call, and nobody else")
+
+
 def data_folder(settings: Settings) -> Finding:
     """It must be a folder that can be written."""
     folder = settings.data_dir.resolve()
@@ -91,6 +112,7 @@ CHECKS: tuple[Callable[[Settings], Finding], ...] = (
     python,
     libraries,
     variables,
+    callers,
     data_folder,
     free_space,
     certificate,

@@ -20,7 +20,8 @@ _SENT = (
 )
 _SHOWN = (
     "ETag, Location, Content-Location, Last-Modified, Accept-Ranges, Content-Range, "
-    "X-Request-Id, Retry-After, X-Progress, Preference-Applied, Idempotency-Replayed"
+    "X-Request-Id, WWW-Authenticate, Retry-After, X-Progress, Preference-Applied, "
+    "Idempotency-Replayed"
 )
 _MAX_AGE_S = 7_200  # the most that browsers keep to
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import Any
 from urllib.parse import unquote
@@ -32,6 +33,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_ADMITTING = 4  # threads that look at tokens which were not looked at before
 _TURN_S = 10  # to wait for a thread
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
@@ -97,6 +99,8 @@ class FhirEndpoint:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="deed")
         self._turns = Turns(threads)
         self._leave = _Leave(self._turns)
+        # Of its own: a provider that is slow to give its keys keeps no deed from its thread.
+        self._admitting = ThreadPoolExecutor(_ADMITTING, thread_name_prefix="admission")
         self._uploads = streams.Uploads(dispatch, self._threads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -157,8 +161,9 @@ class FhirEndpoint:
         caller = self._admission.known(method, path, headers)
         if caller is not None:
             return caller
+        admit = partial(self._admission.admit, method, path, headers)
         run = asyncio.get_running_loop().run_in_executor
-        return await run(self._threads, self._admission.admit, method, path, headers)
+        return await run(self._admitting, copy_context().run, admit)
 
     async def _in_turn(self, request: Request, scope: Scope, caller: Caller) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""

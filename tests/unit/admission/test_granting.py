@@ -58,10 +58,10 @@ def test_what_is_none(text: str) -> None:
         ("system/Observation.rs", "system/Observation.rs?a=b", "system/Observation.rs?a=b"),
         ("system/Observation.rs?c=d", "system/Observation.rs?a=b", "system/Observation.rs?a=b&c=d"),
         ("system/Observation.rs?a=b", "system/Observation.rs", "system/Observation.rs?a=b"),
-        ("system/*.rs", "system/A.r system/B.s", "system/A.r system/B.s"),
-        ("system/A.rs", "system/A.r system/*.s", "system/A.r system/A.s"),
-        ("system/A.r system/A.r", "system/*.r", "system/A.r"),
-        ("system/A.r", "user/*.cruds", ""),
+        ("system/*.rs", "system/Aa.r system/Bb.s", "system/Aa.r system/Bb.s"),
+        ("system/Aa.rs", "system/Aa.r system/*.s", "system/Aa.r system/Aa.s"),
+        ("system/Aa.r system/Aa.r", "system/*.r", "system/Aa.r"),
+        ("system/Aa.r", "user/*.cruds", ""),
     ],
 )
 def test_what_is_granted(asked: str, registered: str, expected: str) -> None:
