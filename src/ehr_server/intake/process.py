@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.log import event
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.intake.load import Intake, load
 from ehr_server.intake.parts import Part, Stretch
@@ -14,6 +15,7 @@ from ehr_server.intake.wish import wish_of
 from ehr_server.packages.shelf import on_shipped
 from ehr_server.processes import Answering, Task, Value, answer_from_now_on
 from ehr_server.settings import Settings, settings_of
+from ehr_server.store.access_log import Words
 from ehr_server.store.connect import Store
 from ehr_server.store.packages import stored
 from ehr_server.store.search_parameters import generation
@@ -44,7 +46,9 @@ def means_of(store: Store, settings: Settings, caller: str | None, base_url: str
     in_force = InForce(Rulebook(on_shipped(stored(store).layers), policy(settings)))
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
-    whose = LOOPBACK if caller is None else Caller(caller)
+    whose = LOOPBACK.anew() if caller is None else Caller(caller)
+    if settings.audit != "off":
+        whose.trail.event = event(Words(store), whose, "import", ("$import",))
     return means(store, settings, in_force, whose, base_url)
 
 
