@@ -28,7 +28,7 @@ from ehr_server.fhir import json
 from growth import report as search_report
 from growth.curve import curve, data_folder
 from growth.measure import Time
-from harness import binaries, inputs, validation, writes
+from harness import auditing, binaries, inputs, validation, writes
 from harness.figures import HEADINGS, table
 from harness.machine import machine
 from harness.measure import measure
@@ -72,6 +72,8 @@ def main() -> None:
         _matching(options, found)
     elif options.bulk:
         _bulk(options, found)
+    elif options.audit:
+        print(auditing.section(options.quick))
     else:
         _everything(options, found)
 
@@ -88,6 +90,7 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
     )
+    parser.add_argument("--audit", action="store_true", help="the access log alone, off and on")
     parser.add_argument("--bulk", action="store_true", help="exports and imports alone")
     parser.add_argument("--resources", type=int, default=1_000_000, help="of --bulk: how many")
     parser.add_argument("--keep", type=Path, help="folder for the databases of what is alone")
@@ -170,6 +173,7 @@ def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
         sections.append(search_report.section(measured))
         sections.append(binaries.section(options.quick))
         sections.append(writes.section(options.quick))
+        sections.append(auditing.section(options.quick))
         made["search"] = search_report.figures(measured)
     text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)

@@ -295,13 +295,11 @@ def test_an_export_is_logged_with_what_it_asks_for(client: httpx.Client) -> None
     assert newest["subtype"][-1]["code"].endswith("/export")
     assert entity(newest, "4")["description"] == "$export?_type=Patient"
     manifest = finished(client, answer)
-    status = answer.headers["Content-Location"].rpartition("/fhir/")[2]
-    ended = events(client, action="E", _count="20")
-    ended = [one for one in ended if one["subtype"][0].get("display") == "export-end"][0]
-    assert ended["subtype"][0]["display"] == "export-end"
+    names = [one["subtype"][0].get("display") for one in events(client, action="E", _count="20")]
+    assert "export-end" in names
     (file,) = manifest["output"]
     client.get(file["url"])
-    fetched = events(client, entity=file["url"].rpartition("/fhir/")[2])[0]
+    fetched = events(client, action="E", _count="1")[0]
     assert fetched["subtype"][0]["display"] == "export-download"
 
 
