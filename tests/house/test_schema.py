@@ -26,6 +26,7 @@ _WITHOUT_COMP = {
         "artifact",
     ),
     *("finding_kind", "search_parameter", "display", "unit", "receipt", "weight", "alias"),
+    *("access_word", "access_seal"),
 }
 _DIRECTORIES = {"rid", "ident"}  # they have a `comp`, but are distributed by their own key
 
