@@ -18,6 +18,7 @@ from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from ehr_server import app, clock, collector, sealing
 from ehr_server.access.caller import LOOPBACK
+from ehr_server.access.log import log_bulk
 from ehr_server.access.veiled import veil_of
 from ehr_server.admission.fetch import is_loopback
 from ehr_server.admission.issuers import issuers
@@ -139,6 +140,8 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     wanted = options.deidentify, options.restricted or ()
     veil = veil_of(settings, LOOPBACK, wanted, clock.now())
     with opened(settings) as store, _progress("exported") as told:
+        if settings.audit != "off":
+            log_bulk(store, LOOPBACK, "export-command", ",".join(types))
         form: Form = "gzip" if options.gzip else "ndjson"
         form = "parquet" if options.format == "parquet" else form
         wish = Wish(types, since, form, settings.processes, tables, veil)

@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import pytest
 
+from api.exports import finished
 from api.patients import CCCD, fresh_number, resident, weight
 from ehr_server.fhir import json
 from servers import Server, client_of, serving
@@ -293,6 +294,13 @@ def test_an_export_is_logged_with_what_it_asks_for(client: httpx.Client) -> None
     newest = events(client, action="E", _count="1")[0]
     assert newest["subtype"][-1]["code"].endswith("/export")
     assert entity(newest, "4")["description"] == "$export?_type=Patient"
+    manifest = finished(client, answer)
+    names = [one["subtype"][0].get("display") for one in events(client, action="E", _count="20")]
+    assert "export-end" in names
+    (file,) = manifest["output"]
+    client.get(file["url"])
+    fetched = events(client, action="E", _count="1")[0]
+    assert fetched["subtype"][0]["display"] == "export-download"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ehr_server.access.trail import Event, Trail
 from ehr_server.fhir import json
 from ehr_server.redact import LEFT_OUT, id_without_number, without_numbers
 from ehr_server.search.private import SEALED, struck
-from ehr_server.store.access_log import Row, Words, clean, nobody, rows_of
+from ehr_server.store.access_log import Row, Words, clean, insert, nobody, rows_of
 from ehr_server.telemetry import request_id
 
 if TYPE_CHECKING:
@@ -84,6 +84,15 @@ def written(store: Store, asked: Event, comps: Iterable[int], what: str) -> list
     id_ = store.log_id()
     about = asked.who, asked.deed, 200, asked.request, what
     return rows_of(id_, about, persons or {nobody(id_): counts.total()})
+
+
+def log_bulk(store: Store, caller: Caller, deed: str, what: str, number: int = 0) -> None:
+    """Write the row of a deed about very many, such as an export that ends with a number of
+    resources. It names no person."""
+    asked, id_ = event(Words(store), caller, deed, ()), store.log_id()
+    row = Row(nobody(id_), id_, asked.who, asked.deed, 200, number, asked.request, clean(what))
+    with store.connection() as connection:
+        insert(connection, [row], store.tx_offset)
 
 
 def _who(caller: Caller) -> str:

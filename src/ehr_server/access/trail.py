@@ -36,3 +36,9 @@ class Trail:
             self.count += 1
             if comp & 1:
                 persons[comp] = persons.get(comp, 0) + 1
+
+    def forget(self) -> None:
+        """What was seen was not told, or is logged: a deed is run again, or a long one goes on."""
+        self.persons.clear()
+        self.logged.clear()
+        self.count = 0

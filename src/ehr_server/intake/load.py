@@ -292,6 +292,7 @@ class _Doing:
                 self._learn(called)
 
         done = apply(means, changes, then)
+        means.caller.trail.forget()
         self._remember(units)
         self._count(zip(changes, done, whose, strict=True))
         self._note(zip(changes, whose, strict=True))

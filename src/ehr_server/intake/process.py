@@ -8,6 +8,7 @@ from datetime import datetime
 
 from ehr_server.access.caller import LOOPBACK
 from ehr_server.access.entitled import asker
+from ehr_server.access.log import event
 from ehr_server.changes.change import InForce, Means, means
 from ehr_server.intake.load import Intake, load
 from ehr_server.intake.parts import Part, Stretch
@@ -16,6 +17,7 @@ from ehr_server.intake.wish import wish_of
 from ehr_server.packages.shelf import on_shipped
 from ehr_server.processes import Answering, Task, Value, answer_from_now_on
 from ehr_server.settings import Settings, settings_of
+from ehr_server.store.access_log import Words
 from ehr_server.store.connect import Store
 from ehr_server.store.packages import stored
 from ehr_server.store.search_parameters import generation
@@ -48,7 +50,10 @@ def means_of(store: Store, settings: Settings, asked: Value) -> Means:
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
     made = means(store, settings, in_force, LOOPBACK, asked["base_url"])
-    return replace(made, caller=asker(asked, store, made.rules))
+    caller = asker(asked, store, made.rules)
+    if settings.audit != "off":
+        caller.trail.event = event(Words(store), caller, "import", ("$import",))
+    return replace(made, caller=caller)
 
 
 def intake_of(store: Store, settings: Settings, told: Value) -> Intake:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
+from ehr_server.access.caller import Caller
+from ehr_server.access.log import log_bulk
 from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal, Unprocessable
 from ehr_server.fhir import json
@@ -100,6 +102,10 @@ def run(work: Work) -> None:
     done = work.finished_parts()
     named = {file_of(file).stored_name for part in done for file in part.done["files"]}
     files.keep_only(folder, named)
+    if work.settings.audit != "off":
+        whose, what = Caller(work.job.request["caller"]), f"$export-status/{work.job.id}"
+        number = sum(file["count"] for part in done for file in part.done["files"])
+        log_bulk(work.store, whose, "export-end", what, number)
 
 
 def export_to(

@@ -212,7 +212,7 @@ def _run(route: Route, call: Call) -> Answer:
         try:
             return route.deed(call)
         except Overtaken:
-            call.caller.trail.persons.clear()  # what was seen was not told
+            call.caller.trail.forget()
             clock.wait_a_moment(attempt)
     return route.deed(call)
 

@@ -2,9 +2,9 @@
 
 One thread of each process gathers the rows of all requests under way, writes them by one statement
 and lets the answers go once that is on the disk. What comes meanwhile waits for the next one: so a
-commit is shared by as many as come while one lasts. A statement costs as much for one row as for
-fifty; so while several come at a time, one is begun every two milliseconds at most. Who asks alone
-waits for nothing but the disk.
+commit is shared by as many as come while one lasts. A statement costs nearly as much for one row as
+for eight; so while several come at a time, one is begun every three milliseconds at most. Who asks
+alone waits for nothing but the disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS_MAX = 5_000  # by one statement, about: what a request tells stays together
 _TIMEOUT_MS = 10_000
-_APART_MS = 2  # the beginnings of statements, where several come at a time
+_APART_MS = 3  # the beginnings of statements, where several come at a time
 
 Then = Callable[[BaseException | None], None]  # is told why the rows are not there; None: they are
 

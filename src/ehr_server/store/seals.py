@@ -135,15 +135,13 @@ def seal(store: Store) -> int:
 
 
 def keep_sealed(store: Store, stop: threading.Event) -> None:
-    """Seal every other second until told to stop, and once more then."""
-    while True:
-        is_over = stop.wait(_EVERY_S)
+    """Seal every other second until told to stop. What is left then is sealed by another process,
+    or by the next that starts."""
+    while not stop.wait(_EVERY_S):
         try:
             seal(store)
         except (Refusal, Collision) as error:  # the next time will do
             log.warning("the access log could not be sealed: %s", type(error).__name__)
-        if is_over:
-            return
 
 
 def head(store: Store) -> Seal | None:
