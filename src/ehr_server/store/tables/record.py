@@ -1,52 +1,36 @@
-"""The tables, as the migrations leave them: what each holds and why it is shaped so.
-
-`comp` is the compartment key (`ehr_server.hashing`): it leads the primary keys, so that one
-person's record lies together, and it is what the tables are distributed by on Citus. Hence no
-triggers, no foreign keys, a primary key on every table, and `tx` written by the application.
-A test compares this description with the migrated database.
-"""
+"""The record, its index, and the work in the background."""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
     Double,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     Table,
     Text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-metadata = MetaData()
-
-_text = Text(collation="C")
-_instant = DateTime(timezone=True)
-
-
-def _key(name: str, kind: type[BigInteger] | type[Integer] | type[SmallInteger]) -> Column[int]:
-    return Column(name, kind, primary_key=True, autoincrement=False)
-
+from ehr_server.store.tables.columns import instant, key, metadata, text
 
 # One narrow row per live resource: what searches read. A delete removes it.
 resource = Table(
     "resource",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
     Column("tx", BigInteger, nullable=False),
-    Column("at", _instant, nullable=False),  # meta.lastUpdated
-    Column("d1", _instant),  # the main date, [d1, d1e)
-    Column("d1e", _instant),
+    Column("at", instant, nullable=False),  # meta.lastUpdated
+    Column("d1", instant),  # the main date, [d1, d1e)
+    Column("d1e", instant),
     Column("c1", BigInteger),  # the main code
     Column("q1", Double),  # the main quantity
     Column("ver", Integer, nullable=False),
-    _key("type", SmallInteger),
+    key("type", SmallInteger),
     Column("fmt", SmallInteger, nullable=False),  # search.rows.FORMAT of this row
     Column("toks", ARRAY(BigInteger), nullable=False),
     Column("refs", ARRAY(BigInteger), nullable=False),
@@ -73,13 +57,13 @@ Index("resource_refs", resource.c.refs, postgresql_using="gin")
 version = Table(
     "version",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
     Column("tx", BigInteger, nullable=False),
-    Column("at", _instant, nullable=False),
-    _key("ver", Integer),
+    Column("at", instant, nullable=False),
+    key("ver", Integer),
     Column("sender", Integer, nullable=False),
-    _key("type", SmallInteger),
+    key("type", SmallInteger),
     Column("enc", SmallInteger, nullable=False),  # 0 plain, n: zstd with dictionary n; -n: sealed
     Column("deed", SmallInteger, nullable=False),  # store.read.CREATE and its like
     Column("content", LargeBinary, nullable=False),
@@ -94,9 +78,9 @@ Index("version_later", version.c.key, version.c.ver, postgresql_where=version.c.
 blob = Table(
     "blob",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
-    _key("part", Integer),
+    key("comp", BigInteger),
+    key("key", BigInteger),
+    key("part", Integer),
     Column("bytes", LargeBinary, nullable=False),  # storage external
     Column("enc", SmallInteger, nullable=False),  # 0 plain, -n: sealed by the data key n
 )
@@ -106,9 +90,9 @@ blob = Table(
 upload = Table(
     "upload",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
-    Column("at", _instant, nullable=False),
+    key("comp", BigInteger),
+    key("key", BigInteger),
+    Column("at", instant, nullable=False),
 )
 
 # Every id ever used, and where its resource lies: the one uniqueness of ids.
@@ -117,18 +101,18 @@ rid = Table(
     metadata,
     Column("comp", BigInteger, nullable=False),
     Column("key", BigInteger, nullable=False),
-    _key("type", SmallInteger),
+    key("type", SmallInteger),
     Column("live", Boolean, nullable=False),
-    Column("id", _text, primary_key=True),
+    Column("id", text, primary_key=True),
 )
 
 # Which patients carry an identifier, by the hash of its forms.
 ident = Table(
     "ident",
     metadata,
-    _key("h", BigInteger),
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
+    key("h", BigInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
 )
 Index("ident_comp", ident.c.comp)
 
@@ -136,9 +120,9 @@ Index("ident_comp", ident.c.comp)
 member = Table(
     "member",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
-    _key("type", SmallInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
+    key("type", SmallInteger),
     Column("home", BigInteger, nullable=False),
 )
 Index("member_key", member.c.key)
@@ -150,11 +134,11 @@ Index("member_key", member.c.key)
 merged = Table(
     "merged",
     metadata,
-    _key("comp", BigInteger),
-    Column("id", _text, primary_key=True),
-    Column("target", _text),
+    key("comp", BigInteger),
+    Column("id", text, primary_key=True),
+    Column("target", text),
     Column("person", BigInteger, nullable=False),
-    Column("provenance", _text),  # the id of the Provenance that tells of the merge
+    Column("provenance", text),  # the id of the Provenance that tells of the merge
 )
 Index("merged_person", merged.c.person)
 
@@ -165,15 +149,15 @@ Index("merged_person", merged.c.person)
 directive = Table(
     "directive",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),  # of the Consent
-    _key("number", SmallInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),  # of the Consent
+    key("number", SmallInteger),
     Column("home", BigInteger, nullable=False),
     Column("parent", SmallInteger, nullable=False),
     Column("above", ARRAY(SmallInteger), nullable=False),
     Column("effect", SmallInteger, nullable=False),
-    Column("since", _instant, nullable=False),
-    Column("until", _instant, nullable=False),
+    Column("since", instant, nullable=False),
+    Column("until", instant, nullable=False),
     Column("actors", ARRAY(BigInteger), nullable=False),
     Column("purposes", ARRAY(BigInteger), nullable=False),
     Column("labels", ARRAY(BigInteger), nullable=False),
@@ -181,8 +165,8 @@ directive = Table(
     Column("codes", ARRAY(BigInteger), nullable=False),
     Column("instances", ARRAY(BigInteger), nullable=False),
     Column("names", ARRAY(BigInteger), nullable=False),
-    Column("data_from", _instant),
-    Column("data_until", _instant),
+    Column("data_from", instant),
+    Column("data_until", instant),
     Column("hides_patient", Boolean, nullable=False),
 )
 Index("directive_key", directive.c.key)
@@ -191,38 +175,40 @@ Index("directive_key", directive.c.key)
 string = Table(
     "string",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
     # The letter of the parameter (search.types.string), then the text: so the statistics of this
     # one column tell how common a name is, and are kept of 500 values.
-    Column("value", _text, primary_key=True),
-    _key("exact", BigInteger),  # hash of the text as it was sent; 0: a word of one
+    Column("value", text, primary_key=True),
+    key("exact", BigInteger),  # hash of the text as it was sent; 0: a word of one
     Column("grams", ARRAY(Integer), nullable=False),  # search.grams
 )
 Index("string_value", string.c.value, string.c.comp, string.c.key)
 Index("string_grams", string.c.grams, postgresql_using="gin")
+
 date = Table(
     "date",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
-    _key("param", SmallInteger),
-    Column("lo", _instant, primary_key=True),
-    Column("hi", _instant, primary_key=True),
+    key("comp", BigInteger),
+    key("key", BigInteger),
+    key("param", SmallInteger),
+    Column("lo", instant, primary_key=True),
+    Column("hi", instant, primary_key=True),
 )
 Index("date_lo", date.c.param, date.c.lo, date.c.hi, date.c.comp, date.c.key)
+
 quantity = Table(
     "quantity",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
-    _key("param", SmallInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
+    key("param", SmallInteger),
     Column("value", Double, primary_key=True),
-    _key("unit", BigInteger),
+    key("unit", BigInteger),
     # What it stands beside (search.types.composite): the hash of a code, or another number, or 0;
     # the hash of the code's system, or 0.
-    _key("beside", BigInteger),
-    _key("beside_system", BigInteger),
+    key("beside", BigInteger),
+    key("beside_system", BigInteger),
 )
 Index(
     "quantity_value",
@@ -248,8 +234,8 @@ Index(
 full_text = Table(
     "full_text",
     metadata,
-    _key("comp", BigInteger),
-    _key("key", BigInteger),
+    key("comp", BigInteger),
+    key("key", BigInteger),
     Column("type", SmallInteger, nullable=False),
     Column("words", TSVECTOR, nullable=False),
 )
@@ -260,46 +246,34 @@ Index("full_text_words", full_text.c.words, postgresql_using="gin")
 display = Table(
     "display",
     metadata,
-    _key("param", SmallInteger),
-    Column("value", _text, primary_key=True),  # folded
+    key("param", SmallInteger),
+    Column("value", text, primary_key=True),  # folded
 )
-unit = Table("unit", metadata, Column("code", _text, primary_key=True))
+
+unit = Table("unit", metadata, Column("code", text, primary_key=True))
 
 # Instants tied to the transaction numbers below which everything is complete.
-mark = Table("mark", metadata, Column("at", _instant, primary_key=True), _key("tx", BigInteger))
+mark = Table("mark", metadata, Column("at", instant, primary_key=True), key("tx", BigInteger))
 
 zdict = Table(
     "zdict",
     metadata,
-    _key("id", SmallInteger),
+    key("id", SmallInteger),
     Column("dict", LargeBinary, nullable=False),
 )
-# The keys of a record that is encrypted at rest (`store.keyring`), none of one in clear. Their
-# numbers never come again: what is sealed names its key.
-data_key = Table(
-    "data_key",
-    metadata,
-    _key("number", SmallInteger),
-    Column("purpose", Text, nullable=False),  # content, index
-    Column("master", Text, nullable=False),  # the name of the key that wraps it
-    Column("wrapped", LargeBinary, nullable=False),
-    Column("made", _instant, nullable=False),
-    # current: what is written is; former: what was written may be; moving: current, of an index
-    # that is being rewritten, so that searches ask for what it held before too
-    Column("state", Text, nullable=False),
-    Column("sealed", BigInteger, nullable=False),  # contents, or a few less
-)
+
 setting = Table(
     "setting",
     metadata,
-    Column("name", _text, primary_key=True),
+    Column("name", text, primary_key=True),
     Column("value", Text, nullable=False),
 )
+
 sender = Table(
     "sender",
     metadata,
     Column("id", Integer, Identity(always=True), primary_key=True),
-    Column("name", _text, nullable=False, unique=True),
+    Column("name", text, nullable=False, unique=True),
 )
 
 # What was found wrong in what was stored all the same: a row for each compartment that a
@@ -308,9 +282,9 @@ sender = Table(
 finding = Table(
     "finding",
     metadata,
-    _key("comp", BigInteger),
-    _key("tx", BigInteger),
-    Column("at", _instant, nullable=False),
+    key("comp", BigInteger),
+    key("tx", BigInteger),
+    Column("at", instant, nullable=False),
     Column("sender", Integer, nullable=False),
     Column("keys", ARRAY(BigInteger), nullable=False),
     Column("kinds", ARRAY(BigInteger), nullable=False),
@@ -321,7 +295,7 @@ Index("finding_sender", finding.c.sender, finding.c.at)
 finding_kind = Table(
     "finding_kind",
     metadata,
-    _key("kind", BigInteger),
+    key("kind", BigInteger),
     Column("type", SmallInteger, nullable=False),  # of the resource
     Column("severity", Text, nullable=False),
     Column("rule", Text, nullable=False),
@@ -335,11 +309,11 @@ finding_kind = Table(
 receipt = Table(
     "receipt",
     metadata,
-    Column("key", _text, primary_key=True),
-    _key("sender", Integer),
-    _key("entry", Integer),  # of a batch; -1 for the whole
+    Column("key", text, primary_key=True),
+    key("sender", Integer),
+    key("entry", Integer),  # of a batch; -1 for the whole
     Column("tx", BigInteger, nullable=False),
-    Column("at", _instant, nullable=False),
+    Column("at", instant, nullable=False),
     Column("kind", SmallInteger, nullable=False),  # store.receipts.SINGLE and its like
     Column("digest", LargeBinary, nullable=False),  # of method, address and content
     Column("types", ARRAY(SmallInteger), nullable=False),  # of each entry; 0: nothing stored
@@ -352,20 +326,21 @@ Index("receipt_day", receipt.c.sender, receipt.c.at)
 job = Table(
     "job",
     metadata,
-    Column("id", _text, primary_key=True),
+    Column("id", text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),  # queued, running, done, failed, cancelled
     Column("request", JSONB, nullable=False),
     Column("progress", JSONB, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
-    Column("made", _instant, nullable=False),
-    Column("lease", _instant),  # a running job whose lease is over may be claimed again
+    Column("made", instant, nullable=False),
+    Column("lease", instant),  # a running job whose lease is over may be claimed again
 )
+
 job_part = Table(
     "job_part",
     metadata,
-    Column("job", _text, primary_key=True),
-    _key("number", Integer),
+    Column("job", text, primary_key=True),
+    key("number", Integer),
     Column("request", JSONB, nullable=False),
     Column("done", JSONB),
 )
@@ -375,9 +350,9 @@ job_part = Table(
 job_content = Table(
     "job_content",
     metadata,
-    Column("job", _text, primary_key=True),
-    _key("side", SmallInteger),  # 0 the request, 1 the answer, 2 persons (`store.cohort`)
-    _key("number", Integer),  # 0 all but the body, then the body
+    Column("job", text, primary_key=True),
+    key("side", SmallInteger),  # 0 the request, 1 the answer, 2 persons (`store.cohort`)
+    key("number", Integer),  # 0 all but the body, then the body
     Column("enc", SmallInteger, nullable=False),  # as in version
     Column("content", LargeBinary, nullable=False),
 )
@@ -387,8 +362,8 @@ job_content = Table(
 weight = Table(
     "weight",
     metadata,
-    Column("field", _text, primary_key=True),
-    Column("level", _text, primary_key=True),
+    Column("field", text, primary_key=True),
+    Column("level", text, primary_key=True),
     Column("m", Double, nullable=False),
     Column("u", Double, nullable=False),
 )
@@ -398,72 +373,31 @@ weight = Table(
 alias = Table(
     "alias",
     metadata,
-    Column("source", _text, primary_key=True),
-    _key("type", SmallInteger),
-    Column("given", _text, primary_key=True),
-    Column("id", _text, nullable=False),
+    Column("source", text, primary_key=True),
+    key("type", SmallInteger),
+    Column("given", text, primary_key=True),
+    Column("id", text, nullable=False),
 )
 Index("alias_id", alias.c.type, alias.c.id)
-
-# Who looked at whose record, or changed it: a row for each person of whom a request told or wrote
-# something, one with an even comp for a request that told of nobody. Rows are only ever added.
-# `id` is the moment and the writer (`store.access_log`): rows of one request share it.
-access_log = Table(
-    "access_log",
-    metadata,
-    _key("comp", BigInteger),  # the person's compartment; even: of nobody
-    _key("id", BigInteger),
-    Column("tx", BigInteger, nullable=False),
-    Column("who", Integer, nullable=False),  # of access_word: the caller, the purpose, the reason
-    Column("deed", Integer, nullable=False),  # of access_word: the interaction or operation
-    Column("status", SmallInteger, nullable=False),  # of HTTP
-    Column("count", Integer, nullable=False),  # resources of the person; of all, where of nobody
-    Column("request", _text, nullable=False),  # X-Request-Id
-    Column("what", _text, nullable=False),  # the address below the base, without numbers
-)
-Index("access_log_id", access_log.c.id)
-Index("access_log_tx", access_log.c.tx)
-
-# What many rows of the log say alike. Nothing is removed: the rows are sealed with these words.
-access_word = Table(
-    "access_word",
-    metadata,
-    Column("id", Integer, Identity(always=True), primary_key=True),
-    Column("word", _text, nullable=False, unique=True),
-)
-
-# Seals over the log, each over the rows with tx_from <= tx < tx_to and over the seal before it
-# (`store.seals`).
-access_seal = Table(
-    "access_seal",
-    metadata,
-    _key("number", Integer),
-    Column("at", _instant, nullable=False),
-    Column("tx_from", BigInteger, nullable=False),
-    Column("tx_to", BigInteger, nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("digest", LargeBinary, nullable=False),  # of all rows, in the order of tx, id, comp
-    Column("marks", LargeBinary, nullable=False),  # of each row comp, id, 8 bytes of its hash
-    Column("mac", LargeBinary, nullable=False),
-)
 
 # Implementation guides. The number grows: later packages lie above earlier ones.
 package = Table(
     "package",
     metadata,
-    Column("name", _text, primary_key=True),
-    Column("version", _text, primary_key=True),
+    Column("name", text, primary_key=True),
+    Column("version", text, primary_key=True),
     Column("number", Integer, nullable=False),
-    Column("at", _instant, nullable=False),
+    Column("at", instant, nullable=False),
     Column("digest", LargeBinary, nullable=False),  # of all its artifacts
 )
+
 artifact = Table(
     "artifact",
     metadata,
-    Column("package", _text, primary_key=True),  # name#version
-    Column("type", _text, primary_key=True),
-    Column("url", _text, primary_key=True),
-    Column("version", _text, primary_key=True),
+    Column("package", text, primary_key=True),  # name#version
+    Column("type", text, primary_key=True),
+    Column("url", text, primary_key=True),
+    Column("version", text, primary_key=True),
     Column("content", LargeBinary, nullable=False),  # zstd
 )
 
@@ -472,13 +406,13 @@ artifact = Table(
 search_parameter = Table(
     "search_parameter",
     metadata,
-    _key("number", SmallInteger),
-    Column("base", _text, nullable=False),
-    Column("code", _text, nullable=False),
+    key("number", SmallInteger),
+    Column("base", text, nullable=False),
+    Column("code", text, nullable=False),
     Column("definition", JSONB, nullable=False),
     Column("state", Text, nullable=False),  # building, ready, retired
-    Column("source", _text, nullable=False),  # SearchParameter/<id>, or library
-    Column("job", _text),  # that builds its index
+    Column("source", text, nullable=False),  # SearchParameter/<id>, or library
+    Column("job", text),  # that builds its index
 )
 Index(
     "search_parameter_code",
@@ -487,31 +421,3 @@ Index(
     unique=True,
     postgresql_where=search_parameter.c.state != "retired",
 )
-
-# Programs that get tokens here (`store.clients`). `keys` are public JWKs, each with the instant
-# `until` which it serves, null for ever; `jwks_uri` is where others are had. A row is never
-# removed, since versions name their sender by the id.
-client = Table(
-    "client",
-    metadata,
-    Column("id", _text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("scopes", ARRAY(Text), nullable=False),
-    Column("policy", Text, nullable=False),
-    Column("facility", Text),  # the id of an Organization
-    Column("purposes", ARRAY(Text), nullable=False),
-    Column("keys", JSONB, nullable=False),
-    Column("jwks_uri", Text),
-    Column("made", _instant, nullable=False),
-    Column("revoked", _instant),
-)
-
-# What a client has asserted, until it expires: nothing is taken twice.
-assertion = Table(
-    "assertion",
-    metadata,
-    Column("client", _text, primary_key=True),
-    Column("jti", LargeBinary, primary_key=True),  # its SHA-256
-    Column("expires", _instant, nullable=False),
-)
-Index("assertion_expires", assertion.c.expires)
