@@ -32,8 +32,8 @@ from growth.measure import Time
 from harness import (
     admission,
     at_rest,
-    auditing,
     binaries,
+    guarding,
     inputs,
     noisy,
     validation,
@@ -88,8 +88,8 @@ def main() -> None:
         _bulk(options, found)
     elif options.noisy:
         _noisy(options, found)
-    elif options.audit:
-        print(auditing.section(options.quick))
+    elif options.access:
+        print(guarding.section(options.quick))
     else:
         _everything(options, found)
 
@@ -106,7 +106,7 @@ def _alone_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--residents", type=_scales, default=(100_000,), help="of either: 100000,1000000"
     )
-    parser.add_argument("--audit", action="store_true", help="the access log alone, off and on")
+    parser.add_argument("--access", action="store_true", help="what access costs alone")
     parser.add_argument("--bulk", action="store_true", help="exports and imports alone")
     parser.add_argument("--noisy", action="store_true", help="one client beside a noisy one alone")
     parser.add_argument("--resources", type=int, default=1_000_000, help="of --bulk: how many")
@@ -201,7 +201,7 @@ def _everything(options: argparse.Namespace, found: dict[str, str]) -> None:
         sections.append(binaries.section(options.quick))
         sections.append(writes.section(options.quick))
         sections.append(at_rest.section(options.quick))
-        sections.append(auditing.section(options.quick))
+        sections.append(guarding.section(options.quick))
         made["search"] = search_report.figures(measured)
     text = "\n\n".join((_facts("Machine", found), *sections))
     print(text)
