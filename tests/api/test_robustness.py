@@ -77,10 +77,22 @@ def test_while_the_database_is_away_the_answer_is_503_at_once_and_then_all_is_we
     assert alone.post("/Patient", json=resident()).status_code == 201
 
 
+@pytest.mark.parametrize("audit", ["on", "off"])
 def test_a_database_that_is_read_only_refuses_writes_and_serves_reads(
-    alone: httpx.Client, given_postgresql: PostgreSQL, database: str
+    given_postgresql: PostgreSQL, database: str, audit: str
 ) -> None:
-    """As while a standby takes over: SQLSTATE 25006."""
+    """As while a standby takes over: SQLSTATE 25006. Where looks are logged, none is had that
+    cannot be."""
+    with (
+        serving(database, "--pool-size=3", audit=audit) as server,
+        httpx.Client(base_url=server.fhir, timeout=30) as alone,
+    ):
+        _is_read_only_for_a_while(alone, given_postgresql, database, 200 if audit == "off" else 503)
+
+
+def _is_read_only_for_a_while(
+    alone: httpx.Client, given_postgresql: PostgreSQL, database: str, read: int
+) -> None:
     name = str(conninfo_to_dict(database)["dbname"])
     with _as_admin(given_postgresql) as admin:
         admin.execute(f"alter database {name} set default_transaction_read_only = on")
@@ -90,7 +102,7 @@ def test_a_database_that_is_read_only_refuses_writes_and_serves_reads(
             assert refused.status_code == 503
             assert "read-only" in refused.json()["issue"][0]["details"]["text"]
             assert "retry-after" in refused.headers
-            assert alone.get("/Patient").status_code == 200
+            assert alone.get("/Patient").status_code == read
         admin.execute(f"alter database {name} reset default_transaction_read_only")
     _eventually(lambda: alone.post("/Patient", json=resident()).status_code == 201, 5)
     assert alone.get("/Patient").json()["total"] == 1
