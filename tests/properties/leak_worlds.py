@@ -157,7 +157,7 @@ SITE = {
     "unlabelled": "may: [{of: [records, directory], do: cruds, where: '_security:not=R'}]\n"
     "operations: [Patient-everything, Encounter-everything, Observation-lastn,"
     " Composition-document, Resource-meta, Resource-meta-add, Resource-validate, Patient-match,"
-    " Patient-merge, unmerge, purge]",
+    " Patient-merge, unmerge, purge, exports, export-jobs]",
 }
 
 _SCOPES = (

@@ -7,12 +7,14 @@ never were. Records, callers and requests are made by seeds.
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 
 from databases import PostgreSQL, open_folder
-from inside import Told
+from inside import Told, caller
+from properties.leak_exports import exported
 from properties.leak_requests import Asking, Requests
 from properties.leak_worlds import Pair, Worlds, some_caller, world
 
@@ -38,6 +40,57 @@ def test_the_answer_is_as_if_it_never_was(worlds: Worlds, seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3, 9))
 def test_the_answer_is_as_if_it_never_was_at_length(worlds: Worlds, seed: int) -> None:
     _compare(worlds, seed, 8, (300, 60))
+
+
+_SINCE = "_since=2020-01-01T00:00:00Z"
+_EXPORTS = (
+    f"GET $export?{_SINCE}", f"GET Patient/$export?{_SINCE}", "GET Group/r1/$export",
+    "GET $export?_type=Observation&_typeFilter=Observation?status=final",
+    "GET $export?includeAssociatedData=LatestProvenanceResources",
+    "GET Patient/r2/$export", "GET Patient/r4/$export",
+)  # fmt: skip
+_EXPORTERS = (
+    {"policy": "unlabelled"},
+    {"policy": "everything", "scopes": ("system/Observation.rs?status=final", "system/Patient.rs")},
+    {"policy": "everything", "scopes": ("system/Condition.rs", "system/Provenance.rs")},
+    {"policy": "everything", "scopes": ("patient/*.rs",), "patient": "r2"},
+    {"policy": "person", "patient": "r4", "scopes": ("patient/*.rs",)},
+)  # fmt: skip
+
+
+def test_an_export_is_as_if_it_never_was(worlds: Worlds) -> None:
+    """What was deleted, too: of who may read a part of a type nothing is told of it."""
+    _compare_exports(worlds, 2, _EXPORTERS[:2], _EXPORTS[:1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("facts", _EXPORTERS, ids=range(len(_EXPORTERS)))
+def test_exports_are_as_if_it_never_was(
+    worlds: Worlds, seed: int, facts: Mapping[str, Any]
+) -> None:
+    _compare_exports(worlds, seed, (facts,), _EXPORTS)
+
+
+def _compare_exports(
+    worlds: Worlds, seed: int, exporters: Sequence[Mapping[str, Any]], exports: Sequence[str]
+) -> None:
+    made_of = world(seed)
+    with worlds.filled(made_of) as database, open_folder() as folder:
+        for facts in exporters:
+            with worlds.pair(made_of, database, caller("exporter", **facts)) as pair:
+                for asked in exports:
+                    one, other = (
+                        exported(sides.careful, folder / name, pair.caller, asked)
+                        for name, sides in (("whole", pair.whole), ("bare", pair.bare))
+                    )
+                    assert _timeless(one) == _timeless(other), (facts, asked)
+
+
+def _timeless(files: dict[str, list[bytes]] | int) -> Any:
+    if isinstance(files, int):
+        return files
+    return {name: sorted(map(normal, lines)) for name, lines in files.items()}
 
 
 def _compare(worlds: Worlds, seed: int, callers: int, counts: tuple[int, int]) -> None:
@@ -66,7 +119,11 @@ def both(pair: Pair, asking: Asking) -> list[Told]:
 
 def shown(told: Told) -> tuple[int, bytes, str, str]:
     """What of an answer does not differ by chance."""
-    body = _TIME.sub(rb'"\1":""', told.body)
-    body = _URN.sub(b"urn", _ID.sub(b"new", _PAGE.sub(rb"\1=", body)))
-    location = _ID.sub(b"new", told.headers.get("Location", "").encode()).decode()
-    return told.status, body, told.headers.get("ETag", ""), location
+    location = normal(told.headers.get("Location", "").encode()).decode()
+    return told.status, normal(told.body), told.headers.get("ETag", ""), location
+
+
+def normal(text: bytes) -> bytes:
+    """Without times, pages and ids that the server gave."""
+    text = _TIME.sub(rb'"\1":""', text)
+    return _URN.sub(b"urn", _ID.sub(b"new", _PAGE.sub(rb"\1=", text)))

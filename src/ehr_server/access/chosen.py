@@ -9,6 +9,7 @@ joined by "or", and all that access asks by "and". What is exact, and as of when
   but for chains, `_has`, `_list`, `:above` and `:below`: of these what stands in the resource is as
   of then, and what it leads to as it is when a part is written.
 - What was deleted is never left out by a search: nobody knows whether it would have been found.
+  To a caller who may read a part of its type it is not told (`tells_of_deletion`).
 
 So a part that is written twice gives the same, unless what a chain leads to changed in between.
 """
@@ -98,6 +99,19 @@ class Choice:
     def is_narrowed(self, number: int) -> bool:
         """Whether anything of the type of this number may be left out."""
         return number in self._queries
+
+    def tells_of_deletion(self, number: int, comp: int) -> bool:
+        """Whether what was deleted, in a compartment, is named to the caller: what stood in it
+        decides no longer, so where they are given a part of the type alone it is not, but in a
+        record all of which is theirs."""
+        rights = self._caller.narrowing
+        if rights is None:
+            return True
+        reach = rights.reach(definitions().type_name[number], "r")
+        if reach is None or not reach.criteria:
+            return reach is not None
+        own = {person_comp(id_) for id_ in reach.patients or ()}
+        return comp in own and len(reach.criteria) == 1
 
     def conditions(self, connection: Connection) -> dict[str, tuple[str, Sequence[Any]]]:
         """For each leaf where something is left out, the condition on the narrow row `r`."""
