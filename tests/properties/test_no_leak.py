@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from databases import PostgreSQL, open_folder
-from inside import Told, caller
+from inside import HERE, Told, caller
 from properties.leak_exports import exported
 from properties.leak_requests import Asking, Requests
 from properties.leak_worlds import Identity, Pair, Worlds, some_caller, world
@@ -23,6 +23,7 @@ from properties.leak_worlds import Identity, Pair, Worlds, some_caller, world
 _TIME = re.compile(rb'"(lastUpdated|timestamp|recorded|authoredOn|lastModified)":"[^"]*"')
 _PAGE = re.compile(rb'(_page|_sealed)=[^"&]*')
 _ID = re.compile(rb"\b[0-9a-hjkmnp-tv-z]{26}\b")
+_PAGES = 3
 _URN = re.compile(rb"urn:uuid:[0-9a-f-]{36}|[0-9a-f]{64}")  # and a digest
 
 
@@ -106,12 +107,33 @@ def _compare(worlds: Worlds, seed: int, callers: int, counts: tuple[int, int]) -
                 by = random.Random(f"{who.principal}")
                 requests = Requests(by, made_of.resources, pair.types)
                 for asking in (*requests.reads(counts[0]), *requests.writes(counts[1])):
-                    one, other = both(pair, asking)
-                    assert one.status < 500 or one.status == 501, (asking, one.body)
-                    assert shown(one) == shown(other), (who.principal, asking)
-                    assert not pair.hidden & set(_told(one)), (who.principal, asking)
-                    answers[one.status] += 1
+                    answers.update(_checked(pair, asking))
     return answers
+
+
+def _checked(pair: Pair, asking: Asking) -> Iterator[int]:
+    """The status of the answer, and of the pages that follow it, each as it is without what is
+    hidden."""
+    one, other = both(pair, asking)
+    for _ in range(_PAGES):
+        about = (pair.caller.principal, asking)
+        assert one.status < 500 or one.status == 501, (about, one.body)
+        assert shown(one) == shown(other), about
+        assert not pair.hidden & set(_told(one)), about
+        yield one.status
+        links = [_next(told) for told in (one, other)]
+        if None in links:
+            return
+        sides = (pair.whole.careful, pair.bare.careful)
+        one, other = (
+            here.ask(pair.caller, f"GET {link}") for here, link in zip(sides, links, strict=True)
+        )
+
+
+def _next(told: Told) -> str | None:
+    links = (told.resource or {}).get("link", ())
+    found = [one["url"] for one in links if one.get("relation") == "next"]
+    return found[0].removeprefix(f"{HERE}/") if found else None
 
 
 def _told(told: Told) -> Iterator[Identity]:
