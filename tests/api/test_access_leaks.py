@@ -7,6 +7,7 @@ each. Asked without a socket.
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import psycopg
 import pytest
@@ -14,7 +15,13 @@ import pytest
 from api.access_record import binary, observation, parameters, referring
 from api.patients import REVIEWED, fresh_number, resident
 from ehr_server.access.caller import LOOPBACK, Caller
-from inside import Inside, Told, caller, inside
+from ehr_server.access.entitled import entitled
+from ehr_server.access.policies import policies
+from ehr_server.access.restrict import restrict
+from ehr_server.search.parse import parse
+from ehr_server.search.rules import Rules
+from inside import HERE, Inside, Told, caller, inside
+from searching import HANOI
 
 FEMALE = ("system/Patient.cruds?gender=female", "system/Observation.cruds?status=final")
 SOME = caller("some", FEMALE, policy="everything")  # who may do everything, to a part of it
@@ -169,6 +176,25 @@ def test_a_task_of_the_review_list_is_named_to_who_may_read_it(here: Inside) -> 
         answer = here.ask(by, "POST Patient", resident(number), **prefer)
         assert answer.status == 201
         assert (b"Task/" in answer.body) == is_told
+
+
+@pytest.mark.parametrize(
+    ("asked", "total"),
+    [
+        ("Patient?_has:Condition:patient:code=x&_total=estimate", "accurate"),
+        ("Patient?_has:Observation:patient:code=x&_total=estimate", "accurate"),
+        ("Patient?organization.name=x&_total=estimate", "accurate"),
+        ("Patient?gender=male&_total=estimate", "estimate"),
+    ],
+)
+def test_nothing_is_estimated_from_what_is_hidden(here: Inside, asked: str, total: str) -> None:
+    """The database makes its estimates of all rows, those too that a chain may not lead to."""
+    scopes = ("system/Patient.rs", "system/Observation.rs?status=final")
+    by = caller("some", scopes, policy="everything")
+    rules = Rules(HANOI, HERE)
+    may = entitled(by, policies(None), here.store, rules)
+    type_name, _, pairs = asked.partition("?")
+    assert restrict(parse(type_name, parse_qsl(pairs), rules), may).total == total
 
 
 def test_an_update_of_what_is_hidden_tells_nothing_of_it(here: Inside) -> None:
