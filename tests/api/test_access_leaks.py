@@ -178,6 +178,21 @@ def test_a_task_of_the_review_list_is_named_to_who_may_read_it(here: Inside) -> 
         assert (b"Task/" in answer.body) == is_told
 
 
+def test_a_part_of_one_type_takes_nothing_from_the_others(here: Inside) -> None:
+    """A search of several types, of the first of which some ids alone are within reach."""
+    number = fresh_number()
+    patient = made(here, resident(number))
+    seen = made(here, observation(patient))
+    of_id, of_number = (
+        caller("some", (f"system/Patient.rs?{one}", "system/Observation.rs"), policy="everything")
+        for one in (f"_id={patient}", f"identifier={number}")
+    )
+    person = caller("person", ("patient/*.rs",), policy="person", patient=patient)
+    for one in (of_id, of_number, person):
+        found = here.ask(one, "GET ?_type=Patient,Observation").resource["entry"]
+        assert {patient, seen} <= {entry["resource"]["id"] for entry in found}
+
+
 @pytest.mark.parametrize(
     ("asked", "total"),
     [
