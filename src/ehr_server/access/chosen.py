@@ -24,6 +24,7 @@ from ehr_server.access.caller import Caller
 from ehr_server.access.directories import estimated, facts_of, ready
 from ehr_server.access.persons import of_persons
 from ehr_server.access.restrict import restrict
+from ehr_server.access.seen import seen
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
@@ -46,7 +47,8 @@ from ehr_server.search.rules import Rules
 from ehr_server.search.sql import FALSE, Sql, all_of, any_of
 from ehr_server.search.types.hierarchy import Kin
 from ehr_server.search.where import where
-from ehr_server.store.connect import Connection
+from ehr_server.store.connect import Connection, Store
+from ehr_server.store.read import Place
 
 # A row in hand as `search.where` reads it, of those whose narrow row is of another version.
 _IN_HAND = (
@@ -99,6 +101,16 @@ class Choice:
     def is_narrowed(self, number: int) -> bool:
         """Whether anything of the type of this number may be left out."""
         return number in self._queries
+
+    def readable(
+        self, store: Store, connection: Connection, found: Mapping[tuple[str, str], Place]
+    ) -> dict[tuple[str, str], Place]:
+        """Those of the resources, by type and id, that the caller may read."""
+        keys: set[int] = set()
+        for type_name in {name for name, _ in found}:
+            at = [place for (name, _), place in found.items() if name == type_name]
+            keys |= seen(store, connection, self._caller, type_name, at)
+        return {one: at for one, at in found.items() if at.key in keys}
 
     def tells_of_deletion(self, number: int, comp: int) -> bool:
         """Whether what was deleted, in a compartment, is named to the caller: what stood in it
