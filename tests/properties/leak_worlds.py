@@ -40,7 +40,8 @@ def rulebook() -> Rulebook:
 @dataclass(frozen=True)
 class World:
     """What is stored, in that order: `resources`, of some of which two versions; `deleted` in the
-    end, then `merged`: source and target."""
+    end; of whom may read both, the records of one person are `merged`: source and target. (That two
+    are one person is told by what is found of them, whoever may read the Patients.)"""
 
     resources: Sequence[Resource]
     deleted: Sequence[Identity] = ()
@@ -156,7 +157,7 @@ SITE = {
     "unlabelled": "may: [{of: [records, directory], do: cruds, where: '_security:not=R'}]\n"
     "operations: [Patient-everything, Encounter-everything, Observation-lastn,"
     " Composition-document, Resource-meta, Resource-meta-add, Resource-validate, Patient-match,"
-    " Patient-merge, unmerge, purge]",
+    " Patient-merge, unmerge, purge, exports, export-jobs]",
 }
 
 _SCOPES = (
@@ -228,8 +229,6 @@ class Worlds:
                     assert put.status in (200, 201), put.body
                 for type_name, id_ in made_of.deleted:
                     here.ask(LOOPBACK, f"DELETE {type_name}/{id_}")
-                if made_of.merged is not None:
-                    _merge(here, *made_of.merged)
             yield database
 
     @contextmanager
@@ -243,10 +242,11 @@ class Worlds:
             assert set(told.values()) <= {200, 403, 404, 410}, told
             readable = {one for one, status in told.items() if status in (200, 410)}
             hidden = told.keys() - readable
-            with (
-                self.filled(made_of.without(hidden)) as other,
-                self._opened(other) as bare,
-            ):
+            known = made_of.without(hidden)
+            with self.filled(known) as other, self._opened(other) as bare:
+                for here in (whole, bare):
+                    if known.merged is not None:
+                        _merge(here.lax, *known.merged)
                 told_of = [one for one in ALL_TYPES if _may_search(bare.careful, who, one)]
                 yield Pair(who, whole, bare, readable, hidden, tuple(told_of))
 

@@ -9,6 +9,7 @@ joined by "or", and all that access asks by "and". What is exact, and as of when
   but for chains, `_has`, `_list`, `:above` and `:below`: of these what stands in the resource is as
   of then, and what it leads to as it is when a part is written.
 - What was deleted is never left out by a search: nobody knows whether it would have been found.
+  To a caller who may read a part of its type it is not told (`tells_of_deletion`).
 
 So a part that is written twice gives the same, unless what a chain leads to changed in between.
 """
@@ -23,6 +24,7 @@ from ehr_server.access.caller import Caller
 from ehr_server.access.directories import estimated, facts_of, ready
 from ehr_server.access.persons import of_persons
 from ehr_server.access.restrict import restrict
+from ehr_server.access.seen import seen
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json
 from ehr_server.hashing import own_comp, person_comp
@@ -47,7 +49,8 @@ from ehr_server.search.rules import Rules
 from ehr_server.search.sql import FALSE, Sql, all_of, any_of
 from ehr_server.search.types.hierarchy import Kin
 from ehr_server.search.where import where
-from ehr_server.store.connect import Connection, asked
+from ehr_server.store.connect import Connection, Store, asked
+from ehr_server.store.read import Place
 
 # A row in hand as `search.where` reads it, of those whose narrow row is of another version.
 _IN_HAND = (
@@ -101,6 +104,29 @@ class Choice:
     def is_narrowed(self, number: int) -> bool:
         """Whether anything of the type of this number may be left out."""
         return number in self._queries
+
+    def readable(
+        self, store: Store, connection: Connection, found: Mapping[tuple[str, str], Place]
+    ) -> dict[tuple[str, str], Place]:
+        """Those of the resources, by type and id, that the caller may read."""
+        keys: set[int] = set()
+        for type_name in {name for name, _ in found}:
+            at = [place for (name, _), place in found.items() if name == type_name]
+            keys |= seen(store, connection, self._caller, type_name, at)
+        return {one: at for one, at in found.items() if at.key in keys}
+
+    def tells_of_deletion(self, number: int, comp: int) -> bool:
+        """Whether what was deleted, in a compartment, is named to the caller: what stood in it
+        decides no longer, so where they are given a part of the type alone it is not, but in a
+        record all of which is theirs."""
+        rights = self._caller.narrowing
+        if rights is None:
+            return True
+        reach = rights.reach(definitions().type_name[number], "r")
+        if reach is None or not reach.criteria:
+            return reach is not None
+        own = {person_comp(id_) for id_ in reach.patients or ()}
+        return comp in own and len(reach.criteria) == 1
 
     def conditions(self, connection: Connection) -> dict[str, tuple[str, Sequence[Any]]]:
         """For each leaf where something is left out, the condition on the narrow row `r`."""

@@ -73,11 +73,14 @@ def find_types(
     page_key: bytes,
 ) -> Found:
     """As `find`, of several types: a query for each (`search.parse.parse_types`)."""
-    queries = [restrict(query, caller) for query in queries]
-    whole = replace(queries[0], type=",".join(query.type for query in queries))
+    asked_for, queries = queries, [restrict(query, caller) for query in queries]
+    # As it was asked for, of all types alike: what access asks for is of each type its own.
+    total = next((one.total for one in queries if one.total == "accurate"), queries[0].total)
+    types = ",".join(query.type for query in queries)
+    whole = replace(asked_for[0], type=types, total=total)
     known: Known = {}
     with _one_moment(connection, queries):
-        there = _types_there(connection, queries)
+        there = _types_there(connection, asked_for)
         plans = [ready(connection, one, known) for one in queries if one.type in there]
         several = together([one for one in plans if one is not None])
         found = _found(_All(store, connection, several) if several else None, whole, page_key)
@@ -283,7 +286,8 @@ def _of_stage(search: _Search, limit: int, at: int, keyset: Keyset | None) -> li
 
 
 def _types_there(connection: Connection, queries: Sequence[Query]) -> set[str]:
-    """The types of which there can be anything: where ids are asked for, those that have one."""
+    """The types of which there can be anything: where ids are asked for, which is asked of all
+    types alike, those that have one."""
     types = {query.type for query in queries}
     ids = [
         term.code

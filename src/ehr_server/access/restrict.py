@@ -33,13 +33,14 @@ def restrict(query: Query, caller: Caller) -> Query:
         return query
     reach = _found(rights, query.type)
     criteria = tuple(_narrowed(one, rights) for one in query.criteria)
-    narrowed = replace(query, criteria=(*criteria, *reach.criteria))
+    # An estimate is made of all rows, those too that may not be counted.
+    is_exact = query.total == "estimate" and (reach.criteria or criteria != query.criteria)
+    total = "accurate" if is_exact else query.total
+    narrowed = replace(query, criteria=(*criteria, *reach.criteria), total=total)
     if not reach.criteria:
         return narrowed
-    # An estimate is made of all rows, those too that may not be counted.
-    total = "accurate" if query.total == "estimate" else query.total
     compartment = reach.patients if query.compartment is None else query.compartment
-    return replace(narrowed, total=total, compartment=compartment)
+    return replace(narrowed, compartment=compartment)
 
 
 def _found(rights: Rights, type_name: str) -> Reach:

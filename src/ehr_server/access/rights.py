@@ -117,8 +117,16 @@ class Rights:
                     if type_name in IN_CONTEXT or not self._is_of_persons(type_name):
                         yield Reach(criteria, None, rule.is_own)
                 else:
-                    of_these = belongs(type_name, "Patient", self.patients, self.rules)
-                    yield Reach((of_these, *criteria), self.patients, rule.is_own)
+                    yield Reach((self._of_these(type_name), *criteria), self.patients, rule.is_own)
+
+    def _of_these(self, type_name: str) -> Criterion:
+        """What is of the records that are the caller's. Another Patient that says of itself that it
+        is linked to one of them, which puts it into the compartment, is not."""
+        if type_name != "Patient":
+            return belongs(type_name, "Patient", self.patients, self.rules)
+        if not self.patients:
+            return NOTHING
+        return criterion("Patient", "_id", ",".join(self.patients), self.rules)
 
     def _scopes(self, type_name: str, letter: str) -> Iterator[Scope | None]:
         if self.scopes is None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ehr_server.store.connect import Connection, Store
 
 _CONTEXT = "securityContext"
+_NOWHERE = Place(0, 0, live=True)  # no key is 0
 
 
 def seen(
@@ -43,9 +44,17 @@ def seen(
 def readable(
     store: Store, connection: Connection, caller: Caller, type_name: str, id_: str
 ) -> Place | None:
-    """Where a resource lies, or once lay, that the caller may read; None as if it never was."""
+    """Where a resource lies, or once lay, that the caller may read; None as if it never was.
+
+    Of one that is not there as much is asked as of one that is hidden: the time tells no more than
+    the answer.
+    """
     at = place(connection, type_name, id_)
-    return at if at and seen(store, connection, caller, type_name, [at]) else None
+    if caller.sees_all(type_name):
+        return at
+    asked = at if at is not None and at.live else _NOWHERE
+    found = seen(store, connection, caller, type_name, [asked])
+    return at if at is not None and at.key in found else None
 
 
 def visible(

@@ -235,7 +235,7 @@ class Writer:
         unpack = self.store.contents.unpack
         for row in rows:
             if row[2] == DELETE:
-                pending.add(row[1], DELETE, unpack(row[3], row[4]))
+                pending.add(row[1], DELETE, unpack(row[3], row[4]), row[0])
         contents = [(unpack(row[3], row[4]), row[0]) for row in rows if row[2] != DELETE]
         contents += ((one, _NOBODY) for one in further)
         lines = [line for one in contents if (line := pending.rendered(*one)) is not None]
@@ -281,12 +281,15 @@ class _Pending:
         self._made = made
         self._files = files
         self._render, self._veiled = selected.render, selected.veiled
+        self._tells_of_deletion = selected.choice.tells_of_deletion
         self.go_on = go_on
         self._size = 0
         self._binary = definitions().type_number["Binary"]
 
     def add(self, number: int, deed: int, content: bytes, comp: int = _NOBODY) -> None:
         if deed == DELETE:
+            if not self._tells_of_deletion(number, comp):
+                return
             content, number = _deletion(content, self._veiled), _DELETION
         else:
             line = self.rendered(content, comp)

@@ -127,6 +127,7 @@ class Associated:
     ) -> Iterator[tuple[_Told, int]]:
         with export.looking_up(connection):
             found = places(connection, [target for one in told for target in one.targets])
+            found = self.selection.choice.readable(self.store, connection, found)
             keys = [at.key for at in found.values()]
             owners = cohort.owners(connection, self.selection.listed, keys)
         targets = {}

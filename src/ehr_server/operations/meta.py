@@ -193,7 +193,8 @@ def _summed_up(call: Call, types: Sequence[str]) -> Answer:
                 " hỏi $meta của một tài nguyên, hoặc tìm bằng _tag, _security, _profile.",
             )
         reader = Reader(call.store, connection, call.caller, call.means.rules)
-        places_of = [(one, (at.comp, at.key)) for one, at in there.items()]
+        in_order = sorted(there.items(), key=lambda pair: pair[1].key)
+        places_of = [(one, (at.comp, at.key)) for one, at in in_order]
         for begin in range(0, len(places_of), _AT_ONCE):
             for match in read_places(reader, dict(places_of[begin : begin + _AT_ONCE])):
                 labels = added(labels, json.read_stored(match.content)["meta"])
