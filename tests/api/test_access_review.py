@@ -151,6 +151,31 @@ def test_what_may_be_read_alone_is_not_searched(here: Inside) -> None:
     assert types(here.ask(BV1, f"GET Patient/{patient}/*")) == ["Observation", "Patient"]
 
 
+def test_a_person_withdraws_what_a_hospital_has_stated_for_them(here: Inside) -> None:
+    """https://hl7.org/fhir/R4/consent.html: withdrawn by the status; nobody else's are reached."""
+    patient, other = made(here, BV1, resident()), made(here, BV1, resident())
+    given = consent(patient)
+    id_ = made(here, BV1, given)
+    withdrawn = {**given, "id": id_, "status": "inactive"}
+    assert here.ask(person(other), f"PUT Consent/{id_}", withdrawn).status == 403
+    anothers = {**withdrawn, "patient": referring(f"Patient/{other}")}
+    assert here.ask(person(other), f"PUT Consent/{id_}", anothers).status == 403
+    assert here.ask(person(patient), f"PUT Consent/{id_}", anothers).status == 403
+    assert here.ask(person(patient), f"PUT Consent/{id_}", withdrawn).status == 200
+
+
+def test_a_member_of_a_group_does_not_see_the_others(here: Inside) -> None:
+    """A Group lies in the compartments of all its members:
+    https://hl7.org/fhir/R4/compartmentdefinition-patient.html."""
+    members = [made(here, BV1, resident()) for _ in range(2)]
+    listed = [{"entity": referring(f"Patient/{one}")} for one in members]
+    group = {"resourceType": "Group", "type": "person", "actual": True, "member": listed}
+    id_ = made(here, BV1, group)
+    assert here.ask(BV1, f"GET Group/{id_}").status == 200
+    assert here.ask(person(members[0]), f"GET Group/{id_}").status == 403
+    assert "Group" not in types(here.ask(person(members[0]), f"GET Patient/{members[0]}/*"))
+
+
 def test_rules_on_ones_own_and_on_others_are_told_apart(here: Inside) -> None:
     """That one rule lets change whatever is one's own does not widen the other to all there is."""
     one, two = (caller(f"mixed{id_}", policy="mixed", facility=id_) for id_ in ("bv1", "bv2"))

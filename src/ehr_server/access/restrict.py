@@ -34,8 +34,8 @@ def restrict(query: Query, caller: Caller) -> Query:
     reach = _found(rights, query.type)
     criteria = tuple(_narrowed(one, rights) for one in query.criteria)
     narrowed = replace(query, criteria=(*criteria, *reach.criteria))
-    if not reach.criteria:
-        return narrowed
+    if narrowed == query:
+        return query
     # An estimate is made of all rows, those too that may not be counted.
     total = "accurate" if query.total == "estimate" else query.total
     compartment = reach.patients if query.compartment is None else query.compartment
