@@ -138,10 +138,10 @@ def export(settings: Settings, options: argparse.Namespace) -> int:
     types = [_known(type_name) for type_name in options.type or ()]
     tables = _tables(settings, options)
     wanted = options.deidentify, options.restricted or ()
-    veil = veil_of(settings, LOOPBACK, wanted, clock.now())
+    veil = veil_of(settings, LOOPBACK.anew(), wanted, clock.now())
     with opened(settings) as store, _progress("exported") as told:
         if settings.audit != "off":
-            log_bulk(store, LOOPBACK, "export-command", ",".join(types))
+            log_bulk(store, LOOPBACK.anew(), "export-command", ",".join(types))
         form: Form = "gzip" if options.gzip else "ndjson"
         form = "parquet" if options.format == "parquet" else form
         wish = Wish(types, since, form, settings.processes, tables, veil)
@@ -379,7 +379,7 @@ def explain(settings: Settings, options: argparse.Namespace) -> int:
         with_these = _means(store, settings)
         table, rulebook = RouteTable(INTERACTIONS), with_these.rulebook
         dispatch = Dispatch(store, settings, table, lambda: rulebook, with_these.searchable)
-        answer = dispatch.answer(request, LOOPBACK, with_these.base_url)
+        answer = dispatch.answer(request, LOOPBACK.anew(), with_these.base_url)
     told: dict[str, Any] = json.read(answer.body) if isinstance(answer.body, bytes) else {}
     if answer.status == 200:
         first: dict[str, Any] = next(iter(told.get("entry", ())), {})
@@ -427,7 +427,7 @@ def _means(store: Store, settings: Settings) -> Means:
     in_force = InForce(rulebook)
     with store.connection() as connection:
         in_force.searchable.of(connection, generation(connection))
-    return means(store, settings, in_force, LOOPBACK, base_url(settings))
+    return means(store, settings, in_force, LOOPBACK.anew(), base_url(settings))
 
 
 def base_url(settings: Settings) -> str:

@@ -106,7 +106,7 @@ def _encrypt(store: Store, settings: Settings) -> None:
     indexed = 0
     if store.keyring is not None and store.keyring.is_moving:
         in_force = InForce(Rulebook())
-        with_these = means(store, settings, in_force, LOOPBACK, base_url(settings))
+        with_these = means(store, settings, in_force, LOOPBACK.anew(), base_url(settings))
         indexed = reindex_now(with_these, definitions().resource_types, told)
         with store.connection() as connection:
             keyring.end_move(connection)

@@ -53,9 +53,12 @@ class Caller:
 
     @property
     def sender(self) -> str | None:
-        """Who is kept with each version that they write: the program, and for whom it works."""
-        facility = self.principal.facility if self.principal is not None else None
-        return f"{self.name}@{facility}" if facility else self.name
+        """Who is kept with each version that they write: the program, and for whom it works. What a
+        provider calls a program may hold the sign that stands between the two."""
+        if self.principal is None or self.name is None:
+            return self.name
+        name, facility = self.name.replace("@", "%40"), self.principal.facility
+        return f"{name}@{facility}" if facility else name
 
     @property
     def owner(self) -> str | None:

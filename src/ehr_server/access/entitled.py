@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ehr_server import clock
 from ehr_server.access.asking import ask_of
 from ehr_server.access.caller import asker_of
-from ehr_server.access.guardians import Reading, records_of
+from ehr_server.access.guardians import Reading, own_of, records_of
 from ehr_server.access.policies import policies
 from ehr_server.access.purpose import BROKEN_GLASS, purpose_of
 from ehr_server.access.rights import Rights
@@ -46,7 +46,7 @@ def entitled(caller: Caller, policies: Mapping[str, Policy], store: Store, rules
     if policy.needs_patient and not _is_somebody(principal):
         raise _lacks("the patient whose record is meant", "người bệnh chủ hồ sơ")
     scopes = tuple(found for text in principal.scopes if (found := scope(text)))
-    patients = _patients(store, principal, rules) if _names_patients(policy, scopes) else ()
+    patients = _patients(store, policy, principal, rules) if _names(policy, scopes) else ()
     ask = ask_of(policy, principal, caller.purpose, clock.now())
     return replace(caller, rights=Rights(policy, principal, rules, scopes, patients, ask=ask))
 
@@ -85,14 +85,19 @@ def _is_somebody(principal: Principal) -> bool:
     return principal.patient is not None or user in ("Patient", "RelatedPerson")
 
 
-def _names_patients(policy: Policy, scopes: Sequence[Scope]) -> bool:
+def _names(policy: Policy, scopes: Sequence[Scope]) -> bool:
+    """Whether what they may do is of some patients alone."""
     return policy.needs_patient or any(one.context == "patient" for one in scopes)
 
 
-def _patients(store: Store, principal: Principal, rules: Rules) -> tuple[str, ...]:
-    """The records that are the caller's own, or a child's whom they care for."""
+def _patients(store: Store, policy: Policy, principal: Principal, rules: Rules) -> tuple[str, ...]:
+    """The records of the patient in whose context they call; of a person, by their policy, also
+    those of the children whom they care for."""
     with store.connection() as connection:
-        return records_of(Reading(store, connection, rules), principal, _today(rules))
+        reading = Reading(store, connection, rules)
+        if not policy.needs_patient:
+            return own_of(reading, principal)
+        return records_of(reading, principal, _today(rules))
 
 
 def _today(rules: Rules) -> date:

@@ -52,8 +52,7 @@ def records_of(reading: Reading, principal: Principal, today: date) -> tuple[str
     """The ids of the Patients whose records the principal may see as their own, sorted; `today` is
     that of the country. () for who is nobody's patient or guardian."""
     type_name, _, id_ = (principal.user or "").partition("/")
-    patient = principal.patient or (id_ if type_name == "Patient" else None)
-    own = _records(reading, [patient] if patient else [])
+    own = _own(reading, principal)
     carers = list(_named(reading, "RelatedPerson", [id_])) if type_name == "RelatedPerson" else []
     for number in sorted(_personal_numbers(own.values(), reading.rules.zone, today)):
         carers += _carers(reading, number)
@@ -66,6 +65,12 @@ def records_of(reading: Reading, principal: Principal, today: date) -> tuple[str
     return tuple(sorted({*own, *children}))
 
 
+def own_of(reading: Reading, principal: Principal) -> tuple[str, ...]:
+    """The ids of the records of the Patient in whose context the principal calls, and of no child:
+    a launch for one is for that one."""
+    return tuple(sorted(_own(reading, principal)))
+
+
 def is_minor(birth: str, today: date) -> bool:
     """Whether somebody born then, a FHIR date perhaps of a year or month alone, is surely not of
     age; "" is not known. Who is born on 29 February comes of age on the 28th."""
@@ -75,7 +80,14 @@ def is_minor(birth: str, today: date) -> bool:
     year, month, day = (*parts, 1, 1)[:3] if len(parts) < 3 else parts
     if (month, day) == (2, 29):
         day = 28
-    return today < date(year + OF_AGE, month, day)
+    return (today.year - OF_AGE, today.month, today.day) < (year, month, day)
+
+
+def _own(reading: Reading, principal: Principal) -> dict[str, Resource]:
+    """The records of the Patient that the principal is, or calls for."""
+    type_name, _, id_ = (principal.user or "").partition("/")
+    patient = principal.patient or (id_ if type_name == "Patient" else None)
+    return _records(reading, [patient] if patient else [])
 
 
 def _records(reading: Reading, ids: Iterable[str]) -> dict[str, Resource]:

@@ -12,7 +12,7 @@ from typing import Any
 from ehr_server.access.caller import Caller
 from ehr_server.access.directories import ready
 from ehr_server.access.find import Match
-from ehr_server.access.restrict import restrict
+from ehr_server.access.restrict import restrict, searched
 from ehr_server.definitions import definitions
 from ehr_server.fhir import json, references
 from ehr_server.fhir.bundle import identity
@@ -131,7 +131,7 @@ class _Gathering:
         for condition in _referring(include, begin):
             here = tuple(at for (name, _), at in self.known.items() if name == include.type)
             criteria = (condition, Negation(At(here))) if here else (condition,)
-            query = Query(include.type, criteria, order=order)
+            query = searched(Query(include.type, criteria, order=order), self._reader.caller)
             limit = self.left
             several = _read(self._reader, [query], limit + 1)
             if len(several) > limit:

@@ -99,12 +99,13 @@ def look(connection: Connection, key: Key) -> Look | None:
 
 
 def comps_told(caller: Caller) -> frozenset[int] | None:
-    """The compartments of those of whom the caller may read who has looked: None: of everybody."""
+    """The compartments of those of whom the caller may read who has looked: None: of everybody. Of
+    whom a search narrows it is nobody: the log is no index that it could be asked of."""
     rights = caller.narrowing
     if rights is None:
         return None
     reach = rights.reach("AuditEvent", "r")
-    if reach is None:
+    if reach is None or reach.is_searched:
         return frozenset()
     return None if reach.patients is None else frozenset(map(person_comp, reach.patients))
 

@@ -120,7 +120,8 @@ def _names_one(type_name: str, query: Sequence[tuple[str, str]]) -> bool:
         for name, value in query
         if name in names or (type_name != "Patient" and _names_patient(name, value))
     ]
-    return len(found) == 1 and bool(found[0].strip()) and "," not in found[0]
+    # Of an identifier a system alone, `system|`, names all who have one of it.
+    return len(found) == 1 and bool(found[0].rpartition("|")[2].strip()) and "," not in found[0]
 
 
 def _names_patient(name: str, value: str) -> bool:

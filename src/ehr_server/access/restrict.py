@@ -33,22 +33,38 @@ def restrict(query: Query, caller: Caller) -> Query:
         return query
     reach = _found(rights, query.type)
     criteria = tuple(_narrowed(one, rights) for one in query.criteria)
+    narrowed = replace(query, criteria=(*criteria, *reach.criteria))
+    if narrowed == query:
+        return query
     # An estimate is made of all rows, those too that may not be counted.
-    is_exact = query.total == "estimate" and (reach.criteria or criteria != query.criteria)
-    total = "accurate" if is_exact else query.total
-    narrowed = replace(query, criteria=(*criteria, *reach.criteria), total=total)
-    if not reach.criteria:
-        return narrowed
+    total = "accurate" if query.total == "estimate" else query.total
     compartment = reach.patients if query.compartment is None else query.compartment
-    return replace(narrowed, compartment=compartment)
+    return replace(narrowed, total=total, compartment=compartment)
+
+
+def searched(query: Query, caller: Caller) -> Query:
+    """The query of a search that names several types at once, or none: it finds nothing of one that
+    the caller may read and not search."""
+    rights = caller.narrowing
+    if rights is None or rights.reach(query.type, "s") is not None:
+        return query
+    return replace(query, criteria=(*query.criteria, NOTHING))
 
 
 def _found(rights: Rights, type_name: str) -> Reach:
-    """What a search of the type may find."""
+    """What of the type is found, where it is meant."""
     nothing = Reach((NOTHING,))
     if type_name in IN_CONTEXT and not rights.policy.is_whole:
         return nothing
     return rights.reach(type_name, "r") or nothing
+
+
+def _looked_through(rights: Rights, type_name: str) -> Reach:
+    """What of the type a search of another may look at: it is a search of both. Exports, which may
+    read all that they find, need no right to search."""
+    if not rights.by_export and rights.reach(type_name, "s") is None:
+        return Reach((NOTHING,))
+    return _found(rights, type_name)
 
 
 def _narrowed(criterion: Criterion, rights: Rights) -> Criterion:
@@ -60,7 +76,7 @@ def _narrowed(criterion: Criterion, rights: Rights) -> Criterion:
         case Disjunction():
             return Disjunction(tuple(_narrowed(one, rights) for one in criterion.criteria))
         case Chain() | Has():
-            reach = _found(rights, criterion.type)
+            reach = _looked_through(rights, criterion.type)
             inner = _narrowed(criterion.criterion, rights)
             if reach.criteria:
                 inner = Conjunction((inner, *reach.criteria))

@@ -20,7 +20,7 @@ from ehr_server.search.malformed import Malformed
 from ehr_server.search.query import Conjunction, Criterion, Disclosable, Disjunction
 
 if TYPE_CHECKING:
-    from ehr_server.access.policies import Policy
+    from ehr_server.access.policies import Policy, Rule
     from ehr_server.access.principal import Principal
     from ehr_server.consent.rule import Ask
     from ehr_server.search.rules import Rules
@@ -34,12 +34,12 @@ IN_CONTEXT = frozenset(("Binary",))
 @dataclass(frozen=True, slots=True)
 class Reach:
     """What of a type is within reach: what meets all the `criteria`; none: all of it. `patients`:
-    the ids in whose compartments all of it lies, if that is known. `is_own`: to change it, it
-    must have been made by the caller's facility."""
+    the ids in whose compartments all of it lies, if that is known. `is_searched`: a policy or a
+    scope leaves some of it out by a search."""
 
     criteria: tuple[Criterion, ...] = ()
     patients: tuple[str, ...] | None = None
-    is_own: bool = False
+    is_searched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Rights:
     patients: tuple[str, ...] = ()
     by_export: bool = False
     ask: Ask | None = None
-    _known: dict[tuple[str, str], Reach | None] = field(
+    _known: dict[tuple[str, str, bool], Reach | None] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -63,11 +63,12 @@ class Rights:
         """The same caller's, by an export."""
         return replace(self, by_export=True, _known={})
 
-    def reach(self, type_name: str, letter: str) -> Reach | None:
-        """What of the type the letter of `cruds` may be done to; None: nothing."""
-        asked = (type_name, letter)
+    def reach(self, type_name: str, letter: str, *, is_others: bool = False) -> Reach | None:
+        """What of the type the letter of `cruds` may be done to; None: nothing. `is_others`: of
+        what another facility made."""
+        asked = (type_name, letter, is_others)
         if asked not in self._known:
-            self._known[asked] = self._reach(type_name, letter)
+            self._known[asked] = self._reach(*asked)
         return self._known[asked]
 
     def anywhere(self, letter: str) -> bool:
@@ -76,7 +77,8 @@ class Rights:
 
     def is_whole(self, letter: str) -> bool:
         """Whether the letter may be done to whatever lies in people's records."""
-        found = [self.reach(name, letter) for name in sorted(sets()[0]["records"])]
+        types = sorted(sets()[0]["records"])
+        found = [self.reach(name, letter, is_others=True) for name in types]
         return all(one is not None and not one.criteria for one in found)
 
     def is_all(self, type_name: str) -> bool:
@@ -89,13 +91,19 @@ class Rights:
         """Whether an operation may be asked for, named by the last part of its address."""
         return self.policy.has(operation)
 
-    def _reach(self, type_name: str, letter: str) -> Reach | None:
-        options = list(self._options(type_name, letter))
+    def _reach(self, type_name: str, letter: str, is_others: bool) -> Reach | None:
+        rules = self.policy.of(type_name, letter)
+        options = [
+            option
+            for rule in rules
+            if not (rule.by_export and not self.by_export) and not (rule.is_own and is_others)
+            for option in self._options(rule, type_name, letter)
+        ]
         if not options:
             return None
+        criteria = (*_either(options), *self._disclosable(type_name, letter))
         patients = self.patients if all(one.patients is not None for one in options) else None
-        is_own = all(one.is_own for one in options)
-        return Reach((*_either(options), *self._disclosable(type_name, letter)), patients, is_own)
+        return Reach(criteria, patients, any(one.is_searched for one in options))
 
     def _disclosable(self, type_name: str, letter: str) -> tuple[Criterion, ...]:
         """Consents are about what is told of persons."""
@@ -103,21 +111,18 @@ class Rights:
             return ()
         return (Disclosable(self.ask),)
 
-    def _options(self, type_name: str, letter: str) -> Iterator[Reach]:
-        """Each rule with each scope that both lead to the type."""
-        for rule in self.policy.of(type_name, letter):
-            if rule.by_export and not self.by_export:
-                continue
-            for scope in self._scopes(type_name, letter):
-                where = (*rule.where, *(scope.where if scope else ()))
-                criteria = tuple(self._criterion(type_name, *pair) for pair in where)
-                if not self._is_of_patients(scope):
-                    yield Reach(criteria, None, rule.is_own)
-                elif type_name not in sets()[0]["records"]:
-                    if type_name in IN_CONTEXT or not self._is_of_persons(type_name):
-                        yield Reach(criteria, None, rule.is_own)
-                else:
-                    yield Reach((self._of_these(type_name), *criteria), self.patients, rule.is_own)
+    def _options(self, rule: Rule, type_name: str, letter: str) -> Iterator[Reach]:
+        """The rule, which leads to the type, with each scope that does."""
+        for scope in self._scopes(type_name, letter):
+            where = (*rule.where, *(scope.where if scope else ()))
+            criteria = tuple(self._criterion(type_name, *pair) for pair in where)
+            if not self._is_of_patients(scope):
+                yield Reach(criteria, None, bool(where))
+            elif type_name not in sets()[0]["records"]:
+                if type_name in IN_CONTEXT or not self._is_of_persons(type_name):
+                    yield Reach(criteria, None, bool(where))
+            else:
+                yield Reach((self._of_these(type_name), *criteria), self.patients, bool(where))
 
     def _of_these(self, type_name: str) -> Criterion:
         """What is of the records that are the caller's. Another Patient that says of itself that it

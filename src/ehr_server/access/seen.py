@@ -22,6 +22,7 @@ from ehr_server.store.read import Place, current, place
 
 if TYPE_CHECKING:
     from ehr_server.access.caller import Caller
+    from ehr_server.access.rights import Reach, Rights
     from ehr_server.store.connect import Connection, Store
 
 _CONTEXT = "securityContext"
@@ -61,12 +62,14 @@ def visible(
     store: Store, connection: Connection, caller: Caller, contents: Sequence[bytes]
 ) -> list[bool]:
     """Of versions of resources that the caller may read now, whether each is told too."""
-    if caller.narrowing is None:
+    rights = caller.narrowing
+    if rights is None:
         return [True] * len(contents)
     told = []
     for content in contents:
         resource = json.read_stored(content)
-        is_told = is_within(connection, caller, resource)
+        reach = rights.reach(resource["resourceType"], "r")
+        is_told = is_within(connection, rights, reach, resource)
         if is_told and not caller.sees_all("Binary") and resource["resourceType"] in IN_CONTEXT:
             is_told = _context_is_seen(store, connection, caller, resource)
         told.append(is_told)
@@ -74,14 +77,10 @@ def visible(
 
 
 def is_within(
-    connection: Connection, caller: Caller, resource: Mapping[str, Any], letter: str = "r"
+    connection: Connection, rights: Rights, reach: Reach | None, resource: Mapping[str, Any]
 ) -> bool:
-    """Whether a resource in hand is within the caller's reach, by what stands in it and what the
+    """Whether a resource in hand is within a reach of the rights, by what stands in it and what the
     persons it is about say. Where that depends on other resources, it is not."""
-    rights = caller.narrowing
-    if rights is None:
-        return True
-    reach = rights.reach(resource["resourceType"], letter)
     others = replace(NO_OTHERS, directives=lambda comps: rules_of(connection, comps))
     return reach is not None and all(
         not asks_others(one) and matches(one, dict(resource), rights.rules, others)

@@ -14,9 +14,9 @@ from ehr_server.fhir import json
 from ehr_server.store.read import DELETE, Place, makers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ehr_server.access.rights import Reach, Rights
+    from ehr_server.access.rights import Rights
     from ehr_server.changes.change import Change, Means
     from ehr_server.store.connect import Connection
 
@@ -33,14 +33,14 @@ def may_change(means: Means, connection: Connection, changes: Sequence[Change]) 
     made_by = _makers(connection, there)
     for change in written:
         place = change.place
-        if place is not None and place.live and place.key not in readable:
+        is_hidden = place is not None and place.key not in readable
+        if place is not None and is_hidden and (place.live or change.deed == "delete"):
             _hide(change)
             place = None
-        letter = _letter(change, place)
-        reach = rights.reach(change.type, letter)
-        if reach is None or not _is_within(means, connection, change, letter):
-            raise _forbidden(change)
-        if place is not None and not _is_own(means, rights, reach, made_by.get(place.key, "")):
+        is_others = place is not None and not _is_own(means, rights, made_by.get(place.key, ""))
+        reach = rights.reach(change.type, _letter(change, place), is_others=is_others)
+        is_met = all(is_within(connection, rights, reach, one) for one in _held(change))
+        if reach is None or not is_met:
             raise _forbidden(change)
 
 
@@ -75,24 +75,19 @@ def _hide(change: Change) -> None:
     change.place = change.now = None
 
 
-def _is_within(means: Means, connection: Connection, change: Change, letter: str) -> bool:
-    """Whether what is there, and what is to be, is within reach. What was deleted says nothing."""
-    held: list[dict[str, Any]] = []
+def _held(change: Change) -> Iterator[dict[str, Any]]:
+    """What is there, and what is to be. What was deleted says nothing."""
     if change.now is not None and change.now.deed != DELETE:
-        held.append(json.read_stored(change.now.content))
+        yield json.read_stored(change.now.content)
     if change.resource is not None:
-        held.append({**change.resource, "id": change.id})
-    return all(is_within(connection, means.caller, one, letter) for one in held)
+        yield {**change.resource, "id": change.id}
 
 
-def _is_own(means: Means, rights: Rights, reach: Reach, maker: str) -> bool:
-    """Whether the caller, or another program of the same facility, made it; where only that may
-    be changed."""
-    if not reach.is_own:
-        return True
-    facility = rights.principal.facility
-    same_place = facility is not None and maker.rpartition("@")[2] == facility
-    return same_place or maker == means.caller.sender
+def _is_own(means: Means, rights: Rights, maker: str) -> bool:
+    """Whether the caller made it, or another program of the same facility."""
+    _, at, facility = maker.rpartition("@")
+    is_same_place = bool(at) and facility == rights.principal.facility
+    return is_same_place or maker == means.caller.sender
 
 
 def _forbidden(change: Change) -> Forbidden:

@@ -10,6 +10,7 @@ from ehr_server import sealing
 from ehr_server.access.explain import explain
 from ehr_server.access.find import Found, find, find_types
 from ehr_server.access.include import Included, Reader, included
+from ehr_server.access.restrict import searched
 from ehr_server.call import Answer, Call
 from ehr_server.definitions import definitions
 from ehr_server.errors import Invalid, NotFound
@@ -82,6 +83,7 @@ def _types(
 
 def _answer(call: Call, queries: Sequence[Query], rules: Rules) -> Answer:
     """The page that the queries find, one for each type, and what comes along with it."""
+    queries = [searched(one, call.caller) for one in queries]
     first = queries[0]
     with call.store.connection() as connection:
         reader = Reader(call.store, connection, call.caller, rules)

@@ -87,7 +87,7 @@ def run(work: Work) -> None:
         below = work.store.horizon(connection)
         after = _place(parts[-1]) if parts else kept.until(connection)
     with_these = means(
-        work.store, work.settings, InForce(Rulebook()), LOOPBACK, work.settings.public_url
+        work.store, work.settings, InForce(Rulebook()), LOOPBACK.anew(), work.settings.public_url
     )
     persons, tasks = (sum(part.done[name] for part in parts) for name in ("persons", "tasks"))
     number = len(parts)
@@ -145,7 +145,7 @@ def _place(part: Part) -> kept.Until:
 
 def _look_at(with_these: Means, contents: Sequence[bytes]) -> int:
     """Look for the Patients among all others; how many Tasks that made."""
-    look = Look(with_these.store, LOOPBACK, with_these.rules, today(with_these.rules))
+    look = Look(with_these.store, LOOPBACK.anew(), with_these.rules, today(with_these.rules))
     several = [
         someone(patient, look.today)
         for patient in map(json.read_stored, contents)
@@ -195,7 +195,7 @@ def _known(look: Look, connection: Connection, pairs: Iterable[str]) -> set[str]
     if not values:
         return set()
     query = parse("Task", [("identifier", ",".join(values))], look.rules)
-    found = at_most(look.store, connection, query, LOOPBACK, 2 * len(values))
+    found = at_most(look.store, connection, query, LOOPBACK.anew(), 2 * len(values))
     return set(_criteria_of(match.content for match in found))
 
 

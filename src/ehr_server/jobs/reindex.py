@@ -150,7 +150,7 @@ def _is_past(store: Store, drawn: int) -> bool:
 
 def _walk(work: Work, begun: Begun, done: Sequence[Part]) -> None:
     with_these = means(
-        work.store, work.settings, InForce(Rulebook()), LOOPBACK, work.settings.public_url
+        work.store, work.settings, InForce(Rulebook()), LOOPBACK.anew(), work.settings.public_url
     )
     several = stretches(begun.types, begun.below)
     last = {part.request["leaf"]: part.done for part in done}

@@ -50,7 +50,7 @@ def train(
     most: int = SAMPLE,
 ) -> Trained:
     """Estimate the weights from a sample of so many; `told` hears how many more are done."""
-    look = Look(store, LOOPBACK, rules, today(rules))
+    look = Look(store, LOOPBACK.anew(), rules, today(rules))
     with store.connection() as connection:
         before = in_use(connection)
         persons, places = sample(connection, most)
@@ -73,7 +73,7 @@ def _people(look: Look, places: Sequence[tuple[int, int]]) -> list[Sought]:
         part = tuple(places[start : start + _TOGETHER])
         query = Query("Patient", (At(part),))
         with look.store.connection() as connection:
-            matches = at_most(look.store, connection, query, LOOPBACK, len(part))
+            matches = at_most(look.store, connection, query, LOOPBACK.anew(), len(part))
         found += [someone(json.read_stored(one.content), look.today) for one in matches]
     return sorted(found, key=lambda one: hash64("sample", one.patient["id"]))
 

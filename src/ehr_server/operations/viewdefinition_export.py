@@ -19,6 +19,7 @@ from ehr_server.operations.export.status import cancel, the_job
 from ehr_server.operations.given import moment, posted
 from ehr_server.operations.view_named import view_named
 from ehr_server.store import export, queue
+from ehr_server.store.export import Filters
 from ehr_server.store.files import file_of
 from ehr_server.store.progress import progress_of
 from ehr_server.views.tables import NAMED, NAMED_VI, Tables, is_name
@@ -58,9 +59,10 @@ def kick_off(call: Call) -> Answer:
     sent = given(_KNOWN, (), posted(call))
     has_header = sent.one("header", True)
     tables = Tables(_format(sent), _views(call, sent), call.base_url, has_header)
+    narrowed = Filters((), call.caller.as_asker(), str(call.settings.zone), call.base_url)
     at, id_ = clock.now(), clock.new_id()
     with call.store.transaction() as opened:
-        ask = export.Ask(opened.tx, tables.made().types())
+        ask = export.Ask(opened.tx, tables.made().types(), filters=narrowed)
         since = moment(call, sent, "_since")
         request = {
             "ask": export.begin(call.store, opened.connection, ask, at, since).as_json(),

@@ -25,6 +25,7 @@ MOTHER, FATHER, OLD, OTHER = "001190000107", "001089000108", "001190000109", "00
         ("2008-11-27", True),
         ("2008-11-25", False),
         ("2026-11-26", True),
+        ("9999-12-31", True),  # mistyped, which is no matter here
         ("2008-12", True),
         ("2008-11", False),  # born on the 1st, perhaps
         ("2009", True),

@@ -170,13 +170,19 @@ def _rule(given: Any, at: int) -> Rule:
         else:
             raise ValueError(f"{here}.of: {name} is no type of FHIR R4 and no set of types")
     but = given.get("but", ())
-    types -= {but} if isinstance(but, str) else set(but)
+    for name in [but] if isinstance(but, str) else but:
+        if name not in types:
+            raise ValueError(f"{here}.but: {name} is no type of FHIR R4 that stands in of")
+        types.discard(name)
     letters = str(given.get("do", ""))
     if not letters or not frozenset(letters) <= frozenset(LETTERS):
         raise ValueError(f"{here}.do takes letters of {LETTERS}")
     where = tuple(parse_qsl(given.get("where", ""), keep_blank_values=True))
-    if bool(where) != ("where" in given):
+    if bool(where) != ("where" in given) or not all(value for _, value in where):
         raise ValueError(f"{here}.where must be a search, such as owner=Organization/{{facility}}")
+    own = given.get("own", False)
+    if not isinstance(own, bool):
+        raise ValueError(f"{here}.own takes true or false")
     by = cast(Literal["export"] | None, given.get("by"))
     if by not in (None, "export"):
         raise ValueError(f"{here}.by takes export alone")
@@ -185,7 +191,7 @@ def _rule(given: Any, at: int) -> Rule:
         frozenset(named),
         frozenset(letters),
         where,
-        given.get("own") is True,
+        own,
         by == "export",
     )
 
