@@ -52,7 +52,7 @@ def private(path: Path) -> dict[str, Any]:
 def test_from_the_first_key_to_the_last(database: str, tmp_path: Path) -> None:
     """add, a token, rotate with an overlap, revoke: beside a server that runs."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
-    scope = ("--scope", "system/Patient.rs", "--policy", "laboratory", "--facility")
+    scope = ("--scope", "system/Patient.rs", "--policy", "facility", "--facility")
     more = ("Organization/bv1", "--purpose", "TREAT")
     told = done(database, "add", "lab", *scope, *more, "--generate", "--out", str(first))
     assert told.splitlines()[0] == "lab is registered"
@@ -76,7 +76,7 @@ def test_from_the_first_key_to_the_last(database: str, tmp_path: Path) -> None:
         assert private(second)["d"] not in row[0]
 
         (one,) = listed(database)
-        assert (one["id"], one["policy"], one["facility"]) == ("lab", "laboratory", "bv1")
+        assert (one["id"], one["policy"], one["facility"]) == ("lab", "facility", "bv1")
         assert (one["purposes"], one["scopes"], one["revoked"]) == ("TREAT", *scope[1:2], "-")
         assert one["keys"].count("until") == 1
 
@@ -103,6 +103,20 @@ def test_a_private_key_is_shown_once(database: str) -> None:
     assert '"d"' not in done(database, "list")
 
 
+def test_nobody_is_given_a_key_that_cannot_be_kept(database: str, tmp_path: Path) -> None:
+    """An id is never given twice: one whose key nobody has would be lost."""
+    path = tmp_path / "key.json"
+    add = ("add", "a", "--scope", "system/*.rs", "--generate", "--out", str(path))
+    path.write_text("another")
+    assert run(database, *add).returncode == 1
+    assert (path.read_text(), listed(database)) == ("another", [])
+    path.unlink()
+    done(database, *add)
+    before = listed(database)
+    rotate = run(database, "rotate", "a", "--generate", "--out", str(path))
+    assert (rotate.returncode, listed(database)) == (1, before)
+
+
 def test_an_id_is_never_given_twice(database: str, tmp_path: Path) -> None:
     keys = ("--jwks", _file(tmp_path, [new_key()]))
     done(database, "add", "a", "--scope", "system/*.rs", *keys)
@@ -120,6 +134,7 @@ def test_an_id_is_never_given_twice(database: str, tmp_path: Path) -> None:
         (("add", "a b", "--scope", "system/*.rs", "--generate"), "an id takes"),
         (("add", "a", "--scope", "user/*.rs", "--generate"), "--scope takes"),
         (("add", "a", "--scope", "system/*.sr", "--generate"), "--scope takes"),
+        (("add", "a", "--scope", "system/Observatoin.rs", "--generate"), "--scope takes"),
         (("add", "a", "--scope", "system/*.rs", "--jwks", "http://x.vn/k"), "https"),
         (("add", "a", "--scope", "system/*.rs", "--jwks", "absent.json"), "absent.json"),
         (
