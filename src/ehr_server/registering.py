@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
+from ehr_server.access.policies import policies
 from ehr_server.access.scopes import scope
 from ehr_server.admission.fetch import is_safe
 from ehr_server.admission.granting import system_scope
@@ -36,7 +37,7 @@ _NOTHING = "-"
 
 def add(settings: Settings, options: argparse.Namespace) -> int:
     """Register a program; print its id, and where its new private key is if one was made."""
-    _check(options)
+    _check(settings, options)
     keys, jwks_uri, private = _keys(options)
     client = kept.Client(
         options.id,
@@ -116,7 +117,7 @@ def rotate_own(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(settings: Settings, options: argparse.Namespace) -> None:
     if not _ID.fullmatch(options.id):
         raise CommandError("an id takes up to 64 letters, digits, '.', '_' and '-'.")
     for one in options.scope:
@@ -126,6 +127,11 @@ def _check(options: argparse.Namespace) -> None:
         options.facility = options.facility.removeprefix("Organization/")
         if not _FHIR_ID.fullmatch(options.facility):
             raise CommandError("--facility takes the id of an Organization.")
+    known = policies(settings.policies_dir)
+    if options.policy not in known:  # without one nothing is allowed
+        raise CommandError(f"--policy takes one of {', '.join(sorted(known))}.")
+    if known[options.policy].needs_facility and options.facility is None:
+        raise CommandError(f"the policy {options.policy} asks for a --facility.")
 
 
 def _keys(

@@ -284,9 +284,8 @@ def test_jobs_belong_to_who_began_them(client: httpx.Client, server: Server) -> 
 
 
 def test_who_asked_is_kept_with_the_job(client: httpx.Client, server: Server) -> None:
-    token = provider_token(
-        sub="doctor-3", ehr_policy="facility", scope="user/*.rs", ehr_facility="h"
-    )
+    claims = {"ehr_policy": "facility", "ehr_facility": "h", "scope": "user/*.rs"}
+    token = provider_token(sub="doctor-3", **claims)
     headers = {**bearer(token), "Prefer": "respond-async"}
     id_ = client.get("/Patient", headers=headers).headers["Content-Location"].rpartition("/")[2]
     with psycopg.connect(str(server.database_url)) as connection:
