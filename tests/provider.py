@@ -36,7 +36,8 @@ class Provider:
         now = int(time.time())
         usual = {"iss": self.issuer, "aud": ["account", AUDIENCE], "sub": "f:1:lan", "azp": "app"}
         times = {"iat": now, "exp": now + 300, "typ": "Bearer"}
-        return signed({**usual, **times, **claims}, self.keys[0])
+        may = {"ehr_policy": "everything", "scope": "system/*.cruds"}
+        return signed({**usual, **times, **may, **claims}, self.keys[0])
 
     def answer(self, path: str) -> object | None:
         """What is at a path; None for nothing."""

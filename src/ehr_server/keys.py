@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -129,12 +128,12 @@ class _Telling:
     def __init__(self, what: str) -> None:
         self._what = what
         self._count = 0
-        self._at = time.monotonic()
+        self._at = clock.ticks_s()
 
     def __call__(self, count: int) -> None:
         self._count += count
-        if time.monotonic() - self._at > _TOLD_S:
-            self._at = time.monotonic()
+        if clock.ticks_s() - self._at > _TOLD_S:
+            self._at = clock.ticks_s()
             print(self._count, self._what, file=sys.stderr, flush=True)
 
 

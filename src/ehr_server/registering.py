@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
+from ehr_server.access.policies import policies
+from ehr_server.access.scopes import scope
 from ehr_server.admission.fetch import is_safe
 from ehr_server.admission.granting import system_scope
 from ehr_server.admission.keys import KeysError, keys_of
@@ -35,7 +37,7 @@ _NOTHING = "-"
 
 def add(settings: Settings, options: argparse.Namespace) -> int:
     """Register a program; print its id, and where its new private key is if one was made."""
-    _check(options)
+    _check(settings, options)
     keys, jwks_uri, private = _keys(options)
     client = kept.Client(
         options.id,
@@ -48,14 +50,14 @@ def add(settings: Settings, options: argparse.Namespace) -> int:
         jwks_uri,
         clock.now(),
     )
-    with opened(settings) as store, store.connection() as connection:
+    with opened(settings) as store, store.connection() as connection, connection.transaction():
         if not kept.add(connection, client):
             raise CommandError(
                 f"there is or was a client {client.id}; an id is never given twice, since what "
                 "was stored names it."
             )
-    print(f"{client.id} is registered")
-    _tell(private, options.out)
+        told = _given_away(private, options.out)
+    print(f"{client.id} is registered{told}")
     return 0
 
 
@@ -87,7 +89,7 @@ def rotate(settings: Settings, options: argparse.Namespace) -> int:
     """Give a program new keys; those it had serve on for some hours."""
     keys, jwks_uri, private = _keys(options)
     until = clock.instant(clock.now() + timedelta(hours=options.overlap_h))
-    with opened(settings) as store, store.connection() as connection:
+    with opened(settings) as store, store.connection() as connection, connection.transaction():
         client = kept.find(connection, options.id)
         if client is None or client.revoked is not None:
             raise _not_there(options.id)
@@ -100,8 +102,8 @@ def rotate(settings: Settings, options: argparse.Namespace) -> int:
         serving = [key for key in old if key["until"] > clock.instant(clock.now())]
         if not kept.rekey(connection, client.id, [*keys, *serving], jwks_uri):
             raise _not_there(options.id)
-    print(f"{client.id} has new keys; {len(serving)} of before serve until {until}")
-    _tell(private, options.out)
+        told = _given_away(private, options.out)
+    print(f"{client.id} has new keys; {len(serving)} of before serve until {until}{told}")
     return 0
 
 
@@ -115,16 +117,21 @@ def rotate_own(settings: Settings, _options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(settings: Settings, options: argparse.Namespace) -> None:
     if not _ID.fullmatch(options.id):
         raise CommandError("an id takes up to 64 letters, digits, '.', '_' and '-'.")
-    for scope in options.scope:
-        if system_scope(scope) is None:
-            raise CommandError(f"--scope takes scopes such as system/Observation.rs, not {scope}.")
+    for one in options.scope:
+        if system_scope(one) is None or scope(one) is None:  # of a type that there is
+            raise CommandError(f"--scope takes scopes such as system/Observation.rs, not {one}.")
     if options.facility is not None:
         options.facility = options.facility.removeprefix("Organization/")
         if not _FHIR_ID.fullmatch(options.facility):
             raise CommandError("--facility takes the id of an Organization.")
+    known = policies(settings.policies_dir)
+    if options.policy not in known:  # without one nothing is allowed
+        raise CommandError(f"--policy takes one of {', '.join(sorted(known))}.")
+    if known[options.policy].needs_facility and options.facility is None:
+        raise CommandError(f"the policy {options.policy} asks for a --facility.")
 
 
 def _keys(
@@ -163,20 +170,19 @@ def _registered(key: dict[str, Any]) -> dict[str, Any]:
     return {**shown, "until": None}
 
 
-def _tell(private: dict[str, Any] | None, out: Path | None) -> None:
-    """Give the private key away: to a new file for nobody but this user, or to standard output."""
+def _given_away(private: dict[str, Any] | None, out: Path | None) -> str:
+    """What is to be said of the private key: it itself, or that it is in a new file for nobody but
+    this user. Raises OSError where that cannot be made, and then nobody is to have the key."""
     if private is None:
-        return
+        return ""
     key = {name: value for name, value in private.items() if name != "made"}
     written = json.write_pretty(key) + b"\n"
     if out is None:
-        print("its private key, which is shown this once:")
-        print(written.decode(), end="")
-        return
+        return f"\nits private key, which is shown this once:\n{written.decode().rstrip()}"
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(written)
-    print(f"its private key is in {out}, for you alone to read")
+    return f"\nits private key is in {out}, for you alone to read"
 
 
 def _key_told(key: dict[str, Any]) -> str:

@@ -49,7 +49,8 @@ class Setting:
     def given(self, variables: Mapping[str, str | None]) -> str | None:
         """What the environment says of it, None if nothing.
 
-        Raises `SettingError` where a file is named that cannot be read, or beside a value.
+        Raises `SettingError` where a file is named that cannot be read, is empty, or beside a
+        value.
         """
         value = variables.get(self.variable)
         path = variables.get(self.variable + _FILE) if self.is_secret else None
@@ -60,10 +61,13 @@ class Setting:
                 f"{self.variable} and {self.variable}{_FILE} are both given: leave out one"
             )
         try:
-            return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            found = Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise SettingError(f"{self.variable}{_FILE}: {path} cannot be read: {reason}") from None
+        if not found.strip():  # else there would be no encryption, or another database
+            raise SettingError(f"{self.variable}{_FILE}: {path} is empty")
+        return found
 
     def read(self, text: object) -> Any:
         """The value that a text (or a value already of the type) stands for; else SettingError."""

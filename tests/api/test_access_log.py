@@ -13,6 +13,9 @@ import pytest
 
 from api.exports import finished
 from api.patients import CCCD, fresh_number, resident, weight
+from api.tokens import bearer, machine
+from api.tokens import settings as with_tokens
+from databases import open_folder
 from ehr_server.fhir import json
 from servers import Server, client_of, serving
 
@@ -265,6 +268,47 @@ def test_reading_the_log_of_a_person_is_logged(client: httpx.Client) -> None:
     assert b64decode(entity(newest, "24")["query"]).startswith(b"AuditEvent?patient=")
 
 
+def test_reading_one_event_of_a_person_is_logged(client: httpx.Client) -> None:
+    id_ = created(client, resident())
+    (event,) = events(client, patient=id_)
+    assert client.get(f"/AuditEvent/{event['id']}").status_code == 200
+    assert deeds(client, id_) == ["create", "search-type", "read"]
+
+
+def test_a_table_of_one_person_is_logged_for_them(client: httpx.Client) -> None:
+    """https://sql-on-fhir.org/ig/OperationDefinition-ViewDefinitionRun.html, `patient`; also
+    where it stands in the body alone."""
+    one, other = created(client, resident()), created(client, resident())
+    view = {
+        "resourceType": "ViewDefinition",
+        "resource": "Patient",
+        "status": "active",
+        "select": [{"column": [{"name": "id", "path": "getResourceKey()"}]}],
+    }
+    parameter = [
+        {"name": "viewResource", "resource": view},
+        {"name": "patient", "valueReference": {"reference": f"Patient/{one}"}},
+    ]
+    sent = {"resourceType": "Parameters", "parameter": parameter}
+    answer = client.post("/ViewDefinition/$viewdefinition-run?_format=csv", json=sent)
+    assert (answer.status_code, one in answer.text) == (200, True), answer.text
+    assert deeds(client, one)[1:] == ["$viewdefinition-run"]
+    assert deeds(client, other) == ["create"]
+
+
+def test_a_merge_that_is_looked_at_beforehand_is_logged(client: httpx.Client) -> None:
+    source, target = created(client, resident()), created(client, resident())
+    parameter = [
+        {"name": "source-patient", "valueReference": {"reference": f"Patient/{source}"}},
+        {"name": "target-patient", "valueReference": {"reference": f"Patient/{target}"}},
+        {"name": "preview", "valueBoolean": True},
+    ]
+    sent = {"resourceType": "Parameters", "parameter": parameter}
+    answer = client.post("/Patient/$merge", json=sent)
+    assert answer.status_code == 200, answer.text
+    assert deeds(client, target) == ["create", "Patient-merge"]
+
+
 def test_the_log_of_a_person_is_that_of_all_their_records(client: httpx.Client) -> None:
     source, target = created(client, resident()), created(client, resident())
     client.get(f"/Patient/{source}")
@@ -338,3 +382,36 @@ def test_it_can_be_switched_off(database: str) -> None:
         assert events(client, patient=id_) == []
     with psycopg.connect(database) as connection:
         assert connection.execute("select count(*) from access_log").fetchone() == (0,)
+
+
+def test_a_request_that_cannot_be_taken_as_it_came_is_logged_with_who_sent_it(
+    database: str,
+) -> None:
+    """Those who review see whose program goes astray."""
+    sent: dict[str, dict[str, Any]] = {
+        "type": {"url": "/Patient", "headers": {"Accept": "image/png"}},
+        "twice": {"url": "/Patient?_format=json&_format=xml"},
+        "host": {"url": "/Patient", "headers": {"Host": "a/b"}},
+        "gzip": {"url": "/Patient", "content": b"x", "headers": {"Content-Encoding": "gzip"}},
+        "large": {"url": "/Patient", "content": b" " * 2_000, "headers": FHIR},
+        "binary": {"url": "/Binary", "content": b"x", "headers": {"Content-Type": "x"}},
+    }
+    with (
+        open_folder() as folder,
+        serving(database, **with_tokens(folder), body_bytes_max="1024") as server,
+        client_of(server) as client,
+    ):
+        token = bearer(machine(database).token(server))
+        for name, asked in sent.items():
+            headers = {**asked.get("headers", {}), **token, "X-Request-Id": name}
+            method = "POST" if "content" in asked else "GET"
+            answer = client.request(method, **{**asked, "headers": headers})
+            assert 400 <= answer.status_code < 500, name
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            'select a.request, a.status, w.word like \'%"client":"%\' from access_log a'
+            " join access_word w on w.id = a.who"
+        ).fetchall()
+    found = {request: (status, is_named) for request, status, is_named in rows}
+    expected = {"type": 406, "twice": 400, "host": 400, "gzip": 400, "large": 413, "binary": 415}
+    assert found == {name: (status, True) for name, status in expected.items()}

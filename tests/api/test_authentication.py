@@ -155,7 +155,8 @@ def test_a_bad_token_is_refused_and_nothing_is_stored(
     number, token = fresh_number(), make()
     answer = client.post("/Patient", json=resident(number), headers=bearer(token))
     assert answer.status_code == 401, answer.text
-    assert answer.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+    told = answer.headers["WWW-Authenticate"]
+    assert told.startswith('Bearer realm="fhir", error="invalid_token"')
     (issue,) = answer.json()["issue"]
     assert issue["details"]["coding"][0]["code"] == rule
     assert not token or token not in answer.text
@@ -172,7 +173,8 @@ def test_a_refusal_speaks_vietnamese(client: httpx.Client) -> None:
 
 def test_without_a_token_nothing_is_answered(client: httpx.Client) -> None:
     """RFC 6750, 3: "the resource server MUST include the HTTP "WWW-Authenticate" response
-    header field"; without an error code where no authentication was tried (3.1)."""
+    header field", whose scheme "MUST be followed by one or more auth-param values"; without an
+    error code where no authentication was tried (3.1)."""
     for answer in (
         client.get("/Patient"),
         client.get("/Patient/1"),
@@ -182,7 +184,7 @@ def test_without_a_token_nothing_is_answered(client: httpx.Client) -> None:
         client.get("/Patient", headers={"Authorization": "Basic YWRtaW46YWRtaW4="}),
     ):
         assert answer.status_code == 401
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == 'Bearer realm="fhir"'
         assert answer.json()["issue"][0]["code"] == "login"
 
 
@@ -282,14 +284,15 @@ def test_jobs_belong_to_who_began_them(client: httpx.Client, server: Server) -> 
 
 
 def test_who_asked_is_kept_with_the_job(client: httpx.Client, server: Server) -> None:
-    token = provider_token(sub="doctor-3", ehr_policy="doctor", scope="user/*.rs", ehr_facility="h")
+    claims = {"ehr_policy": "facility", "ehr_facility": "h", "scope": "user/*.rs"}
+    token = provider_token(sub="doctor-3", **claims)
     headers = {**bearer(token), "Prefer": "respond-async"}
     id_ = client.get("/Patient", headers=headers).headers["Content-Location"].rpartition("/")[2]
     with psycopg.connect(str(server.database_url)) as connection:
         row = connection.execute("select request from job where id = %s", (id_,)).fetchone()
     assert row is not None
     assert row[0]["caller"] == "login/app#doctor-3"
-    assert row[0]["asker"]["principal"]["policy"] == "doctor"
+    assert row[0]["asker"]["principal"]["policy"] == "facility"
     assert row[0]["asker"]["principal"]["scopes"] == ["user/*.rs"]
     assert token not in json.dumps(row[0])
 

@@ -18,6 +18,8 @@ from databases import open_folder
 from ehr_server.admission.own import new_key, public
 from servers import serving
 
+MAY = ("--policy", "everything")
+
 
 def run(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ehr_server", "client", *arguments]
@@ -52,7 +54,7 @@ def private(path: Path) -> dict[str, Any]:
 def test_from_the_first_key_to_the_last(database: str, tmp_path: Path) -> None:
     """add, a token, rotate with an overlap, revoke: beside a server that runs."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
-    scope = ("--scope", "system/Patient.rs", "--policy", "laboratory", "--facility")
+    scope = ("--scope", "system/Patient.rs", "--policy", "facility", "--facility")
     more = ("Organization/bv1", "--purpose", "TREAT")
     told = done(database, "add", "lab", *scope, *more, "--generate", "--out", str(first))
     assert told.splitlines()[0] == "lab is registered"
@@ -76,7 +78,7 @@ def test_from_the_first_key_to_the_last(database: str, tmp_path: Path) -> None:
         assert private(second)["d"] not in row[0]
 
         (one,) = listed(database)
-        assert (one["id"], one["policy"], one["facility"]) == ("lab", "laboratory", "bv1")
+        assert (one["id"], one["policy"], one["facility"]) == ("lab", "facility", "bv1")
         assert (one["purposes"], one["scopes"], one["revoked"]) == ("TREAT", *scope[1:2], "-")
         assert one["keys"].count("until") == 1
 
@@ -90,7 +92,7 @@ def test_from_the_first_key_to_the_last(database: str, tmp_path: Path) -> None:
 
 def test_keys_of_before_end_with_the_overlap(database: str, tmp_path: Path) -> None:
     first = tmp_path / "key.json"
-    done(database, "add", "a", "--scope", "system/*.rs", "--generate", "--out", str(first))
+    done(database, "add", "a", "--scope", "system/*.rs", *MAY, "--generate", "--out", str(first))
     done(database, "rotate", "a", "--overlap-h", "0", "--jwks", _file(tmp_path, [new_key()]))
     assert "until" not in listed(database)[0]["keys"]
     with serving(database) as server:
@@ -98,16 +100,30 @@ def test_keys_of_before_end_with_the_overlap(database: str, tmp_path: Path) -> N
 
 
 def test_a_private_key_is_shown_once(database: str) -> None:
-    told = done(database, "add", "a", "--scope", "system/*.rs", "--generate")
+    told = done(database, "add", "a", "--scope", "system/*.rs", *MAY, "--generate")
     assert '"d": "' in told
     assert '"d"' not in done(database, "list")
 
 
+def test_nobody_is_given_a_key_that_cannot_be_kept(database: str, tmp_path: Path) -> None:
+    """An id is never given twice: one whose key nobody has would be lost."""
+    path = tmp_path / "key.json"
+    add = ("add", "a", "--scope", "system/*.rs", *MAY, "--generate", "--out", str(path))
+    path.write_text("another")
+    assert run(database, *add).returncode == 1
+    assert (path.read_text(), listed(database)) == ("another", [])
+    path.unlink()
+    done(database, *add)
+    before = listed(database)
+    rotate = run(database, "rotate", "a", "--generate", "--out", str(path))
+    assert (rotate.returncode, listed(database)) == (1, before)
+
+
 def test_an_id_is_never_given_twice(database: str, tmp_path: Path) -> None:
     keys = ("--jwks", _file(tmp_path, [new_key()]))
-    done(database, "add", "a", "--scope", "system/*.rs", *keys)
+    done(database, "add", "a", "--scope", "system/*.rs", *MAY, *keys)
     done(database, "revoke", "a")
-    again = run(database, "add", "a", "--scope", "system/*.rs", *keys)
+    again = run(database, "add", "a", "--scope", "system/*.rs", *MAY, *keys)
     assert again.returncode == 1
     assert "never given twice" in again.stderr
     for arguments in (("revoke", "a"), ("rotate", "a", *keys), ("revoke", "b")):
@@ -117,15 +133,19 @@ def test_an_id_is_never_given_twice(database: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("add", "a b", "--scope", "system/*.rs", "--generate"), "an id takes"),
+        (("add", "a b", "--scope", "system/*.rs", *MAY, "--generate"), "an id takes"),
         (("add", "a", "--scope", "user/*.rs", "--generate"), "--scope takes"),
         (("add", "a", "--scope", "system/*.sr", "--generate"), "--scope takes"),
-        (("add", "a", "--scope", "system/*.rs", "--jwks", "http://x.vn/k"), "https"),
-        (("add", "a", "--scope", "system/*.rs", "--jwks", "absent.json"), "absent.json"),
+        (("add", "a", "--scope", "system/Observatoin.rs", "--generate"), "--scope takes"),
+        (("add", "a", "--scope", "system/*.rs", *MAY, "--jwks", "http://x.vn/k"), "https"),
+        (("add", "a", "--scope", "system/*.rs", *MAY, "--jwks", "absent.json"), "absent.json"),
         (
-            ("add", "a", "--scope", "system/*.rs", "--facility", "a/b", "--generate"),
+            ("add", "a", "--scope", "system/*.rs", *MAY, "--facility", "a/b", "--generate"),
             "--facility takes",
         ),
+        (("add", "a", "--scope", "system/*.rs", "--generate"), "--policy takes"),
+        (("add", "a", "--scope", "system/*.rs", "--policy", "lab", "--generate"), "--policy takes"),
+        (("add", "a", "--scope", "system/*.rs", "--policy", "facility", "--generate"), "asks for"),
     ],
 )
 def test_what_cannot_be_registered(arguments: tuple[str, ...], why: str, database: str) -> None:
@@ -148,7 +168,7 @@ def test_what_is_no_public_key_is_refused(database: str, tmp_path: Path) -> None
     ):
         path = tmp_path / "keys.json"
         path.write_text(json.dumps({"keys": keys}))
-        ended = run(database, "add", "a", "--scope", "system/*.rs", "--jwks", str(path))
+        ended = run(database, "add", "a", "--scope", "system/*.rs", *MAY, "--jwks", str(path))
         assert ended.returncode == 1
         assert why in ended.stderr
         assert "secret" not in ended.stderr

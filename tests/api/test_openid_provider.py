@@ -122,7 +122,7 @@ def test_where_people_log_in_is_told(database: str, provider: Provider, folder: 
 def test_claims_are_named_by_the_file(database: str, provider: Provider, folder: Path) -> None:
     """What a token says becomes the caller, who is kept with the jobs that they begin."""
     names = {"policy": "role", "facility": "org", "purposes": "why", "patient": "person"}
-    chosen = _settings(folder, provider, claims=names, policy="citizen")
+    chosen = _settings(folder, provider, claims=names, policy="facility")
     said = {
         "org": "Organization/bv1",
         "why": ["TREAT"],
@@ -144,7 +144,7 @@ def test_claims_are_named_by_the_file(database: str, provider: Provider, folder:
         "subject": "f:1:lan",
         "issuer": provider.issuer,
         "scopes": ["openid", "user/*.rs"],
-        "policy": "citizen",
+        "policy": "facility",
         "facility": "bv1",
         "user": None,
         "patient": "p1",

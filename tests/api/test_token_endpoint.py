@@ -38,7 +38,9 @@ def one(module_database: str) -> Machine:
 
 
 def _error(answer: httpx.Response) -> str:
-    """RFC 6749, 5.2."""
+    """RFC 6749, 5.2; RFC 9110, 15.5.2: "The server generating a 401 response MUST send a
+    WWW-Authenticate header field"."""
+    assert (answer.status_code == 401) == ("WWW-Authenticate" in answer.headers)
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json().keys() == {"error", "error_description"}

@@ -69,7 +69,8 @@ def provider_token(key: dict[str, Any] = PROVIDER_KEY, **claims: Any) -> str:
     leaves one out."""
     now = int(time.time())
     usual = {"iss": ISSUER, "aud": AUDIENCE, "sub": "somebody", "azp": "app", "iat": now}
-    return signed({**usual, "exp": now + 300, **claims}, key)
+    more = {"exp": now + 300, "ehr_policy": "everything", "scope": " ".join(EVERYTHING)}
+    return signed({**usual, **more, **claims}, key)
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class Machine:
 def machine(
     database_url: str,
     *,
-    policy: str = "",
+    policy: str = "everything",
     scopes: Sequence[str] = EVERYTHING,
     facility: str | None = None,
     purposes: Sequence[str] = (),
@@ -126,7 +127,7 @@ def machine(
 def token_for(
     server: Server,
     *,
-    policy: str = "",
+    policy: str = "everything",
     scopes: Sequence[str] = EVERYTHING,
     patient: str | None = None,
     user: str | None = None,

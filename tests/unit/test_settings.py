@@ -96,6 +96,7 @@ def test_a_secret_may_lie_in_a_file_of_its_own(end: str, tmp_path: Path) -> None
         ("EHR_DATABASE_URL", b"postgresql:///x", "EHR_DATABASE_URL_FILE are both given"),
         ("EHR_HOST", None, r"EHR_DATABASE_URL_FILE: .* cannot be read: No such file"),
         ("EHR_HOST", b"\xff", r"cannot be read: it is not UTF-8"),
+        ("EHR_HOST", b"\n", r"EHR_DATABASE_URL_FILE: .* is empty"),  # no other database is meant
     ],
 )
 def test_a_file_of_a_secret_that_is_wrong_is_refused(

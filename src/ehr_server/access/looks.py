@@ -34,6 +34,7 @@ _AGENT = (
     " 'Organization/' || (j ->> 'facility'), j ->> 'facility']"
 )
 _WHO = "(select id, substr(word, 5)::jsonb as j from access_word where word like 'who %%') who"
+_WHO_OF_ROW = "(select substr(w.word, 5)::jsonb as j) who"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +154,21 @@ def _conditions(sought: Sought) -> list[Sql]:
         text = "a.deed = any(array(select id from access_word where word = any(%s::text[])))"
         found.append(Sql(text, (words,)))
     if sought.agents is not None:
-        found.append(_of_callers(f"{_AGENT} && %s::text[]", sought.agents))
+        found.append(_of_callers(sought, f"{_AGENT} && %s::text[]", sought.agents))
     if sought.purposes is not None:
         one = "coalesce(j ->> 'purpose', '') = any(%s::text[])"
-        found.append(_of_callers(f"not {one}" if sought.is_other else one, sought.purposes))
+        condition = f"not {one}" if sought.is_other else one
+        found.append(_of_callers(sought, condition, sought.purposes))
     if sought.whats is not None:
         found.append(Sql("a.what = any(%s::text[])", (list(sought.whats),)))
     return found
 
 
-def _of_callers(condition: str, values: Sequence[str]) -> Sql:
+def _of_callers(sought: Sought, condition: str, values: Sequence[str]) -> Sql:
+    """Of some persons each row is looked at: they are few, and callers as many as ever came. Of
+    all, those who are meant are looked for first."""
+    if sought.comps is not None:
+        return Sql(f"(select {condition} from {_WHO_OF_ROW})", (list(values),))
     return Sql(f"a.who = any(array(select id from {_WHO} where {condition}))", (list(values),))
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 REMEMBERED_S = 300
 _REMEMBERED_MAX = 10_000
 _SCHEME = "bearer"
+_CHALLENGE = 'Bearer realm="fhir"'  # RFC 6750, 3: the scheme has a parameter or more
 # What is told to everyone.
 _OPEN = (("metadata",), (".well-known", "smart-configuration"))
 _TYPES = frozenset(("jwt", "at+jwt"))
@@ -153,7 +154,7 @@ def _asked() -> Unauthorized:
     return Unauthorized(
         "This server asks who calls: send a token in the header Authorization: Bearer.",
         vi="Máy chủ yêu cầu xác thực: hãy gửi token trong tiêu đề Authorization: Bearer.",
-        headers={"WWW-Authenticate": "Bearer"},
+        headers={"WWW-Authenticate": _CHALLENGE},
     )
 
 
@@ -162,5 +163,5 @@ def _refused(rejected: Rejected) -> Unauthorized:
         "error", "expired" if rejected.rule == "expired" else "login", rejected.text,
         vi=rejected.vi, rule=rejected.rule,
     )  # fmt: skip
-    told = f'Bearer error="invalid_token", error_description="{rejected.text}"'
+    told = f'{_CHALLENGE}, error="invalid_token", error_description="{rejected.text}"'
     return Unauthorized(issues=[issue], headers={"WWW-Authenticate": told})

@@ -5,7 +5,7 @@
       "issuer": "https://login.example.vn/realms/health",
       "audience": ["https://ehr.example.vn/fhir"],
       "claims": {"policy": "ehr_policy", "facility": "ehr_facility", "purposes": "ehr_purposes"},
-      "policy": "citizen"
+      "policy": "person"
     }]}
 
 docs/guides/authentication.md has every name. Keys come from `jwks_file`, from `jwks_uri`, or from

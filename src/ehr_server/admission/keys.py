@@ -85,7 +85,7 @@ def thumbprint_of(value: dict[str, Any]) -> str:
 
 
 def _key(value: object) -> Key:
-    if not isinstance(value, dict) or value.get("kty") not in _PUBLIC:
+    if not isinstance(value, dict) or str(value.get("kty")) not in _PUBLIC:
         raise KeysError("a key is not of the kinds RSA, EC and OKP")
     if value.get("use", "sig") != "sig":
         raise KeysError("a key is not for signatures (`use`)")

@@ -77,11 +77,11 @@ class OwnTokens:
 
     def principal(self, signed: Signed) -> Principal:
         """Who a token of ours is of. Raises `Rejected`, and `Unavailable` without a database."""
-        found = self.clients.current()
-        key = pick(found.checking, signed)
-        if key is None:  # it may be newer than what this process knows
+        named, found = str(signed.claims.get("client_id")), self.clients.current()
+        key, client = pick(found.checking, signed), found.clients.get(named)
+        if key is None or client is None:  # they may be newer than what this process knows
             found = self.clients.current(is_new=True)
-            key = pick(found.checking, signed)
+            key, client = pick(found.checking, signed), found.clients.get(named)
         if key is None:
             raise Rejected(
                 "key",
@@ -91,7 +91,6 @@ class OwnTokens:
         check_signature(signed, key)
         check_audience(signed.claims, (self.issuer,))
         expires = check_times(signed.claims, self.settings.auth_skew_s)
-        client = found.clients.get(str(signed.claims.get("client_id")))
         if client is None:
             raise Rejected(
                 "client",

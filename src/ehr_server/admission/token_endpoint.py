@@ -55,8 +55,12 @@ class OAuthError(Exception):
 
     def __init__(self, error: str, description: str, status: int = 400) -> None:
         super().__init__(error)
+        told = {"error": error, "error_description": description.replace('"', "'")}
+        # RFC 9110, 15.5.2: 401 has a challenge; no scheme stands for what is in a form.
+        challenge = {"WWW-Authenticate": f'Bearer realm="token", error="{error}"'}
+        headers = TokenAnswer(status, told).headers
         self.answer = TokenAnswer(
-            status, {"error": error, "error_description": description.replace('"', "'")}
+            status, told, {**headers, **challenge} if status == 401 else headers
         )
 
 

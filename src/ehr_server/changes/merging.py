@@ -217,6 +217,7 @@ def _carried_out(means: Means, steps: Sequence[_Step], code: str, rows: _Rows, a
         records = [json.raw(one.content or b"") for one in done]
     except _Previewed:
         records = [change.resource for change in changes]
+        means.caller.trail.saw(person_comp(change.id or "") for change in changes[:2])
     findings = [issue for change in changes for issue in change.findings]
     if rows.task is not None:
         findings.append(_listed(rows.task))

@@ -62,6 +62,7 @@ def read(call: Call) -> Answer:
         if found is None or (told_of is not None and found.comp not in told_of):
             told = f"{TYPE}/{id_without_number(call.parts['id'])}"
             raise NotFound(f"There is no {told}.", vi=f"Không có {told}.")
+        call.caller.trail.saw([found.comp])
         return Answer(200, _contents(call, connection, [found])[0])
 
 

@@ -203,6 +203,7 @@ def _resources(call: Call, sent: Given, made: View) -> Iterator[dict[str, Any]]:
     if "resource" in sent:
         return iter(_checked(call, sent.all("resource")))
     comps = _comps(call, sent.one("patient")) if "patient" in sent else None
+    call.caller.trail.saw(comps or ())  # of all, the row that names nobody says so
     since = moment(call, sent, "_since")
     return map(json.read_stored, resources(call, Wanted(made.resource, comps, since)))
 

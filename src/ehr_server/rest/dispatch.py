@@ -1,11 +1,11 @@
 """From a request to an answer: the deed, or the outcome that says why not."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ehr_server import clock, sealing
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import Caller
 from ehr_server.access.entitled import entitled, with_purpose
 from ehr_server.access.log import UNKNOWN, address, event
 from ehr_server.access.log import rows as log_rows
@@ -65,10 +65,7 @@ class Dispatch:
 
     def answer(self, request: Request, caller: Caller, base_url: str) -> Answer:
         """The answer to a request, refusals and failures included, once it is logged."""
-        answer, rows = self.begun(request, caller, base_url)
-        if self.journal is None or not rows:
-            return answer
-        return self.let_go(request, answer, self.journal.write(rows))
+        return self.once_logged(request, *self.begun(request, caller, base_url))
 
     def begun(self, request: Request, caller: Caller, base_url: str) -> tuple[Answer, list[Row]]:
         """As `answer`, and the rows to be logged before what `let_go` makes of it is told."""
@@ -85,17 +82,21 @@ class Dispatch:
         session = _Session(self, replace(given, caller=caller))
         return session.answer(request), session.told
 
-    def turned_away(self, request: Request, refusal: Refusal) -> Answer:
-        """What a request is answered that comes to no deed, as nobody knows who calls, or nothing
-        of its body was taken: it is logged as well, before it is told."""
+    def turned_away(
+        self, request: Request, refusal: Refusal, caller: Caller
+    ) -> tuple[Answer, list[Row]]:
+        """As `begun`, of a request that comes to no deed: nobody knows who calls, or it cannot be
+        taken as it came."""
         in_force = InForce(self.rulebook(), self.searchable)
-        given = means(self.store, self.settings, in_force, LOOPBACK.anew(), "")
-        session = _Session(self, given)
+        session = _Session(self, means(self.store, self.settings, in_force, caller, ""))
         spoken = request.language(self.settings.language)
-        answer = session.logged(request, refused(refusal, spoken))
-        if self.journal is None or not session.told:
+        return session.logged(request, refused(refusal, spoken)), session.told
+
+    def once_logged(self, request: Request, answer: Answer, rows: Sequence[Row]) -> Answer:
+        """The answer to tell, once the rows are on the disk."""
+        if self.journal is None or not rows:
             return answer
-        return self.let_go(request, answer, self.journal.write(session.told))
+        return self.let_go(request, answer, self.journal.write(rows))
 
     def let_go(self, request: Request, answer: Answer, failure: BaseException | None) -> Answer:
         """The answer, or where it could not be logged the refusal in its place."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _WRITER_BITS, _COUNTER_BITS = 11, 10
 _SHIFT = _WRITER_BITS + _COUNTER_BITS
 _WORDS_MAX = 50_000  # remembered
+_ADD_WORD = "insert into access_word (word) values (%s) on conflict do nothing"
 _APART = "\x1f"  # stands in none of the texts
 
 _FEW = 8  # rows that are written by a list of values, for half of what arrays cost then
@@ -90,8 +91,9 @@ def first_id(at: datetime) -> int:
 
 def nobody(id_: int) -> int:
     """The comp of a row that tells of no person: even, and spread, for it is what the table is
-    distributed by."""
-    return id_ << 1
+    distributed by. A bigint has room for it beyond 2039 where its sign is a bit like the others."""
+    doubled = id_ << 1
+    return doubled - (1 << 64) if doubled >> 63 else doubled
 
 
 class Words:
@@ -106,14 +108,20 @@ class Words:
         found = self._known.get(word)
         if found is None:
             with self._store.connection() as connection:
-                insert = "insert into access_word (word) values (%s) on conflict do nothing"
-                connection.execute(insert, (word,))
-                row = connection.execute("select id from access_word where word = %s", (word,))
-                (found,) = row.fetchone() or (0,)
+                # Looked for first: an insert draws a number also where the word is there.
+                found = _number_of(connection, word)
+                if found is None:
+                    connection.execute(_ADD_WORD, (word,))
+                    found = _number_of(connection, word) or 0
             if len(self._known) >= _WORDS_MAX:
                 self._known.clear()
             self._known[word] = found
         return found
+
+
+def _number_of(connection: Connection, word: str) -> int | None:
+    row = connection.execute("select id from access_word where word = %s", (word,)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def insert(connection: Connection, rows: Sequence[Row], tx_offset: int) -> None:

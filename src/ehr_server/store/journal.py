@@ -9,6 +9,7 @@ alone waits for nothing but the disk.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _ROWS_MAX = 5_000  # by one statement, about: what a request tells stays together
 _TIMEOUT_MS = 10_000
 _APART_MS = 3  # the beginnings of statements, where several come at a time
+
+log = logging.getLogger(__name__)
 
 Then = Callable[[BaseException | None], None]  # is told why the rows are not there; None: they are
 
@@ -94,7 +97,10 @@ class Journal:
             except Exception as error:
                 failure = error
             for _, then in taken:
-                then(failure)
+                try:
+                    then(failure)
+                except Exception:  # of one request, not of all that will ever be answered
+                    log.exception("an answer was not let go")
             left_ms = _APART_MS - (clock.ticks_ms() - began)
             if left_ms > 0 and len(taken) + count > 2:
                 time.sleep(left_ms / 1000)

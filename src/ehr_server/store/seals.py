@@ -55,7 +55,7 @@ _END = f"""
 select max(tx), count(*) from (
     select tx from access_log where tx >= %s and tx < %s order by tx limit {ROWS_MAX}) next_rows
 """
-# One text for a row; the length tells where what may hold the sign between them ends.
+# One text for a row; the lengths tell where each part ends, and a word that is gone has none.
 _SUM = """
 select count(*)::integer,
     coalesce(sha256(string_agg(h, '' order by tx, id, comp)), sha256('')),
@@ -63,7 +63,8 @@ select count(*)::integer,
         order by tx, id, comp), '')
 from (
     select a.comp, a.id, a.tx, sha256(convert_to(concat_ws('|', a.comp, a.id, a.tx, a.status,
-        a.count, length(a.what), a.request, d.word, a.what, w.word), 'UTF8')) as h
+        a.count, length(a.request), coalesce(length(d.word), -1), length(a.what), a.request,
+        d.word, a.what, w.word), 'UTF8')) as h
     from access_log a left join access_word w on w.id = a.who
         left join access_word d on d.id = a.deed
     where a.tx >= %s and a.tx < %s) hashed

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ehr_server import clock
-from ehr_server.access.caller import Caller
+from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.admission.admit import Admission
 from ehr_server.call import Answer, Request, Stream
 from ehr_server.errors import Invalid, Refusal, Unavailable
@@ -110,6 +110,7 @@ class FhirEndpoint:
         request_id.set(id_)
         shown = {"x-request-id": id_}
         path, body, upload, spooled = _path(scope), b"", None, None
+        caller = LOOPBACK.anew()  # as long as nobody knows
         try:
             bodies.framed(headers)
             _said_once(scope["headers"])
@@ -127,9 +128,8 @@ class FhirEndpoint:
         except Refusal as refusal:
             request = Request(scope["method"], path, (), headers)
             run = asyncio.get_running_loop().run_in_executor
-            refuse = self._dispatch.turned_away
-            told = await run(self._threads, copy_context().run, refuse, request, refusal)
-            answer = styled(request, told)
+            refuse = partial(self._refused, request, refusal, caller)
+            answer = await run(self._threads, copy_context().run, refuse)
             await _send(send, answer, {**shown, "connection": "close"})
             return
         request = Request(
@@ -165,6 +165,11 @@ class FhirEndpoint:
         run = asyncio.get_running_loop().run_in_executor
         return await run(self._admitting, copy_context().run, admit)
 
+    def _refused(self, request: Request, refusal: Refusal, caller: Caller) -> Answer:
+        """In a thread: what is told of a request of which no body was taken."""
+        told = self._dispatch.turned_away(request, refusal, caller)
+        return styled(request, self._dispatch.once_logged(request, *told))
+
     async def _in_turn(self, request: Request, scope: Scope, caller: Caller) -> Answer:
         """The answer, by the next thread that is free; 503 when none was for long."""
         visitor = scope.get(VISITOR)
@@ -198,7 +203,7 @@ class FhirEndpoint:
             self._leave.go(turn, None)
 
     def _answer(self, request: Request, scope: Scope, caller: Caller) -> tuple[Answer, list[Row]]:
-        settings, rows = self._dispatch.settings, list[Row]()
+        settings = self._dispatch.settings
         try:
             if not _has_own_type(request):
                 acceptable(request)
@@ -206,7 +211,7 @@ class FhirEndpoint:
             request = form(bodies.decoded(request, settings.body_bytes_max))
             base_url = settings.public_url or _base_url(scope, request)
         except Refusal as refusal:
-            answer = refused(refusal, request.language(settings.language))
+            answer, rows = self._dispatch.turned_away(request, refusal, caller)
         else:
             answer, rows = self._dispatch.begun(request, caller, base_url)
         return compress.compressed(request, styled(request, answer)), rows

@@ -63,7 +63,8 @@ def test_what_is_no_set(value: object) -> None:
 def test_what_is_of_another_kind_is_left_out() -> None:
     """RFC 7517, 5: implementations "SHOULD ignore JWKs … that use "kty" values not understood"."""
     good = public(new_key())
-    others = [{"kty": "oct", "k": "eA"}, {"kty": "AKP"}, {**public(new_key()), "use": "enc"}]
+    others = [{"kty": "oct", "k": "eA"}, {"kty": "AKP"}, {"kty": ["RSA"]}]
+    others += [{**public(new_key()), "use": "enc"}]
     assert [key.kid for key in keys_of({"keys": [*others, good]})] == [good["kid"]]
 
 

@@ -68,6 +68,15 @@ def test_a_row_that_was_altered_is_named(store: Store, column: str) -> None:
     assert found(store) == {("altered", rows[2].id)}
 
 
+def test_what_moves_from_one_column_to_the_next_is_an_alteration(store: Store) -> None:
+    """A row whose deed no word says is in nobody's list of who looked."""
+    rows = log(store, 5)
+    seals.seal(store)
+    moved = "update access_log set deed = 0, request = request || '|deed read' where id = %s"
+    change(store, moved, rows[2].id)
+    assert found(store) == {("altered", rows[2].id)}
+
+
 def test_a_row_that_was_given_to_another_person_is_named(store: Store) -> None:
     rows = log(store, 3)
     seals.seal(store)
