@@ -24,8 +24,7 @@ def test_a_caller_comes_back_whole() -> None:
         Caller("lab", Principal("lab", "lab", scopes=("system/*.rs",))),
     ):
         assert _kept(caller) == caller
-    assert _kept(LOOPBACK).is_everyone
-    assert not _kept(Caller("login/app", DOCTOR)).is_everyone
+    assert _kept(LOOPBACK).narrowing is None
 
 
 def test_its_trail_is_a_new_one() -> None:
