@@ -6,12 +6,14 @@ Callers with names are made here, without tokens: the log is written from what a
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from api.patients import resident
 from ehr_server.access.caller import LOOPBACK, Caller
 from ehr_server.access.principal import Principal
+from ehr_server.access.purpose import PURPOSE, REASON
 from ehr_server.app import open_dispatch
 from ehr_server.call import Request
 from ehr_server.fhir import json
@@ -34,7 +36,8 @@ def ask(
     """The resource that is answered to a GET."""
     path, _, query = address.removeprefix(f"{HERE}/").partition("?")
     pairs = tuple((one.partition("=")[0], one.partition("=")[2]) for one in query.split("&") if one)
-    request = Request("GET", tuple(path.split("/")), pairs, headers)
+    said = {PURPOSE: caller.purpose, REASON: quote(caller.reason)}
+    request = Request("GET", tuple(path.split("/")), pairs, {**said, **headers})
     answer = dispatch.answer(request, caller.anew(), HERE)
     assert answer.status == 200, answer.body
     assert isinstance(answer.body, bytes)
@@ -56,7 +59,12 @@ def record(dispatch: Dispatch) -> tuple[Caller, Caller]:
     )
     nurse = {"resourceType": "Practitioner", "id": "n", "name": [{"text": "Lê Thị Hoa"}]}
     put(dispatch, nurse)
-    principal = Principal("his-bm", "hoa", user="Practitioner/n", facility="bv")
+    may: dict[str, Any] = {
+        "policy": "facility",
+        "scopes": ("user/*.rs",),
+        "purposes": ("TREAT", "BTG"),
+    }
+    principal = Principal("his-bm", "hoa", user="Practitioner/n", facility="bv", **may)
     return (
         Caller("his-bm", principal, purpose="TREAT"),
         Caller("his-bm", principal, purpose="BTG", reason="Bệnh nhân hôn mê"),

@@ -59,6 +59,7 @@ def test_a_page_of_a_listed_origin_may_ask_what_it_may_send(
     assert {
         *("Authorization", "Accept", "Content-Type", "If-Match", "If-None-Match", "If-None-Exist"),
         *("If-Modified-Since", "Prefer", "Idempotency-Key", "X-Request-Id", "X-Security-Context"),
+        *("X-Purpose-Of-Use", "X-Purpose-Reason"),  # docs/guides/access.md
     } <= _names(answer, "Access-Control-Allow-Headers")
     assert int(answer.headers["Access-Control-Max-Age"]) > 0
     assert "Origin" in _names(answer, "Vary")

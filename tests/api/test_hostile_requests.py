@@ -184,6 +184,8 @@ SINGLE = {
     "If-None-Exist": ("identifier=1", "identifier=2"),
     "Idempotency-Key": ("one", "two"),
     "X-Provenance": ("{}", "{}"),
+    "X-Purpose-Of-Use": ("TREAT", "BTG"),
+    "X-Purpose-Reason": ("one", "two"),
     "X-Request-Id": ("one", "two"),
 }
 

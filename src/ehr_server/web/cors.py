@@ -16,7 +16,7 @@ METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"  # of the site, at one 
 _SENT = (
     "Authorization, Accept, Content-Type, Content-Encoding, If-Match, If-None-Match, "
     "If-None-Exist, If-Modified-Since, If-Range, Prefer, Idempotency-Key, X-Request-Id, "
-    "X-Provenance, X-Security-Context"
+    "X-Provenance, X-Purpose-Of-Use, X-Purpose-Reason, X-Security-Context"
 )
 _SHOWN = (
     "ETag, Location, Content-Location, Last-Modified, Accept-Ranges, Content-Range, "

@@ -40,7 +40,7 @@ _HOST = re.compile(r"[A-Za-z0-9._~:\[\]-]{1,255}")
 
 _SINGLE = {
     *(b"authorization", b"content-type", b"idempotency-key", b"if-none-exist"),
-    b"x-request-id",
+    *(b"x-provenance", b"x-purpose-of-use", b"x-purpose-reason", b"x-request-id"),
 }
 
 
