@@ -49,6 +49,7 @@ def _asked(server: Server) -> Iterator[httpx.Response]:
         for path in ("/Patient", "/Patient/none", "/nowhere", "/metadata", "/Patient?nonsense=1"):
             yield client.get(path)
             yield client.get(path, headers={"X-Request-Id": _TOKEN * 2})
+            yield httpx.get(f"{server.fhir}{path}", headers={"X-Api-Key": _TOKEN})
         yield client.get("/Patient", params={"access_token": _IN_QUERY})
         yield client.get("/metadata", params={"access_token": _IN_QUERY})
         yield client.get("/Patient/_history", params={"access_token": _IN_QUERY})
@@ -88,7 +89,7 @@ def said(secret_server: Server, module_database: str) -> dict[str, str]:
             other.execute("alter table elsewhere rename to resource_patient")
             other.commit()
     statuses = {answer.status_code for answer in answers}
-    assert {200, 400, 404, 500, 503} <= statuses, statuses
+    assert {200, 400, 401, 404, 500, 503} <= statuses, statuses
     root = psutil.Process(secret_server.process.pid)
     family = [root, *root.children(recursive=True)]
     return {
