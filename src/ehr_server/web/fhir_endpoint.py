@@ -116,7 +116,7 @@ class FhirEndpoint:
             _said_once(scope["headers"])
             caller = await self._admitted(scope["method"], path, headers)
             if caller.principal is not None and VISITOR in scope:
-                scope[VISITOR].name = f"{caller.principal.issuer} {caller.principal.client}"
+                scope[VISITOR].name = caller.owner or ""
             query = fields(scope["query_string"].decode("latin-1"))
             if streams.is_content(scope["method"], path, headers):
                 upload = await self._uploads.received(path, headers, receive)
