@@ -151,11 +151,11 @@ def test_what_may_be_read_alone_is_not_searched(here: Inside) -> None:
     assert types(here.ask(BV1, f"GET Patient/{patient}/*")) == ["Observation", "Patient"]
 
 
-def test_a_person_withdraws_what_a_hospital_has_stated_for_them(here: Inside) -> None:
+def test_a_person_withdraws_what_the_register_has_stated_for_them(here: Inside) -> None:
     """https://hl7.org/fhir/R4/consent.html: withdrawn by the status; nobody else's are reached."""
     patient, other = made(here, BV1, resident()), made(here, BV1, resident())
     given = consent(patient)
-    id_ = made(here, BV1, given)
+    id_ = made(here, caller("desk", policy="registrar"), given)
     withdrawn = {**given, "id": id_, "status": "inactive"}
     assert here.ask(person(other), f"PUT Consent/{id_}", withdrawn).status == 403
     anothers = {**withdrawn, "patient": referring(f"Patient/{other}")}
