@@ -102,7 +102,7 @@ def asker_of(request: Mapping[str, Any]) -> Caller:
     """The caller that `as_asker` wrote into the request of a job, with a trail of its own."""
     told = request.get("asker")
     if told is None:
-        return Caller(request["caller"])
+        return Caller(request.get("caller"))
     principal = told["principal"]
     if principal is not None:
         lists = {name: tuple(principal[name]) for name in ("scopes", "purposes")}

@@ -74,8 +74,8 @@ def with_purpose(
 def asker(request: Mapping[str, Any], store: Store, rules: Rules) -> Caller:
     """Who asked for a job, as its request keeps them (`access.caller.as_asker`), with what they may
     do at present. Raises as `entitled`."""
-    folder = request.get("asker", {}).get("policies", "")
-    known = policies(Path(folder) if folder else None)
+    told = request.get("asker") or {}  # none: who asked came without a token
+    known = policies(Path(told["policies"]) if told.get("policies") else None)
     return entitled(asker_of(request), known, store, rules)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ehr_server import clock
-from ehr_server.access.caller import Caller
+from ehr_server.access.caller import asker_of
 from ehr_server.access.log import log_bulk
 from ehr_server.definitions import definitions
 from ehr_server.errors import Refusal, Unprocessable
@@ -103,7 +103,7 @@ def run(work: Work) -> None:
     named = {file_of(file).stored_name for part in done for file in part.done["files"]}
     files.keep_only(folder, named)
     if work.settings.audit != "off":
-        whose, what = Caller(work.job.request["caller"]), f"$export-status/{work.job.id}"
+        whose, what = asker_of(work.job.request), f"$export-status/{work.job.id}"
         number = sum(file["count"] for part in done for file in part.done["files"])
         log_bulk(work.store, whose, "export-end", what, number)
 
