@@ -10,10 +10,11 @@ import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 from api.patients import CCCD, resident, weight
-from ehr_server.access.caller import LOOPBACK, Caller
+from ehr_server.access.caller import LOOPBACK
 from ehr_server.access.explain import explain
 from ehr_server.errors import Forbidden, Unavailable
 from ehr_server.store.connect import Connection, Store
+from narrowed import narrowed
 from searching import HANOI, Record, record
 from servers import ENCRYPTION_KEY, Server
 
@@ -210,9 +211,9 @@ def here(module_database: str) -> Any:
 def test_only_administrators_may(here: Record) -> None:
     query = here.query("Patient?name=ngop")
     with here.store.connection() as connection, pytest.raises(Forbidden):
-        explain(connection, query, Caller("clinic"), HANOI, lambda: 1)
+        explain(connection, query, narrowed("facility", "bv1"), HANOI, lambda: 1)
     assert LOOPBACK.may_explain
-    assert not Caller().may_explain
+    assert not narrowed("administrator").may_explain
 
 
 def test_it_is_read_only(here: Record) -> None:

@@ -19,11 +19,11 @@ import pytest
 from api.exports import ASYNC, LENIENT, exported, finished, posted, put, resources
 from api.merges import merged
 from api.patients import resident, weight
-from ehr_server.access.caller import Caller
 from ehr_server.access.veiled import veil_of
 from ehr_server.errors import Forbidden
 from ehr_server.fhir import json
 from ehr_server.settings import Settings
+from narrowed import narrowed
 from servers import Server
 
 # Whatever of these is found in an export tells who somebody is.
@@ -206,9 +206,9 @@ def test_restricted_data_need_the_right() -> None:
     """403, not an export that silently lacks them. On loopback everyone has the right."""
     at = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(Forbidden, match="HIV") as refused:
-        veil_of(Settings(), Caller("somebody"), ("research", ["HIV"]), at)
+        veil_of(Settings(), narrowed("data-team"), ("research", ["HIV"]), at)
     assert refused.value.status == 403
-    assert veil_of(Settings(), Caller("somebody"), ("research", []), at) is not None
+    assert veil_of(Settings(), narrowed("data-team"), ("research", []), at) is not None
 
 
 def test_records_of_one_person_keep_one_time(client: httpx.Client) -> None:

@@ -46,7 +46,9 @@ def _person(client: httpx.Client, card: str) -> str:
 
 
 def _columns() -> list[tuple[str, Column[Any]]]:
-    return [(table.name, column) for table in metadata.sorted_tables for column in table.columns]
+    """Of all tables but the access log, which stays: who looked is still told."""
+    tables = [table for table in metadata.sorted_tables if table.name != "access_log"]
+    return [(table.name, column) for table in tables for column in table.columns]
 
 
 def test_no_table_holds_a_row_of_the_person(server: Server, client: httpx.Client) -> None:

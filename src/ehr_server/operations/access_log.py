@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ehr_server.fhir.outcome import Language
     from ehr_server.store.connect import Connection
 
-DEFINITION = "http://ehr-server.org/fhir/OperationDefinition/patient-access-log"
+DEFINITION = "http://ehr-server.org/fhir/vn/OperationDefinition/patient-access-log"
 
 _KNOWN = {
     "start": Known("dateTime"),

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ehr_server.store.blobs import PART_BYTES, between, cut
+from ehr_server.store.contents import CURRENT, Contents, starter_dictionary
 
 
 @given(st.lists(st.binary(max_size=9), max_size=9), st.integers(0, 90), st.integers(0, 90))
@@ -22,9 +23,7 @@ def test_no_more_pieces_are_asked_for_than_needed() -> None:
 
 def test_content_is_cut_where_base64_can_be_joined() -> None:
     assert PART_BYTES % 3 == 0
-    parts = cut(bytes(2 * PART_BYTES + 1))
-    assert [(number, len(part)) for number, part in parts] == [
-        (0, PART_BYTES),
-        (1, PART_BYTES),
-        (2, 1),
-    ]
+    contents = Contents({CURRENT: starter_dictionary()})
+    parts = cut(contents, bytes(2 * PART_BYTES + 1))
+    sizes = [(one[0], len(contents.unpack(one[2], one[1]))) for one in parts]
+    assert sizes == [(0, PART_BYTES), (1, PART_BYTES), (2, 1)]

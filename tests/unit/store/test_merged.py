@@ -27,10 +27,12 @@ def test_each_knows_the_one_that_survives(database: str, seed: int) -> None:
         for at in range(60):
             source, target = chosen.sample(PEOPLE, 2)
             if source in into:
-                merged.part(connection, source)
+                with connection.transaction():
+                    merged.part(connection, source)
                 del into[source]
             elif target not in into and _root(into, target) != source:
-                merged.join(connection, source, target, f"provenance-{at}")
+                with connection.transaction():
+                    merged.join(connection, source, target, f"provenance-{at}")
                 into[source] = target
             comps = {person_comp(one): person_comp(_root(into, one)) for one in PEOPLE}
             assert merged.persons(connection, comps) == comps
