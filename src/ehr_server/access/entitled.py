@@ -95,9 +95,12 @@ def _patients(store: Store, policy: Policy, principal: Principal, rules: Rules) 
     those of the children whom they care for."""
     with store.connection() as connection:
         reading = Reading(store, connection, rules)
-        if not policy.needs_patient:
-            return own_of(reading, principal)
-        return records_of(reading, principal, _today(rules))
+        if policy.needs_patient:
+            found = records_of(reading, principal, _today(rules))
+        else:
+            found = own_of(reading, principal)
+    named = (principal.patient,) if principal.patient else ()  # be it here or not
+    return tuple(sorted({*named, *found}))
 
 
 def _today(rules: Rules) -> date:
