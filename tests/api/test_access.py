@@ -3,31 +3,13 @@
 https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html
 """
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import httpx
-import pytest
 
-from api import tokens
-from api.callers import HIV, caller, everything, facility, made, person, weight
+from api.callers import HIV, caller, facility, made, person, weight
 from api.patients import CCCD, fresh_number, resident
-from databases import open_folder
-from servers import Server, serving
-
-
-@pytest.fixture(scope="module")
-def guarded(module_database: str) -> Iterator[Server]:
-    """A server that asks for tokens."""
-    with open_folder() as folder, serving(module_database, **tokens.settings(folder)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def keeper(guarded: Server) -> Iterator[httpx.Client]:
-    client = everything(guarded)
-    yield client
-    client.close()
+from servers import Server
 
 
 def test_a_facility_reads_what_another_wrote_and_does_not_change_it(

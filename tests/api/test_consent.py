@@ -3,30 +3,13 @@
 https://hl7.org/fhir/R4/consent.html
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 
-from api import tokens
-from api.callers import HIV, everything, facility, made, person, weight
+from api.callers import HIV, facility, made, person, weight
 from api.patients import resident
-from databases import open_folder
-from servers import Server, serving
-
-
-@pytest.fixture(scope="module")
-def guarded(module_database: str) -> Iterator[Server]:
-    with open_folder() as folder, serving(module_database, **tokens.settings(folder)) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def keeper(guarded: Server) -> Iterator[httpx.Client]:
-    client = everything(guarded)
-    yield client
-    client.close()
+from servers import Server
 
 
 def consent(patient: str, provision: dict[str, Any], **more: Any) -> dict[str, Any]:

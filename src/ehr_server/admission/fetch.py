@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import ssl
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from ehr_server import clock
+from ehr_server.dialled import dialled
 from ehr_server.errors import Invalid
 from ehr_server.fhir import json
 
@@ -47,15 +47,7 @@ def json_at(url: str) -> Any:
     """
     if not is_safe(url):
         raise ValueError("the address is not https")
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    connection, target = dialled(url, _TIMEOUT_S)
     try:
         connection.request("GET", target, headers={"Accept": "application/json"})
         answer = connection.getresponse()

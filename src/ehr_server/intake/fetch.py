@@ -9,12 +9,12 @@ from __future__ import annotations
 import http.client
 import os
 import re
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ehr_server.dialled import dialled
 from ehr_server.errors import Refusal, Unavailable, Unprocessable
 from ehr_server.fhir import json
 from ehr_server.intake.sources import Source, source
@@ -113,15 +113,7 @@ def _pieces(
     settings, go_on = hands
     if not is_allowed(url, settings) or not _ADDRESS.fullmatch(url):
         raise refusal_of(url)
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, port, timeout=_TIMEOUT_S, context=context)
-    else:
-        connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    connection, target = dialled(url, _TIMEOUT_S)
     try:
         coding = "identity" if kind == _MANIFEST else "gzip"
         connection.request("GET", target, headers={"Accept": kind, "Accept-Encoding": coding})
