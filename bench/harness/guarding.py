@@ -61,7 +61,7 @@ class _Side:
     stored: Stored
     token: str = ""
 
-    def load(self, requests: list[bytes], connections: int, seconds: float = 0) -> Load:
+    def load(self, requests: list[bytes], connections: int, seconds: float | None = None) -> Load:
         """What to send, with the token."""
         if self.token:
             header = f"\r\nAuthorization: Bearer {self.token}\r\n".encode()

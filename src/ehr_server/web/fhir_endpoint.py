@@ -242,6 +242,7 @@ def _said_once(raw: Iterable[tuple[bytes, bytes]]) -> None:
         raise Invalid(
             f"The header {twice} comes more than once; send it once.",
             vi=f"Tiêu đề {twice} xuất hiện nhiều lần; xin chỉ gửi một lần.",
+            expression=("-".join(part.capitalize() for part in twice.split("-")),),
         )
 
 
