@@ -8,6 +8,7 @@ shared by all.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -29,7 +30,8 @@ from harness.measured import measured
 from harness.server import folder_of, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from harness.inputs import Source, Stored
     from harness.server import Server
@@ -74,7 +76,7 @@ def section(is_quick: bool) -> str:
     the first."""
     source, seconds = inputs.campaign(60 if is_quick else 200), 1.0 if is_quick else 2.0
     with (
-        folder_of(None) as policies,
+        _policies() as policies,
         serving("--audit=off") as off,
         serving("--audit=on") as logged,
         serving(
@@ -82,7 +84,6 @@ def section(is_quick: bool) -> str:
             *("--auth-token-s=3600", "--rate-per-client=0", "--concurrent-per-client=0"),
         ) as guarded,
     ):
-        (policies / "campaign.yaml").write_text(_POLICY)
         sides = [
             _Side("open", off, inputs.Stored()),
             _Side("logged", logged, inputs.Stored()),
@@ -93,6 +94,14 @@ def section(is_quick: bool) -> str:
             rows += _asked(sides, what, requests, seconds)
     shown = [[*row.row(), _more(rows, at, len(sides))] for at, row in enumerate(rows)]
     return f"### Access\n\n{table([*HEADINGS, 'processor time'], shown)}"
+
+
+@contextmanager
+def _policies() -> Iterator[Path]:
+    """A folder with the policy of the campaign, which a server reads at its start."""
+    with folder_of(None) as folder:
+        (folder / "campaign.yaml").write_text(_POLICY)
+        yield folder
 
 
 def _token(server: Server) -> str:
