@@ -44,7 +44,7 @@ def ask_of(policy: Policy, principal: Principal, stated: str, at: datetime) -> A
 
 
 def _actors(principal: Principal) -> tuple[int, ...]:
-    """The facility and the user; a program is an actor by its Device, if it has one."""
+    """The facility and the user."""
     found = [actor(_ORGANIZATION, principal.facility)] if principal.facility else []
     user = references.parse(principal.user or "", "")
     if user.kind == "local" and user.type and user.id:

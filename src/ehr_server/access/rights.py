@@ -3,7 +3,7 @@
 https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html. A resource is within reach
 where one rule of the policy and one scope of the token both lead to it. What is told of a type
 becomes criteria of a search, so that the same words narrow every query (`access.restrict`) and
-decide about a resource in hand (`access.within`).
+decide about a resource in hand (`access.seen`).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Rights:
         """Whether there is a type to which the letter may be done."""
         return any(self.reach(name, letter) is not None for name in sorted(sets()[0][ALL]))
 
-    def is_whole(self, letter: str) -> bool:
+    def covers_records(self, letter: str) -> bool:
         """Whether the letter may be done to whatever lies in people's records."""
         types = sorted(sets()[0]["records"])
         found = [self.reach(name, letter, is_others=True) for name in types]

@@ -29,8 +29,7 @@ def may_change(means: Means, connection: Connection, changes: Sequence[Change]) 
         return
     written = [change for change in changes if change.matched is None]
     there = [change for change in written if change.place is not None]
-    readable = _readable(means, connection, there)
-    made_by = _makers(connection, there)
+    readable, made_by = _looked_up(means, connection, there)
     for change in written:
         place = change.place
         is_hidden = place is not None and place.key not in readable
@@ -50,21 +49,17 @@ def _letter(change: Change, place: Place | None) -> str:
     return "c" if place is None else "u"
 
 
-def _readable(means: Means, connection: Connection, there: Sequence[Change]) -> set[int]:
-    keys: set[int] = set()
+def _looked_up(
+    means: Means, connection: Connection, there: Sequence[Change]
+) -> tuple[set[int], Mapping[int, str]]:
+    """The keys of what the caller may read, and who wrote the first version of each, by key."""
+    readable: set[int] = set()
+    made_by: dict[int, str] = {}
     for type_name in {change.type for change in there}:
         at = [one.place for one in there if one.type == type_name and one.place is not None]
-        keys |= seen(means.store, connection, means.caller, type_name, at)
-    return keys
-
-
-def _makers(connection: Connection, there: Sequence[Change]) -> Mapping[int, str]:
-    """Who wrote the first version of each, by key."""
-    found: dict[int, str] = {}
-    for type_name in {change.type for change in there}:
-        at = [one.place for one in there if one.type == type_name and one.place is not None]
-        found |= makers(connection, type_name, at)
-    return found
+        readable |= seen(means.store, connection, means.caller, type_name, at)
+        made_by |= makers(connection, type_name, at)
+    return readable, made_by
 
 
 def _hide(change: Change) -> None:

@@ -54,7 +54,7 @@ def admitted(route: Route, parts: Mapping[str, str], caller: Caller) -> Caller:
             raise _forbidden(rights, name, parts.get("member", parts.get("type", "")))
         return caller
     is_granted = name not in _BESIDE or rights.anywhere(_BESIDE[name])
-    is_whole = name not in _WHOLE or rights.is_whole(_WHOLE[name])
+    is_whole = name not in _WHOLE or rights.covers_records(_WHOLE[name])
     if not (rights.may(name) and is_granted and is_whole):
         raise _forbidden(rights, name, parts.get("type", ""))
     return caller.for_export() if name in _BY_EXPORT else caller
